@@ -1,0 +1,24 @@
+// Package proxy carries a request that policy has allowed to a route's app,
+// and the answer back.
+//
+//	client ──► gateway ──► Proxy.Serve ──► app
+//	                        │ request: reserved headers and our cookies go,
+//	                        │          identity and assertion are set
+//	                        │ answer:  our cookies and headers go, internal
+//	                        │          addresses become public ones
+//
+// The app believes the headers that carry the identity, so nobody but the
+// gateway may write them: every header whose name an app could take for one
+// of them is deleted from every request, public paths included, and the true
+// ones are set on the outgoing request afterwards, where a Connection header
+// cannot name them for removal.
+//
+// The same identity is signed in the assertion, a JWT that an app can verify
+// with the keys of Keys.JWKS. The plain headers say nothing that it does not
+// say.
+//
+// Bodies are streamed both ways and never held. httputil.ReverseProxy flushes
+// after each read where an answer is an event stream or of unknown length;
+// answers of known length are left to the server's buffer, as there is nobody
+// who waits for half of them.
+package proxy

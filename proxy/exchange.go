@@ -1,0 +1,214 @@
+package proxy
+
+import (
+	"bufio"
+	"encoding/base64"
+	"io"
+	"maps"
+	"net"
+	"net/http"
+	"net/http/httputil"
+	"net/url"
+	"strings"
+	"sync/atomic"
+)
+
+// exchange is one request and its answer. As a ResponseWriter it holds the
+// app's headers apart from those that the gateway has set, until the answer is
+// sent: so the gateway's stand, also across informational answers and on error
+// pages.
+type exchange struct {
+	http.ResponseWriter
+	proxy     *Proxy
+	request   *http.Request
+	in        Inbound
+	assertion string
+	body      *requestBody // nil: the request has none
+	upgrade   bool         // the client asked for another protocol
+
+	header   http.Header // the app's, not yet sent
+	sent     bool
+	hijacked bool
+}
+
+// prepare returns the request that ReverseProxy is given: bounded, and without
+// a wish for a protocol other than WebSocket. h2c above all: it would let the
+// client send requests to the app that policy never sees.
+func (x *exchange) prepare() *http.Request {
+	r := x.request
+	x.upgrade = r.ProtoMajor == 1 && r.Header["Upgrade"] != nil
+	hasBody := r.Body != nil && r.Body != http.NoBody
+	refused := x.upgrade && !isWebSocket(r)
+	if !hasBody && !refused {
+		return r
+	}
+	out := new(http.Request)
+	*out = *r
+	if refused {
+		out.Header = r.Header.Clone()
+		out.Header.Del("Upgrade")
+	}
+	if hasBody {
+		// An app may begin its answer before it has read the whole body. By
+		// default, the server would then stop reading for it. An error means
+		// that the protocol has no such default.
+		_ = http.NewResponseController(x.ResponseWriter).EnableFullDuplex()
+		x.body = &requestBody{ReadCloser: http.MaxBytesReader(x.ResponseWriter, r.Body, x.proxy.maxBody)}
+		out.Body = x.body
+	}
+	return out
+}
+
+func isWebSocket(r *http.Request) bool {
+	upgrade := r.Header["Upgrade"]
+	return r.Method == http.MethodGet && len(upgrade) == 1 && strings.EqualFold(upgrade[0], "websocket")
+}
+
+// requestBody remembers how reading from the client failed, which tells the
+// client's failures from the app's.
+type requestBody struct {
+	io.ReadCloser
+	failure atomic.Pointer[error]
+}
+
+func (b *requestBody) Read(p []byte) (int, error) {
+	n, err := b.ReadCloser.Read(p)
+	if err != nil && err != io.EOF {
+		b.failure.Store(&err)
+	}
+	return n, err
+}
+
+func (b *requestBody) err() error {
+	if b == nil {
+		return nil
+	}
+	if err := b.failure.Load(); err != nil {
+		return *err
+	}
+	return nil
+}
+
+// rewrite makes the request that the app gets. ReverseProxy has removed the
+// hop-by-hop headers already, those that Connection names included, so nothing
+// set here can be removed by the client.
+func (x *exchange) rewrite(pr *httputil.ProxyRequest) {
+	p, out, in := x.proxy, pr.Out, pr.In.URL
+	out.URL = &url.URL{
+		Scheme: p.target.Scheme, Host: p.target.Host,
+		Path: in.Path, RawPath: in.RawPath,
+		// ReverseProxy has cleaned the query; the app gets what the client sent.
+		RawQuery: in.RawQuery, ForceQuery: in.ForceQuery,
+	}
+	out.Host = p.sentHost
+	// Trailers come when headers have been judged. RFC 9110 section 6.5.1
+	// lets an intermediary drop them, and no app of this kind reads them.
+	out.Trailer = nil
+
+	p.reserved.strip(out.Header)
+	stripOwnCookies(out.Header)
+	if p.basic != nil {
+		out.Header.Del("Authorization")
+	}
+	if x.in.ForwardedFor != "" {
+		out.Header["X-Forwarded-For"] = []string{x.in.ForwardedFor}
+	}
+	out.Header["X-Forwarded-Proto"] = []string{p.public.Scheme}
+	out.Header["X-Forwarded-Host"] = []string{p.public.Host}
+	if x.in.RequestID != "" {
+		out.Header["X-Request-Id"] = []string{x.in.RequestID}
+	}
+	if x.in.Who != nil {
+		x.identify(out.Header)
+	}
+}
+
+// identify says in h who is signed in. What is unknown is left out, as is an
+// id or address that cannot be written exactly, since another person's could
+// come out the same.
+func (x *exchange) identify(h http.Header) {
+	p, id := x.proxy, &x.in.Who.identity
+	h[p.names.Assertion] = []string{x.assertion}
+	exactly := func(name, value string) {
+		if value, exact := p.charset.encode(value); exact && value != "" {
+			h[name] = []string{value}
+		}
+	}
+	exactly(p.names.User, id.User)
+	exactly(p.names.Email, id.Email)
+	exactly(p.names.Team, id.Team)
+	if name, _ := p.charset.encode(id.Name); name != "" {
+		h[p.names.Name] = []string{name}
+	}
+	if id.Groups != nil {
+		h[p.names.Groups] = []string{p.charset.join(id.Groups)}
+	}
+	if p.basic != nil {
+		if user, ok := p.basic.userOf(id, p.charset); ok {
+			pair := user + ":" + p.basic.passwordOf(id)
+			h["Authorization"] = []string{"Basic " + base64.StdEncoding.EncodeToString([]byte(pair))}
+		}
+	}
+}
+
+// Header returns the app's headers until they are sent; then what is set are
+// trailers.
+func (x *exchange) Header() http.Header {
+	if x.sent {
+		return x.ResponseWriter.Header()
+	}
+	return x.header
+}
+
+// WriteHeader sends the app's headers beside those of the gateway.
+func (x *exchange) WriteHeader(status int) {
+	dst := x.ResponseWriter.Header()
+	if status < 200 && status != http.StatusSwitchingProtocols {
+		ours := maps.Clone(dst)
+		clear(dst)
+		x.proxy.cleanAnswer(x.header)
+		maps.Copy(dst, x.header)
+		x.ResponseWriter.WriteHeader(status)
+		clear(dst)
+		maps.Copy(dst, ours)
+		return
+	}
+	x.send(dst)
+	x.ResponseWriter.WriteHeader(status)
+}
+
+func (x *exchange) send(dst http.Header) {
+	if x.sent {
+		return
+	}
+	x.sent = true
+	for name, values := range x.header {
+		switch _, ours := dst[name]; {
+		case !ours:
+			dst[name] = values
+		case name == "Set-Cookie" || name == "Vary" || name == "Link":
+			dst[name] = append(dst[name], values...)
+		}
+	}
+	if _, ok := dst["Content-Type"]; !ok {
+		dst["Content-Type"] = nil // or net/http would guess one
+	}
+}
+
+// Write implements http.ResponseWriter.
+func (x *exchange) Write(b []byte) (int, error) {
+	if !x.sent {
+		x.WriteHeader(http.StatusOK)
+	}
+	return x.ResponseWriter.Write(b)
+}
+
+// Unwrap lets http.ResponseController flush and set deadlines.
+func (x *exchange) Unwrap() http.ResponseWriter { return x.ResponseWriter }
+
+// Hijack notes that from here on no error page can be written.
+func (x *exchange) Hijack() (net.Conn, *bufio.ReadWriter, error) {
+	conn, rw, err := http.NewResponseController(x.ResponseWriter).Hijack()
+	x.hijacked = err == nil
+	return conn, rw, err
+}

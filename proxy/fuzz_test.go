@@ -1,0 +1,66 @@
+package proxy
+
+import (
+	"net/http"
+	"slices"
+	"strings"
+	"testing"
+)
+
+// FuzzReservedHeaders: no name that an app could read as a reserved one is
+// left, and names that no app could are.
+func FuzzReservedHeaders(f *testing.F) {
+	for _, name := range []string{"X-Forwarded-User", "x_forwarded.user", "X!Gateway~Team", "X-Forwarde", "Remote_User", "Accept", strings.Repeat("x", 70)} {
+		f.Add(name)
+	}
+	r := newReserved(Headers{}.withDefaults())
+	f.Fuzz(func(t *testing.T, name string) {
+		h := http.Header{name: {"forged"}, "Accept": {"*/*"}}
+		r.strip(h)
+		_, left := h[name]
+		cgi := strings.Map(func(c rune) rune {
+			switch {
+			case 'A' <= c && c <= 'Z', '0' <= c && c <= '9':
+				return c
+			case 'a' <= c && c <= 'z':
+				return c + 'A' - 'a'
+			}
+			return '_'
+		}, name)
+		dangerous := strings.HasPrefix(cgi, "X_FORWARDED_") || strings.HasPrefix(cgi, "X_GATEWAY_") || strings.HasPrefix(cgi, "X_ORIGINAL_") || cgi == "REMOTE_USER" || cgi == "PROXY"
+		if dangerous && left {
+			t.Errorf("%q is left", name)
+		}
+		if !left && !strings.HasPrefix(cgi, "X_") && !r.has(name) {
+			t.Errorf("%q is gone", name)
+		}
+		if h["Accept"] == nil && name != "Accept" {
+			t.Error("Accept is gone")
+		}
+	})
+}
+
+// FuzzCookies: none of ours is left, and of the others nothing changes.
+func FuzzCookies(f *testing.F) {
+	f.Add("a=1; __Host-gw=x;b=gw;; gw=")
+	f.Add("=gw=1; gw-x")
+	f.Fuzz(func(t *testing.T, line string) {
+		rest, left := withoutOwnCookies(line)
+		var want []string
+		for _, pair := range strings.Split(line, ";") {
+			if !OwnCookie(cookieName(pair)) {
+				want = append(want, strings.TrimSpace(pair))
+			}
+		}
+		var got []string
+		for _, pair := range strings.Split(rest, ";") {
+			if OwnCookie(cookieName(pair)) {
+				t.Errorf("%q is left of %q", pair, line)
+			}
+			got = append(got, strings.TrimSpace(pair))
+		}
+		if left && !slices.Equal(got, want) {
+			t.Errorf("%q became %q", line, rest)
+		}
+	})
+}

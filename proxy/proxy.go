@@ -1,0 +1,188 @@
+package proxy
+
+import (
+	"errors"
+	"fmt"
+	"log"
+	"log/slog"
+	"net/http"
+	"net/http/httputil"
+	"net/url"
+	"strings"
+	"sync"
+	"time"
+)
+
+// Config is what a Proxy of one route is made of.
+type Config struct {
+	Origin    string // the route's public origin, such as https://agrafmania.cocoom.com; the assertion's issuer
+	Host      string // the route's host, without a port
+	Upstream  Upstream
+	Headers   Headers
+	Assertion Assertion
+	Login     UpstreamLogin
+	Keys      *Keys // sign assertions; not needed for HS256
+	Log       *slog.Logger
+	// Error writes the page for a status: 400, 405, 413, 499, 500, 502 or 504.
+	// nil writes one line of text.
+	Error func(w http.ResponseWriter, r *http.Request, status int)
+	Now   func() time.Time // nil: time.Now
+}
+
+// Proxy carries requests to the app of one route. It is safe for concurrent use.
+type Proxy struct {
+	host      string // of the route, for logs
+	target    *url.URL
+	sentHost  string // the Host header
+	public    *url.URL
+	maxBody   int64
+	transport *http.Transport
+	buffers   *bufferPool
+	reserved  reserved
+	names     Headers
+	charset   charset
+	signer    *signer
+	basic     *Basic
+	log       *slog.Logger
+	brokenLog *log.Logger
+	errorPage func(http.ResponseWriter, *http.Request, int)
+}
+
+// New returns the Proxy of a route. The error names every mistake in the
+// sections of cfg; nothing is dialled.
+func New(cfg Config) (*Proxy, error) {
+	if err := cfg.validate(); err != nil {
+		return nil, err
+	}
+	public, err := url.Parse(cfg.Origin)
+	if err != nil || public.Host == "" {
+		return nil, errors.New("build proxy: the origin is no URL with a host")
+	}
+	target, mistake := parseUpstream(cfg.Upstream.URL)
+	if mistake != "" {
+		return nil, fmt.Errorf("build proxy: upstream url %s", mistake)
+	}
+	transport, err := newTransport(cfg.Upstream)
+	if err != nil {
+		return nil, fmt.Errorf("build proxy: %w", err)
+	}
+	signer, err := newSigner(cfg)
+	if err != nil {
+		return nil, fmt.Errorf("build proxy: %w", err)
+	}
+	p := &Proxy{
+		host: cfg.Host, target: target, public: public, sentHost: public.Host,
+		maxBody: defaultMaxBody, transport: transport, buffers: &bufferPool{},
+		names: cfg.Headers.withDefaults(), signer: signer, basic: cfg.Login.Basic,
+		log: cfg.Log, errorPage: cfg.Error,
+	}
+	p.reserved = newReserved(p.names)
+	p.charset.latin1 = p.names.Charset == "iso-8859-1"
+	if cfg.Upstream.Host != "" {
+		p.sentHost = cfg.Upstream.Host
+	}
+	if cfg.Upstream.MaxBody > 0 {
+		p.maxBody = int64(cfg.Upstream.MaxBody)
+	}
+	if p.log == nil {
+		p.log = slog.New(slog.DiscardHandler)
+	}
+	if p.errorPage == nil {
+		p.errorPage = func(w http.ResponseWriter, _ *http.Request, status int) {
+			http.Error(w, http.StatusText(status), status)
+		}
+	}
+	p.brokenLog = log.New(brokenAnswers{log: p.log, host: p.host}, "", 0)
+	return p, nil
+}
+
+func (cfg *Config) validate() error {
+	var mistakes []error
+	section := func(name string) func(key, text string) {
+		return func(key, text string) { mistakes = append(mistakes, fmt.Errorf("%s.%s: %s", name, key, text)) }
+	}
+	cfg.Upstream.Validate(section("upstream"))
+	cfg.Headers.Validate(section("headers"))
+	cfg.Assertion.Validate(section("assertion"))
+	cfg.Login.Validate(section("login.upstream"))
+	if len(mistakes) > 0 {
+		return fmt.Errorf("build proxy: %w", errors.Join(mistakes...))
+	}
+	return nil
+}
+
+// Close closes idle connections to the app. Requests under way go on.
+func (p *Proxy) Close() { p.transport.CloseIdleConnections() }
+
+// Inbound is what the gateway knows of a request besides the request itself.
+type Inbound struct {
+	Who          *Principal // nil: nobody is signed in
+	ForwardedFor string     // the whole chain of client addresses to send; empty: none
+	RequestID    string     // empty: none
+}
+
+// Serve carries r to the app and its answer to w. Policy must have allowed r,
+// and its path be normalised: path and raw query are sent as they are in r.URL.
+//
+// It panics with http.ErrAbortHandler, as net/http asks of a handler, when the
+// answer breaks off after it has begun.
+func (p *Proxy) Serve(w http.ResponseWriter, r *http.Request, in Inbound) {
+	switch {
+	case r.Method == http.MethodConnect:
+		p.errorPage(w, r, http.StatusMethodNotAllowed)
+		return
+	case r.ContentLength > p.maxBody:
+		p.errorPage(w, r, http.StatusRequestEntityTooLarge)
+		return
+	}
+	x := &exchange{ResponseWriter: w, proxy: p, request: r, in: in, header: http.Header{}}
+	if in.Who.isNobody() {
+		x.in.Who = nil
+	} else {
+		var err error
+		if x.assertion, err = in.Who.assertionFor(p.signer); err != nil {
+			x.fail(err)
+			return
+		}
+	}
+	// ReverseProxy is made anew for each request, so that who is asking need
+	// not travel in a context.
+	(&httputil.ReverseProxy{
+		Rewrite:        x.rewrite,
+		ModifyResponse: x.modify,
+		ErrorHandler:   func(_ http.ResponseWriter, _ *http.Request, err error) { x.fail(err) },
+		Transport:      p.transport,
+		BufferPool:     p.buffers,
+		ErrorLog:       p.brokenLog,
+	}).ServeHTTP(x, x.prepare())
+}
+
+// bufferPool lends the buffers that answers are copied through.
+type bufferPool struct{ pool sync.Pool }
+
+const bufferSize = 32 << 10
+
+func (b *bufferPool) Get() []byte {
+	if buf, ok := b.pool.Get().(*[bufferSize]byte); ok {
+		return buf[:]
+	}
+	return make([]byte, bufferSize)
+}
+
+func (b *bufferPool) Put(buf []byte) { b.pool.Put((*[bufferSize]byte)(buf)) }
+
+// brokenAnswers takes what ReverseProxy logs: that an answer broke off. Its
+// words can quote the app's bytes, so they are left out.
+type brokenAnswers struct {
+	log  *slog.Logger
+	host string
+}
+
+func (b brokenAnswers) Write(line []byte) (int, error) {
+	cause := "broken"
+	if strings.Contains(string(line), "unexpected EOF") {
+		cause = "cut_short"
+	}
+	b.log.Warn("answer of the app broke off", "host", b.host, "cause", cause)
+	return len(line), nil
+}

@@ -1,0 +1,129 @@
+package proxy
+
+import (
+	"fmt"
+	"math"
+	"slices"
+	"strconv"
+	"strings"
+)
+
+// UnmarshalYAML reads the URL alone or the map of settings through unmarshal,
+// which decodes the YAML node into what it is given.
+func (u *Upstream) UnmarshalYAML(unmarshal func(any) error) error {
+	var short string
+	if unmarshal(&short) == nil {
+		*u = Upstream{URL: short}
+		return nil
+	}
+	if err := onlyKeys(unmarshal, "an upstream is a URL or a map", "url", "host", "tls", "timeout", "max_body"); err != nil {
+		return err
+	}
+	type plain Upstream // without this method, which would call itself
+	var p plain
+	if err := unmarshal(&p); err != nil {
+		return fmt.Errorf("read upstream: %w", err)
+	}
+	*u = Upstream(p)
+	return nil
+}
+
+// UnmarshalYAML reads the map of TLS settings and refuses unknown keys.
+func (t *UpstreamTLS) UnmarshalYAML(unmarshal func(any) error) error {
+	if err := onlyKeys(unmarshal, "tls is a map", "ca", "server_name"); err != nil {
+		return err
+	}
+	type plain UpstreamTLS
+	var p plain
+	if err := unmarshal(&p); err != nil {
+		return fmt.Errorf("read tls: %w", err)
+	}
+	*t = UpstreamTLS(p)
+	return nil
+}
+
+// UnmarshalYAML reads the word "headers" or a map with basic.
+func (l *UpstreamLogin) UnmarshalYAML(unmarshal func(any) error) error {
+	var word string
+	if unmarshal(&word) == nil {
+		if word != "headers" {
+			return fmt.Errorf("unknown word %q; write headers or {basic: …}", word)
+		}
+		*l = UpstreamLogin{}
+		return nil
+	}
+	if err := onlyKeys(unmarshal, "upstream is the word headers or a map", "basic"); err != nil {
+		return err
+	}
+	type plain UpstreamLogin
+	var p plain
+	if err := unmarshal(&p); err != nil {
+		return fmt.Errorf("read upstream login: %w", err)
+	}
+	*l = UpstreamLogin(p)
+	return nil
+}
+
+// UnmarshalYAML reads the map and refuses unknown keys.
+func (b *Basic) UnmarshalYAML(unmarshal func(any) error) error {
+	if err := onlyKeys(unmarshal, "basic is a map", "user", "password", "derive_from"); err != nil {
+		return err
+	}
+	type plain Basic
+	var p plain
+	if err := unmarshal(&p); err != nil {
+		return fmt.Errorf("read basic: %w", err)
+	}
+	*b = Basic(p)
+	return nil
+}
+
+// onlyKeys is an error that names the key if the node has one that is not
+// known, and an error that says what it is if it is no map.
+func onlyKeys(unmarshal func(any) error, what string, known ...string) error {
+	var keys map[string]any
+	if unmarshal(&keys) != nil {
+		return fmt.Errorf("%s with the keys %s", what, strings.Join(known, ", "))
+	}
+	for key := range keys {
+		if !slices.Contains(known, key) {
+			return fmt.Errorf("unknown key %q; the keys are %s", key, strings.Join(known, ", "))
+		}
+	}
+	return nil
+}
+
+// Size is a number of bytes. In YAML it is a number, or a number with a unit:
+// KB, MB, GB in steps of 1000, or KiB, MiB, GiB in steps of 1024.
+type Size int64
+
+// UnmarshalYAML reads the number or the number with its unit.
+func (s *Size) UnmarshalYAML(unmarshal func(any) error) error {
+	var text string
+	if err := unmarshal(&text); err != nil {
+		return fmt.Errorf("read size: %w", err)
+	}
+	number := strings.TrimRight(text, "BKMGi ")
+	unit, ok := map[string]int64{
+		"": 1, "B": 1, "KB": 1e3, "MB": 1e6, "GB": 1e9, "KiB": 1 << 10, "MiB": 1 << 20, "GiB": 1 << 30,
+	}[strings.TrimSpace(text[len(number):])]
+	n, err := strconv.ParseInt(number, 10, 64)
+	if err != nil || !ok || n < 0 || n > math.MaxInt64/unit {
+		return fmt.Errorf("%q is no size; write one such as 64MiB or 10MB", text)
+	}
+	*s = Size(n * unit)
+	return nil
+}
+
+// String returns the size in the largest unit that divides it.
+func (s Size) String() string {
+	for _, u := range []struct {
+		size Size
+		name string
+	}{{1 << 30, "GiB"}, {1 << 20, "MiB"}, {1 << 10, "KiB"}} {
+		if s != 0 && s%u.size == 0 {
+			return strconv.FormatInt(int64(s/u.size), 10) + u.name
+		}
+	}
+	return strconv.FormatInt(int64(s), 10)
+}
