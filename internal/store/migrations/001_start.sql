@@ -1,0 +1,127 @@
+-- The tables of the gateway, one text for SQLite and PostgreSQL.
+--
+-- Two words in capitals, identity and binary, are replaced by what the engine calls them (migrate.go); the rest is SQL that both
+-- understand. Times are Unix milliseconds. A text that may be missing is NOT NULL DEFAULT '' unless NULL has a meaning of
+-- its own, which is then said. A released file is never changed: what comes later is a new file.
+--
+-- PostgreSQL keeps no NUL byte (\x00) and no invalid UTF-8 in TEXT: refuse or replace them before they get here.
+
+-- What this store remembers about itself: 'epoch' is a random id made with the store.
+CREATE TABLE meta (
+  name  TEXT PRIMARY KEY,
+  value TEXT NOT NULL
+);
+
+-- Keys sealed under the master key; written and read only by Store.Ring.
+CREATE TABLE key_ring (
+  purpose     TEXT   NOT NULL,
+  id          TEXT   NOT NULL,
+  sealed      BINARY NOT NULL,
+  created_at  BIGINT NOT NULL,
+  active_from BIGINT NOT NULL,          -- announced before, used from here on
+  PRIMARY KEY (purpose, id)
+);
+
+-- One row per signed-in browser. The id is a hash, so that a copy of the table signs nobody in.
+CREATE TABLE session (
+  id         TEXT   PRIMARY KEY,        -- hex of SHA-256 of the session id
+  route      TEXT   NOT NULL,
+  team       TEXT   NOT NULL,
+  user_id    TEXT   NOT NULL,
+  email      TEXT   NOT NULL DEFAULT '',
+  device     TEXT   NOT NULL DEFAULT '',
+  address    TEXT   NOT NULL DEFAULT '',
+  created_at BIGINT NOT NULL,
+  seen_at    BIGINT NOT NULL,
+  expires_at BIGINT NOT NULL
+);
+CREATE INDEX session_person ON session (team, user_id);
+CREATE INDEX session_route  ON session (route, created_at);
+CREATE INDEX session_prune  ON session (expires_at);
+
+-- Sessions begun before not_before no longer count. The whole table is read by every replica every second or so.
+CREATE TABLE revocation (
+  kind       TEXT   NOT NULL,           -- session | user | route | all
+  value      TEXT   NOT NULL,           -- '' for all
+  not_before BIGINT NOT NULL,
+  expires_at BIGINT NOT NULL,           -- no session it could meet lives longer
+  PRIMARY KEY (kind, value)
+);
+
+-- What an application asked for, once per (route, idem_key).
+CREATE TABLE notification (
+  seq         IDENTITY,
+  id          TEXT   NOT NULL UNIQUE,
+  route       TEXT   NOT NULL,
+  idem_key    TEXT,                     -- NULL: asked without a key, never a duplicate
+  body_hash   TEXT   NOT NULL DEFAULT '', -- of the parsed fields: the same key with another hash is an error
+  request     TEXT   NOT NULL,          -- canonical JSON of what was asked
+  type        TEXT   NOT NULL DEFAULT '',
+  accepted_at BIGINT NOT NULL,
+  expires_at  BIGINT NOT NULL,
+  finished_at BIGINT,                   -- NULL: some delivery is still queued or being sent
+  replay_of   TEXT,                     -- id of the notification this one repeats; that one may be pruned already
+  UNIQUE (route, idem_key)
+);
+CREATE INDEX notification_list  ON notification (route, accepted_at);
+CREATE INDEX notification_prune ON notification (finished_at) WHERE finished_at IS NOT NULL;
+
+-- One notification to one recipient. seq is the order within a lane.
+CREATE TABLE delivery (
+  seq             IDENTITY,
+  id              TEXT    NOT NULL UNIQUE,
+  notification_id TEXT    NOT NULL REFERENCES notification (id) ON DELETE CASCADE,
+  route           TEXT    NOT NULL,
+  recipient       TEXT    NOT NULL,     -- as asked
+  lane            TEXT    NOT NULL,
+  state           TEXT    NOT NULL DEFAULT 'queued', -- queued | sending | sent | dead | cancelled
+  attempts        INTEGER NOT NULL DEFAULT 0,
+  possible_duplicate INTEGER NOT NULL DEFAULT 0,     -- 1: Slack may have it twice
+  last_error      TEXT    NOT NULL DEFAULT '',
+  slack_channel   TEXT    NOT NULL DEFAULT '',
+  slack_ts        TEXT    NOT NULL DEFAULT '',
+  accepted_at     BIGINT  NOT NULL,
+  finished_at     BIGINT
+);
+-- SQLite uses delivery_head only if the query repeats this very condition, with literals, not parameters.
+CREATE INDEX delivery_head      ON delivery (lane, seq) WHERE state IN ('queued', 'sending');
+CREATE INDEX delivery_of        ON delivery (notification_id);
+CREATE INDEX delivery_list      ON delivery (route, state, accepted_at);
+CREATE INDEX delivery_recipient ON delivery (route, recipient, accepted_at);
+
+-- The ordered stream of one Slack app to one conversation. What is leased is the lane, never a delivery.
+CREATE TABLE lane (
+  lane         TEXT    PRIMARY KEY,
+  route        TEXT    NOT NULL,
+  gate         TEXT    NOT NULL DEFAULT '', -- workspace and app: what a workspace-wide limit holds back
+  conversation TEXT,                    -- resolved Slack conversation id; NULL: not resolved yet
+  due_at       BIGINT,                  -- NULL: nothing queued
+  not_before   BIGINT  NOT NULL DEFAULT 0, -- pacing, backoff, Retry-After
+  failures     INTEGER NOT NULL DEFAULT 0,
+  paused       INTEGER NOT NULL DEFAULT 0, -- 1: by an operator
+  lease_owner  TEXT,                    -- random per claim, the fence; NULL: nobody's
+  lease_until  BIGINT  NOT NULL DEFAULT 0
+);
+CREATE INDEX lane_due  ON lane (due_at) WHERE due_at IS NOT NULL;
+CREATE INDEX lane_gate ON lane (gate);
+
+-- Committed before each call to Slack, completed after it: a begun one without an end has an unknown outcome.
+CREATE TABLE attempt (
+  delivery_id TEXT    NOT NULL REFERENCES delivery (id) ON DELETE CASCADE,
+  n           INTEGER NOT NULL,
+  begun_at    BIGINT  NOT NULL,
+  ended_at    BIGINT,
+  outcome     TEXT    NOT NULL DEFAULT '',
+  error       TEXT    NOT NULL DEFAULT '',
+  PRIMARY KEY (delivery_id, n)
+);
+
+-- Who did what, for operators.
+CREATE TABLE audit (
+  seq    IDENTITY,
+  at     BIGINT NOT NULL,
+  actor  TEXT   NOT NULL,
+  action TEXT   NOT NULL,
+  object TEXT   NOT NULL DEFAULT '',
+  detail TEXT   NOT NULL DEFAULT ''
+);
