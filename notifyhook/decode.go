@@ -1,0 +1,299 @@
+package notifyhook
+
+import (
+	"bytes"
+	"encoding/json"
+	"fmt"
+	"net/url"
+	"regexp"
+	"slices"
+	"strconv"
+	"strings"
+	"time"
+	"unicode/utf8"
+)
+
+// decoder takes the known fields out of a request, one by one; what is left
+// over at the end is unknown.
+type decoder struct {
+	fields   fields
+	errors   []fieldError
+	warnings []string
+}
+
+func (d *decoder) mistake(field, code, detail string) {
+	d.errors = append(d.errors, fieldError{Field: field, Code: code, Detail: detail})
+}
+
+// take removes and returns a field; null is the same as absent.
+func (d *decoder) take(name string) json.RawMessage {
+	raw := bytes.TrimSpace(d.fields[name])
+	delete(d.fields, name)
+	if string(raw) == "null" {
+		return nil
+	}
+	return raw
+}
+
+// text is a string field. Numbers pass as they are written: languages without
+// strict types send an id either way.
+func (d *decoder) text(name string) string {
+	raw := d.take(name)
+	if len(raw) == 0 {
+		return ""
+	}
+	var s string
+	if err := json.Unmarshal(raw, &s); err == nil {
+		return s
+	}
+	var n json.Number
+	if err := json.Unmarshal(raw, &n); err == nil {
+		return n.String()
+	}
+	d.mistake(name, "not_a_string", "")
+	return ""
+}
+
+func (d *decoder) matching(name string, form *regexp.Regexp, limit int) string {
+	s := d.text(name)
+	if s != "" && (len(s) > limit || !form.MatchString(s)) {
+		d.mistake(name, "malformed", fmt.Sprintf("must match %s and have at most %d characters", form, limit))
+		return ""
+	}
+	return s
+}
+
+func (d *decoder) oneOf(name string, values ...string) string {
+	s := d.text(name)
+	if s != "" && !slices.Contains(values, s) {
+		d.mistake(name, "unknown_value", "must be one of "+strings.Join(values, ", "))
+	}
+	return s
+}
+
+func (d *decoder) boolean(name string) bool {
+	switch raw := d.take(name); string(raw) {
+	case `true`, `1`, `"1"`, `"true"`, `"on"`:
+		return true
+	case ``, `false`, `0`, `"0"`, `"false"`, `""`:
+		return false
+	}
+	d.mistake(name, "not_a_boolean", "")
+	return false
+}
+
+// recipients reads to: a list, or one string, each with commas allowed. A
+// recipient named twice is told once.
+func (d *decoder) recipients() []string {
+	raw := d.take("to")
+	var list []string
+	if err := json.Unmarshal(raw, &list); err != nil {
+		var one string
+		if len(raw) > 0 && json.Unmarshal(raw, &one) != nil {
+			d.mistake("to", "not_a_list", "must be a list of strings")
+			return nil
+		}
+		list = []string{one}
+	}
+	var to []string
+	seen := map[string]bool{}
+	for i, entry := range list {
+		for one := range strings.SplitSeq(entry, ",") {
+			one = strings.TrimSpace(one)
+			if one == "" {
+				continue
+			}
+			kind, same := classify(one)
+			if kind == unknownRecipient {
+				d.mistake(fmt.Sprintf("to[%d]", i), "unknown_recipient_form", "must be an e-mail address, a #channel, or a Slack id that begins with C, G, D, U or W")
+				continue
+			}
+			if seen[same] {
+				d.warnings = append(d.warnings, fmt.Sprintf("to[%d] names a recipient again", i))
+				continue
+			}
+			seen[same] = true
+			to = append(to, one)
+		}
+	}
+	if len(to) > maxRecipients {
+		d.mistake("to", "too_many", fmt.Sprintf("at most %d recipients", maxRecipients))
+	}
+	if len(to) == 0 && !slices.ContainsFunc(d.errors, func(e fieldError) bool { return strings.HasPrefix(e.Field, "to") }) {
+		d.mistake("to", "required", "")
+	}
+	return to
+}
+
+func (d *decoder) actor() string {
+	s := strings.TrimSpace(d.text("actor"))
+	if kind, _ := classify(s); s != "" && kind != emailRecipient && kind != userID {
+		d.mistake("actor", "unknown_recipient_form", "must be an e-mail address or a Slack user id")
+		return ""
+	}
+	return s
+}
+
+func (d *decoder) body() string {
+	s := clean(d.text("text"))
+	switch {
+	case strings.TrimSpace(s) == "":
+		d.mistake("text", "required", "with blocks it is what notifications and screen readers show")
+	case utf8.RuneCountInString(s) > maxText:
+		d.mistake("text", "too_long", fmt.Sprintf("at most %d characters", maxText))
+	}
+	return s
+}
+
+// clean makes line ends one and drops control characters, which no reader sees
+// and PostgreSQL partly refuses.
+func clean(s string) string {
+	s = strings.ReplaceAll(strings.ToValidUTF8(s, "\uFFFD"), "\r\n", "\n")
+	return strings.Map(func(r rune) rune {
+		if r < ' ' && r != '\n' && r != '\t' || r == 0x7f {
+			return -1
+		}
+		return r
+	}, s)
+}
+
+// blocks checks no more than that it is a list of objects with a type; Slack
+// judges the rest. The link, if any, takes a block of its own.
+func (d *decoder) blocks(withLink bool) json.RawMessage {
+	raw := d.take("blocks")
+	if len(raw) == 0 || string(raw) == "[]" {
+		return nil
+	}
+	var list []struct {
+		Type string `json:"type"`
+	}
+	if err := json.Unmarshal(raw, &list); err != nil {
+		d.mistake("blocks", "not_blocks", "must be a JSON list of Block Kit blocks")
+		return nil
+	}
+	limit := maxBlocks
+	if withLink {
+		limit--
+	}
+	if len(list) > limit {
+		d.mistake("blocks", "too_many", fmt.Sprintf("at most %d blocks, a link counting as one", maxBlocks))
+	}
+	for i, b := range list {
+		if b.Type == "" {
+			d.mistake(fmt.Sprintf("blocks[%d]", i), "no_type", "")
+		}
+	}
+	return canonicalJSON(raw)
+}
+
+func (d *decoder) meta() json.RawMessage {
+	raw := d.take("meta")
+	if len(raw) == 0 || string(raw) == "[]" { // PHP's empty array
+		return nil
+	}
+	canonical := canonicalJSON(raw)
+	if !bytes.HasPrefix(canonical, []byte("{")) {
+		d.mistake("meta", "not_an_object", "")
+	} else if len(canonical) > maxMeta {
+		d.mistake("meta", "too_long", fmt.Sprintf("at most %d bytes", maxMeta))
+	}
+	return canonical
+}
+
+// canonicalJSON orders the members and drops the spaces, keeping numbers as
+// they are written.
+func canonicalJSON(raw json.RawMessage) json.RawMessage {
+	dec := json.NewDecoder(bytes.NewReader(raw))
+	dec.UseNumber()
+	var v any
+	if dec.Decode(&v) != nil {
+		return nil
+	}
+	return quote(v)
+}
+
+// link admits addresses of the route itself, and of hosts its operator named:
+// a notification cannot be made to lead elsewhere.
+func (d *decoder) link(rt *route) string {
+	s := strings.TrimSpace(d.text("link"))
+	if s == "" {
+		return ""
+	}
+	u, err := url.Parse(s)
+	if err != nil || u.Host == "" || u.User != nil || len(s) > maxLink {
+		d.mistake("link", "malformed", fmt.Sprintf("must be an absolute address of at most %d bytes", maxLink))
+		return ""
+	}
+	host := strings.ToLower(u.Hostname())
+	own := host == rt.host
+	if !own && !slices.Contains(rt.linkHosts, host) {
+		d.mistake("link", "foreign_host", "must be on the route's host or one of its link_hosts")
+	}
+	if u.Scheme != "https" && (u.Scheme != "http" || !own || rt.scheme != "http") {
+		d.mistake("link", "not_https", "")
+	}
+	return u.String()
+}
+
+func (d *decoder) sendAt(now time.Time) int64 {
+	s := d.text("send_at")
+	if s == "" {
+		return 0
+	}
+	at, err := time.Parse(time.RFC3339, s)
+	if err != nil {
+		d.mistake("send_at", "malformed", "must be like 2026-11-24T08:00:00+01:00")
+		return 0
+	}
+	if at.Sub(now) > maxSendAhead {
+		d.mistake("send_at", "too_far", "at most 30 days ahead")
+	}
+	return at.UnixMilli()
+}
+
+func (d *decoder) expiresIn() int64 {
+	s := d.text("expires_in")
+	if s == "" {
+		return 0
+	}
+	n, err := strconv.ParseInt(s, 10, 64)
+	if err != nil || n < int64(minExpiresIn/time.Second) || n > int64(maxExpiresIn/time.Second) {
+		d.mistake("expires_in", "out_of_range", "must be 60 to 604800 seconds")
+		return 0
+	}
+	return n
+}
+
+// unsupported refuses what this version would otherwise silently not do.
+func (d *decoder) unsupported() {
+	if mode := d.text("mode"); mode != "" && mode != "new" {
+		d.mistake("mode", "not_supported", "only new is")
+	}
+	if d.boolean("broadcast") {
+		d.mistake("broadcast", "not_supported", "")
+	}
+	for _, name := range []string{"template", "data", "entity", "fallback"} {
+		if raw := d.take(name); len(raw) > 0 && string(raw) != `""` && string(raw) != `[]` && string(raw) != `{}` {
+			d.mistake(name, "not_supported", "")
+		}
+	}
+}
+
+// rest deals with what nobody asked for: a warning, since old callers send
+// more than they should, or a mistake if the caller prefers strictness.
+func (d *decoder) rest(strict bool) {
+	names := make([]string, 0, len(d.fields))
+	for name := range d.fields {
+		names = append(names, name)
+	}
+	slices.Sort(names)
+	const shown = 20 // the rest says nothing new
+	for _, name := range names[:min(len(names), shown)] {
+		name = strings.ToValidUTF8(name[:min(len(name), 64)], "")
+		if strict {
+			d.mistake(name, "unknown_field", "")
+		} else {
+			d.warnings = append(d.warnings, fmt.Sprintf("unknown field %q was ignored", name))
+		}
+	}
+}

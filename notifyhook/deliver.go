@@ -1,0 +1,191 @@
+package notifyhook
+
+import (
+	"context"
+	"errors"
+	"log/slog"
+	"math/rand/v2"
+	"time"
+)
+
+const (
+	lookupsWait    = 5 * time.Minute // until a look-up without its scope is tried again
+	gateLanes      = 3               // throttled at the same time: the limit is the workspace's
+	recordTries    = 3
+	recordInterval = time.Second
+)
+
+// work does what a claimed lane needs: find its conversation, or send its head.
+func (r *Relay) work(ctx context.Context, c claim) {
+	calls, cancel := context.WithTimeout(ctx, workLimit)
+	defer cancel()
+	if c.conversation == "" {
+		r.lookUp(calls, c)
+	} else {
+		r.settle(ctx, c, r.send(calls, c))
+	}
+	r.nudge()
+}
+
+// lookUp resolves the recipient and moves the lane's deliveries to the lane of
+// the conversation.
+func (r *Relay) lookUp(ctx context.Context, c claim) {
+	conversation, o := r.resolve(ctx, c.route, c.to)
+	if o.class != done {
+		r.settle(context.WithoutCancel(ctx), c, o)
+		return
+	}
+	if r.alarms.clear(c.route.host, "lookups") {
+		r.log.Info("recipients can be looked up again", "route", c.route.host)
+	}
+	if err := r.move(context.WithoutCancel(ctx), c, conversation); err != nil {
+		r.log.Error("move deliveries failed", "route", c.route.host, "delivery", c.delivery, "error", err)
+	}
+}
+
+// send makes one attempt. Blocks or markup that Slack refuses are replaced by
+// plain text, once, within the attempt: the refusal was certain.
+func (r *Relay) send(ctx context.Context, c claim) outcome {
+	if r.isActor(ctx, c) {
+		return outcome{class: suppressed, reason: "actor"}
+	}
+	if c.before.ambiguous > 0 {
+		// The one repeat that is allowed must not be used up on a Slack that is
+		// down: it has to answer something harmless first.
+		switch o := outcomeOf(c.route.app.test(ctx)); o.class {
+		case ambiguous, transient:
+			return outcome{class: transient, reason: o.reason}
+		case throttled, routeDown:
+			return o
+		}
+	}
+	o := r.post(ctx, c, compose(c.request))
+	if o.class != badContent {
+		return o
+	}
+	refused := o.reason
+	if o = r.post(ctx, c, composePlain(c.request)); o.class == done {
+		o.reason = "sent_as_plain_text: " + refused
+	}
+	return o
+}
+
+func (r *Relay) post(ctx context.Context, c claim, m message) outcome {
+	channel, ts, err := c.route.app.post(ctx, c.conversation, m)
+	o := outcomeOf(err)
+	if o.class == done {
+		o.channel, o.ts = clean(channel), clean(ts)
+	}
+	return o
+}
+
+// isActor finds out whether the recipient and the actor, told by different
+// kinds of id, are one person. If that cannot be found out, the message is
+// sent: told too much is better than too little.
+func (r *Relay) isActor(ctx context.Context, c claim) bool {
+	q := c.request
+	kind, _ := classify(c.to)
+	if q.Actor == "" || q.NotifyActor || kind == channelName {
+		return false
+	}
+	conversation, o := r.resolve(ctx, c.route, q.Actor)
+	return o.class == done && conversation == c.conversation
+}
+
+// settle writes an outcome down and does what it asks for beyond its lane.
+func (r *Relay) settle(ctx context.Context, c claim, o outcome) {
+	ctx = context.WithoutCancel(ctx) // a stop must not lose what Slack said
+	now, err := r.clock(ctx)
+	if err != nil {
+		now = r.now()
+	}
+	lookupHeld := r.beyond(ctx, c, o, now)
+	v := judge(o, c.before, c.failures, now, rand.Float64())
+	if lookupHeld {
+		v.notBefore = now.Add(lookupsWait)
+	}
+	for try := 1; ; try++ {
+		err = r.record(ctx, c, o, v)
+		if err == nil || errors.Is(err, errLeaseLost) || try == recordTries {
+			break
+		}
+		time.Sleep(recordInterval) // within the lease; after it, the record is fenced off
+	}
+	if err != nil {
+		r.log.Error("record outcome failed", "route", c.route.host, "delivery", c.delivery, "outcome", o.class.String(), "error", err)
+		return
+	}
+	level, text := slog.LevelInfo, "delivery deferred"
+	switch v.state {
+	case "sent":
+		text = "delivery sent"
+	case "cancelled":
+		text = "delivery suppressed"
+	case "dead":
+		level, text = slog.LevelWarn, "delivery dead"
+	}
+	r.log.Log(ctx, level, text, "route", c.route.host, "delivery", c.delivery, "attempt", c.attempt, "outcome", o.class.String(), "reason", v.reason)
+}
+
+// beyond handles what an outcome says about more than its own lane. It reports
+// whether look-ups of the route have to wait.
+func (r *Relay) beyond(ctx context.Context, c claim, o outcome, now time.Time) (lookupHeld bool) {
+	rt := c.route
+	lookup := c.attempt == 0
+	var err error
+	switch o.class {
+	case done:
+		if r.alarms.clear(rt.host, "held") {
+			r.log.Info("route sends again", "route", rt.host)
+		}
+		r.alarms.clear(rt.host, "quota")
+	case recipientGone:
+		if !lookup { // a look-up that found nobody is remembered itself
+			r.forget(rt, c.to)
+		}
+	case throttled:
+		if lookup || rt.throttle.add(c.lane, now, o.wait) {
+			err = r.pause(ctx, rt, lookup, now.Add(o.wait))
+		}
+	case quota:
+		r.raise(rt.host, "quota", o.reason)
+		err = r.pause(ctx, rt, false, now.Add(quotaWait))
+	case routeDown:
+		if lookup && isScopeOnly(o.reason) { // other messages may still go out
+			r.raise(rt.host, "lookups", o.reason)
+			err = r.pause(ctx, rt, true, now.Add(lookupsWait))
+			lookupHeld = true
+		} else {
+			r.raise(rt.host, "held", o.reason)
+		}
+	}
+	if err != nil {
+		r.log.Error("pause lanes failed", "route", rt.host, "error", err)
+	}
+	return lookupHeld
+}
+
+// isScopeOnly tells a token that may not do one thing from one that may do
+// nothing.
+func isScopeOnly(reason string) bool {
+	return reason == "missing_scope" || reason == "no_permission" || reason == "not_allowed_token_type" || reason == "access_denied"
+}
+
+func (r *Relay) raise(host, kind, reason string) {
+	if r.alarms.raise(host, kind, reason, r.now()) {
+		r.log.Error("route needs attention", "route", host, "kind", kind, "reason", reason)
+	}
+}
+
+// probe asks Slack about routes that are held, and lets those go whose token is
+// good again.
+func (r *Relay) probe(ctx context.Context) {
+	for _, host := range r.alarms.probes(r.now()) {
+		rt := r.routes[host]
+		if o := outcomeOf(rt.app.test(ctx)); o.class == done {
+			r.alarms.tryAgain(host)
+			r.log.Info("held route is tried again", "route", host)
+			r.nudge()
+		}
+	}
+}

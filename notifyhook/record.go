@@ -1,0 +1,228 @@
+package notifyhook
+
+import (
+	"context"
+	"database/sql"
+	"errors"
+	"fmt"
+	"time"
+)
+
+// errLeaseLost is: the lane is somebody else's by now. What the call came to is
+// theirs to find out; they mark the delivery.
+var errLeaseLost = errors.New("lease lost")
+
+// record writes down what an attempt came to and gives the lane back. All of it
+// is fenced: if the lease was lost, nothing is written.
+func (r *Relay) record(ctx context.Context, c claim, o outcome, v verdict) error {
+	now, err := r.clock(ctx)
+	if err != nil {
+		return err
+	}
+	return r.store.Write(ctx, func(ctx context.Context, tx *sql.Tx) error {
+		c := c
+		c.at = now
+		if err := c.fence(ctx, tx, v); err != nil {
+			return err
+		}
+		if err := c.endAttempt(ctx, tx, o); err != nil {
+			return err
+		}
+		if err := r.end(ctx, tx, &c, v, o); err != nil {
+			return err
+		}
+		return r.release(ctx, tx, c.lane, now)
+	})
+}
+
+// fence proves that the lane is still ours, and locks it: what is read after it
+// in the same transaction includes all that was queued before. A pause that
+// came from elsewhere in the meantime stays if it is the longer one.
+func (c claim) fence(ctx context.Context, tx *sql.Tx, v verdict) error {
+	result, err := tx.ExecContext(ctx, `UPDATE lane SET failures = $1, not_before = CASE WHEN not_before > $2 THEN not_before ELSE $2 END
+		WHERE lane = $3 AND lease_owner = $4`, v.failures, v.notBefore.UnixMilli(), c.lane, c.owner)
+	if err != nil {
+		return fmt.Errorf("fence lane: %w", err)
+	}
+	if n, err := result.RowsAffected(); err != nil {
+		return fmt.Errorf("fence lane: %w", err)
+	} else if n == 0 {
+		return errLeaseLost
+	}
+	return nil
+}
+
+// endAttempt completes the attempt begun by the claim. A failed look-up has
+// none, and gets its row now: it may be repeated freely.
+func (c claim) endAttempt(ctx context.Context, tx *sql.Tx, o outcome) error {
+	n := c.attempt
+	if n == 0 {
+		var err error
+		if n, err = c.insertAttempt(ctx, tx); err != nil {
+			return err
+		}
+	}
+	_, err := tx.ExecContext(ctx, `UPDATE attempt SET ended_at = $1, outcome = $2, error = $3 WHERE delivery_id = $4 AND n = $5`,
+		c.at.UnixMilli(), o.class.String(), o.reason, c.delivery, n)
+	if err != nil {
+		return fmt.Errorf("end attempt: %w", err)
+	}
+	return nil
+}
+
+// end puts the verdict on the delivery, and closes the notification with its
+// last delivery.
+func (r *Relay) end(ctx context.Context, tx *sql.Tx, c *claim, v verdict, o outcome) error {
+	terminal := v.state != "queued"
+	var finished *int64
+	if terminal {
+		finished = new(c.at.UnixMilli())
+	}
+	delta := 0 // begin counted the attempt already, a look-up was not counted
+	if c.attempt > 0 && !v.counted {
+		delta = -1
+	} else if c.attempt == 0 && v.counted && c.owner != "" {
+		delta = 1
+	}
+	duplicate := 0
+	if v.duplicate {
+		duplicate = 1
+	}
+	_, err := tx.ExecContext(ctx, `UPDATE delivery SET state = $1, last_error = $2, attempts = attempts + $3,
+			possible_duplicate = CASE WHEN $4 = 1 THEN 1 ELSE possible_duplicate END, slack_channel = $5, slack_ts = $6, finished_at = $7
+		WHERE id = $8 AND state IN ('queued', 'sending')`,
+		v.state, v.reason, delta, duplicate, o.channel, o.ts, finished, c.delivery)
+	if err != nil {
+		return fmt.Errorf("record delivery: %w", err)
+	}
+	if !terminal {
+		return nil
+	}
+	return r.finish(ctx, tx, c.notification, c.at)
+}
+
+// finish closes the notification if nothing of it is left to do.
+func (r *Relay) finish(ctx context.Context, tx *sql.Tx, notification string, now time.Time) error {
+	if r.store.Postgres() { // two deliveries that end at once must not each see the other as open
+		if _, err := tx.ExecContext(ctx, `SELECT 1 FROM notification WHERE id = $1 FOR UPDATE`, notification); err != nil {
+			return fmt.Errorf("lock notification: %w", err)
+		}
+	}
+	_, err := tx.ExecContext(ctx, `UPDATE notification SET finished_at = $1 WHERE id = $2 AND NOT EXISTS
+		(SELECT 1 FROM delivery WHERE notification_id = $2 AND state IN ('queued', 'sending'))`, now.UnixMilli(), notification)
+	if err != nil {
+		return fmt.Errorf("finish notification: %w", err)
+	}
+	return nil
+}
+
+// release gives a lane back and says when it is due next. The caller holds its
+// lock, so that what is queued at the same time is either seen here or waits.
+func (r *Relay) release(ctx context.Context, tx *sql.Tx, lane string, now time.Time) error {
+	_, err := tx.ExecContext(ctx, `UPDATE lane SET lease_owner = NULL, lease_until = 0, due_at = CASE
+			WHEN NOT EXISTS (SELECT 1 FROM delivery WHERE lane = $1 AND state IN ('queued', 'sending')) THEN NULL
+			WHEN not_before > $2 THEN not_before
+			ELSE $2 END
+		WHERE lane = $1`, lane, now.UnixMilli())
+	if err != nil {
+		return fmt.Errorf("release lane: %w", err)
+	}
+	return nil
+}
+
+// move takes all that waits in a resolved recipient's lane to the lane of the
+// conversation. Each delivery keeps its seq, and with it its place in order.
+// It is one transaction, so a crash leaves all of them here or all there.
+func (r *Relay) move(ctx context.Context, c claim, conversation string) error {
+	now, err := r.clock(ctx)
+	if err != nil {
+		return err
+	}
+	to := c.route.conversation(conversation)
+	err = r.store.Write(ctx, func(ctx context.Context, tx *sql.Tx) error {
+		if err := c.fence(ctx, tx, verdict{notBefore: time.UnixMilli(0)}); err != nil {
+			return err
+		}
+		if err := to.queue(ctx, tx, c.route, now); err != nil {
+			return err
+		}
+		if _, err := tx.ExecContext(ctx, `UPDATE delivery SET lane = $1 WHERE lane = $2 AND state IN ('queued', 'sending')`, to.lane, c.lane); err != nil {
+			return fmt.Errorf("move deliveries: %w", err)
+		}
+		if !c.isWaiting(c.route) {
+			return r.release(ctx, tx, c.lane, now)
+		}
+		if _, err := tx.ExecContext(ctx, `DELETE FROM lane WHERE lane = $1`, c.lane); err != nil {
+			return fmt.Errorf("delete lane: %w", err)
+		}
+		return nil
+	})
+	return err
+}
+
+// pause holds lanes of a route back: all of them, or those whose recipient is
+// still to be looked up. Rows that are locked are skipped: whoever holds them
+// meets the same limit.
+func (r *Relay) pause(ctx context.Context, rt *route, lookups bool, until time.Time) error {
+	only := ""
+	if lookups {
+		only = " AND conversation IS NULL"
+	}
+	return r.store.Write(ctx, func(ctx context.Context, tx *sql.Tx) error {
+		_, err := tx.ExecContext(ctx, `UPDATE lane SET not_before = $1, due_at = CASE WHEN due_at < $1 THEN $1 ELSE due_at END WHERE lane IN
+			(SELECT lane FROM lane WHERE gate = $2 AND not_before < $1`+only+` `+r.store.SkipLocked()+`)`, until.UnixMilli(), rt.gate)
+		if err != nil {
+			return fmt.Errorf("pause lanes: %w", err)
+		}
+		return nil
+	})
+}
+
+// expire ends queued deliveries whose time is over, wherever they wait: in a
+// lane in backoff, or of a route that is held. It returns how many.
+func (r *Relay) expire(ctx context.Context) (int, error) {
+	now, err := r.clock(ctx)
+	if err != nil {
+		return 0, err
+	}
+	const batch = 200
+	rows, err := r.store.Read().QueryContext(ctx, `SELECT d.id, d.notification_id FROM notification n JOIN delivery d ON d.notification_id = n.id
+		WHERE n.finished_at IS NULL AND n.expires_at <= $1 AND d.state = 'queued' LIMIT $2`, now.UnixMilli(), batch)
+	if err != nil {
+		return 0, fmt.Errorf("list expired deliveries: %w", err)
+	}
+	defer rows.Close()
+	var list []claim
+	for rows.Next() {
+		c := claim{at: now}
+		if err := rows.Scan(&c.delivery, &c.notification); err != nil {
+			return 0, fmt.Errorf("list expired deliveries: %w", err)
+		}
+		list = append(list, c)
+	}
+	if err := rows.Err(); err != nil || len(list) == 0 {
+		return 0, err
+	}
+	return len(list), r.store.Write(ctx, func(ctx context.Context, tx *sql.Tx) error {
+		for _, c := range list {
+			var state string
+			if err := tx.QueryRowContext(ctx, `SELECT state FROM delivery WHERE id = $1 `+r.forUpdate(), c.delivery).Scan(&state); err != nil {
+				return fmt.Errorf("look at expired delivery: %w", err)
+			}
+			if state != "queued" { // taken in the meantime: its attempt ends it
+				continue
+			}
+			if err := r.end(ctx, tx, &c, verdict{state: "dead", reason: expired.String()}, outcome{}); err != nil {
+				return err
+			}
+		}
+		return nil
+	})
+}
+
+func (r *Relay) forUpdate() string {
+	if r.store.Postgres() {
+		return "FOR UPDATE"
+	}
+	return ""
+}

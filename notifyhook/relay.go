@@ -1,0 +1,335 @@
+// Package notifyhook takes notifications from the applications behind the
+// gateway, keeps them, and delivers them to Slack: at least once, in order per
+// conversation, and marked where Slack may have got one twice.
+//
+// A notification has one delivery per recipient. A delivery's states:
+//
+//	           ┌──── 429, token refused, plan's limit: not counted ─────┐
+//	           │┌─── transient; ambiguous for the first time* ─────────┐│
+//	           ▼▼                                                      ││
+//	accept ─► queued ──── attempt begun (committed) ──► sending ───────┴┴─► sent
+//	           │ ▲                                        │ │ │
+//	           │ └── lease ran out: crashed meanwhile* ───┘ │ └─► cancelled (to its actor)
+//	           └──── expired ────────────────► dead ◄───────┘
+//	                                            permanent; unknown 5 times; ambiguous again
+//
+//	* marked possible_duplicate
+//
+// What is leased is the lane, the ordered stream of one Slack app to one
+// conversation, and only the delivery at its head is sent. A lane whose
+// recipient is an e-mail address, a user or a #channel has no conversation yet:
+//
+//	HOST@delivery ──┐ send_at has come
+//	HOST>marie@… ───┼── claimed, looked up ──► all its deliveries move, in one
+//	HOST>U02ABC ────┤                          transaction and with their seq, to
+//	HOST>#ventes ───┘                          HOST/D0123, where heads are sent
+//
+// So an address and the user id behind it meet in one lane, where seq, given
+// at the accept under the lane's lock, is the order. While an older delivery of
+// the route is looked up for the first time, younger ones of any conversation
+// wait for it; a look-up that fails or is throttled holds nobody. A crash at
+// any point leaves every delivery in exactly one lane, and that lane due.
+//
+// Each claim carries a random token, the fence: a holder whose lease ran out
+// can write nothing any more.
+package notifyhook
+
+import (
+	"context"
+	"database/sql"
+	"errors"
+	"fmt"
+	"log/slog"
+	"net/http"
+	"sync"
+	"time"
+
+	lru "github.com/hashicorp/golang-lru/v2"
+
+	"github.com/cocoom/cocoom-gateway/internal/secret"
+	"github.com/cocoom/cocoom-gateway/internal/store"
+)
+
+const (
+	workers   = 16
+	pollAlone = time.Second            // besides being woken, and when a lane comes due: for leases that ran out
+	pollShare = 250 * time.Millisecond // as well for what other replicas accepted
+	pollSoon  = 5 * time.Millisecond
+	retryPoll = time.Second // the store is in trouble
+	sweep     = 30 * time.Second
+	grace     = workLimit // of calls under way when the relay stops
+)
+
+// Route is a host with notifications.
+type Route struct {
+	Host      string // as the gateway routes by: lower case, no port
+	Workspace string // Slack team id; may be empty
+	BotToken  secret.String
+	Settings  Settings
+}
+
+// Config is what a Relay is made of.
+type Config struct {
+	Routes       []Route
+	APIURL       string // of Slack's Web API; empty means slack.com's
+	PublicScheme string // how browsers reach the gateway; "http" admits http links to a route's own host
+	Store        *store.Store
+	Log          *slog.Logger
+	Client       *http.Client // its Transport carries the calls to Slack; nil means http.DefaultTransport
+}
+
+// Relay accepts and delivers the notifications of all routes.
+type Relay struct {
+	store   *store.Store
+	log     *slog.Logger
+	routes  map[string]*route
+	foreign map[[32]byte]string // which route a bearer token belongs to, by its hash
+	cache   *lru.Cache[string, remembered]
+	alarms  alarms
+	flight  flight
+	wake    chan struct{}
+	now     func() time.Time                         // this process's clock: credentials, memory, alarms
+	clock   func(context.Context) (time.Time, error) // the one that replicas share: everything in the store
+}
+
+// route is a Route ready to serve.
+type route struct {
+	host      string
+	gate      string // workspace and app: what Slack's limits per method are for
+	scheme    string
+	linkHosts []string
+	creds     credentials
+	app       slackApp
+	throttle  throttle
+}
+
+// New checks the credentials and makes a relay. It neither connects nor sends
+// before Run.
+func New(cfg Config) (*Relay, error) {
+	// Entries carry their own end; the library's expirable cache would keep a
+	// goroutine that nothing stops.
+	cache, err := lru.New[string, remembered](cacheSize)
+	if err != nil {
+		return nil, fmt.Errorf("make recipient cache: %w", err)
+	}
+	r := &Relay{store: cfg.Store, log: cfg.Log, routes: map[string]*route{}, foreign: map[[32]byte]string{}, cache: cache,
+		alarms: alarms{raised: map[[2]string]Alarm{}, probe: map[string]time.Time{}}, flight: flight{lanes: map[string]int{}},
+		wake: make(chan struct{}, 1), now: time.Now, clock: cfg.Store.Now}
+	for _, one := range cfg.Routes {
+		creds, err := newCredentials(one.Host, one.Settings)
+		if err != nil {
+			return nil, fmt.Errorf("route %s: %w", one.Host, err)
+		}
+		r.routes[one.Host] = &route{host: one.Host, gate: one.Workspace + "/" + one.Host, scheme: cfg.PublicScheme,
+			linkHosts: one.Settings.LinkHosts, creds: creds, app: newSlackApp(one.BotToken, cfg.APIURL, cfg.Client)}
+		for _, t := range creds.tokens {
+			r.foreign[t.sum] = one.Host
+		}
+	}
+	return r, nil
+}
+
+// Handler returns the notification API of a route, for paths such as
+// /v1/notifications, or nil if the host has no notifications.
+func (r *Relay) Handler(host string) http.Handler {
+	rt := r.routes[host]
+	if rt == nil {
+		return nil
+	}
+	return endpoint{relay: r, route: rt}
+}
+
+func (r *Relay) foreignToken(host string, value secret.String) bool {
+	owner, ok := r.foreign[tokenSum(value)]
+	return ok && owner != host
+}
+
+// Alarms returns what needs a person, ordered by route.
+func (r *Relay) Alarms() []Alarm { return r.alarms.list() }
+
+// Stats are the deliveries of all routes by state.
+type Stats struct {
+	Queued, Sending, Sent, Dead, Cancelled int
+}
+
+// Stats counts the deliveries. It reads them all, so not for every request.
+func (r *Relay) Stats(ctx context.Context) (Stats, error) {
+	var s Stats
+	rows, err := r.store.Read().QueryContext(ctx, `SELECT state, COUNT(*) FROM delivery GROUP BY state`)
+	if err != nil {
+		return s, fmt.Errorf("count deliveries: %w", err)
+	}
+	defer rows.Close()
+	for rows.Next() {
+		var state string
+		var n int
+		if err := rows.Scan(&state, &n); err != nil {
+			return s, fmt.Errorf("count deliveries: %w", err)
+		}
+		switch state {
+		case "queued":
+			s.Queued = n
+		case "sending":
+			s.Sending = n
+		case "sent":
+			s.Sent = n
+		case "dead":
+			s.Dead = n
+		case "cancelled":
+			s.Cancelled = n
+		}
+	}
+	if err := rows.Err(); err != nil {
+		return s, fmt.Errorf("count deliveries: %w", err)
+	}
+	return s, nil
+}
+
+// Run delivers until ctx ends, then gives the calls under way some seconds to
+// end, and returns nil when no goroutine of its own is left. An error means
+// that it could not begin.
+func (r *Relay) Run(ctx context.Context) error {
+	if err := r.takeOver(ctx); err != nil {
+		if ctx.Err() != nil {
+			return nil
+		}
+		return err
+	}
+	calls, abort := context.WithCancel(context.WithoutCancel(ctx))
+	defer abort()
+	var group sync.WaitGroup
+	slots := make(chan struct{}, workers)
+	swept := time.Time{}
+	for ctx.Err() == nil {
+		pause := r.round(calls, &group, slots)
+		if now := r.now(); now.Sub(swept) >= sweep {
+			swept = now
+			group.Go(func() { r.keepHouse(calls) })
+		}
+		timer := time.NewTimer(pause)
+		select {
+		case <-ctx.Done():
+		case <-r.wake:
+		case <-timer.C:
+		}
+		timer.Stop()
+	}
+	ended := make(chan struct{})
+	go func() { group.Wait(); close(ended) }()
+	timer := time.NewTimer(grace)
+	defer timer.Stop()
+	select {
+	case <-ended:
+	case <-timer.C:
+		abort()
+		<-ended
+	}
+	return nil
+}
+
+// round claims for all free workers and returns how long to wait for the next.
+func (r *Relay) round(ctx context.Context, group *sync.WaitGroup, slots chan struct{}) time.Duration {
+	free := cap(slots) - len(slots)
+	if free == 0 {
+		return pollAlone // a worker that ends wakes us
+	}
+	claims, err := r.claim(ctx, free)
+	if err != nil {
+		r.log.Error("claim lanes failed", "error", err)
+		return retryPoll
+	}
+	for _, c := range claims {
+		slots <- struct{}{} // never waits: only this goroutine fills it
+		r.flight.add(c.route.host, 1)
+		group.Go(func() {
+			defer func() {
+				r.flight.add(c.route.host, -1)
+				<-slots
+				r.nudge()
+			}()
+			r.work(ctx, c)
+		})
+	}
+	return r.nextDue(ctx)
+}
+
+// nextDue is how long until the next lane comes due by itself.
+func (r *Relay) nextDue(ctx context.Context) time.Duration {
+	now, err := r.clock(ctx)
+	if err != nil {
+		return retryPoll
+	}
+	var due int64
+	err = r.store.Read().QueryRowContext(ctx, `SELECT due_at FROM lane WHERE due_at > $1 ORDER BY due_at LIMIT 1`, now.UnixMilli()).Scan(&due)
+	longest := pollAlone
+	if r.store.Postgres() {
+		longest = pollShare
+	}
+	if err != nil { // none, or a store in trouble, which the next claim tells
+		return longest
+	}
+	return min(max(time.UnixMilli(due).Sub(now), pollSoon), longest)
+}
+
+// keepHouse ends what has expired and asks Slack about held routes.
+func (r *Relay) keepHouse(ctx context.Context) {
+	for {
+		n, err := r.expire(ctx)
+		if err != nil {
+			r.log.Error("expire deliveries failed", "error", err)
+		}
+		if err != nil || n == 0 {
+			break
+		}
+		r.log.Warn("deliveries expired", "count", n)
+	}
+	r.probe(ctx)
+}
+
+// takeOver clears the leases of this directory's former process, which is dead:
+// the store let us in. On PostgreSQL another replica may well be alive, so
+// leases run out there.
+func (r *Relay) takeOver(ctx context.Context) error {
+	if r.store.Postgres() {
+		return nil
+	}
+	err := r.store.Write(ctx, func(ctx context.Context, tx *sql.Tx) error {
+		_, err := tx.ExecContext(ctx, `UPDATE lane SET lease_owner = NULL, lease_until = 0 WHERE lease_owner IS NOT NULL`)
+		return err
+	})
+	if err != nil && !errors.Is(err, context.Canceled) {
+		return fmt.Errorf("clear old leases: %w", err)
+	}
+	return nil
+}
+
+// nudge wakes Run; it never waits.
+func (r *Relay) nudge() {
+	select {
+	case r.wake <- struct{}{}:
+	default:
+	}
+}
+
+// throttle notices when several lanes of a route are throttled at once: Slack
+// then limits the workspace, not the conversation, and does not say so.
+type throttle struct {
+	mu    sync.Mutex
+	until map[string]time.Time // by lane
+}
+
+// add reports whether the whole gate should wait.
+func (t *throttle) add(lane string, now time.Time, wait time.Duration) bool {
+	t.mu.Lock()
+	defer t.mu.Unlock()
+	for other, until := range t.until {
+		if !now.Before(until) {
+			delete(t.until, other)
+		}
+	}
+	if t.until == nil {
+		t.until = map[string]time.Time{}
+	}
+	t.until[lane] = now.Add(wait)
+	return len(t.until) >= gateLanes
+}

@@ -1,0 +1,115 @@
+package notifyhook
+
+import (
+	"crypto/sha256"
+	"encoding/hex"
+	"encoding/json"
+	"fmt"
+	"net/http"
+	"regexp"
+	"slices"
+	"strings"
+	"time"
+)
+
+const (
+	maxRecipients  = 50
+	maxText        = 12000 // characters
+	maxBlocks      = 50    // Slack's own limit
+	maxMeta        = 2 << 10
+	maxType        = 128
+	maxLink        = 2000
+	maxSendAhead   = 30 * 24 * time.Hour
+	minExpiresIn   = 60 * time.Second
+	maxExpiresIn   = 7 * 24 * time.Hour
+	defaultExpires = 24 * time.Hour
+)
+
+var (
+	keyForm  = regexp.MustCompile(`^[A-Za-z0-9_:-]{1,128}$`)
+	typeForm = regexp.MustCompile(`^[a-z0-9_]+(\.[a-z0-9_]+)*$`)
+)
+
+// request is a notification as asked, in one form whatever it came as. Its
+// JSON is what is kept, and what the fingerprint is made of.
+type request struct {
+	Key         string          `json:"-"`
+	Type        string          `json:"type,omitempty"`
+	To          []string        `json:"to"`
+	Actor       string          `json:"actor,omitempty"`
+	NotifyActor bool            `json:"notify_actor,omitempty"`
+	Text        string          `json:"text"`
+	Mrkdwn      bool            `json:"mrkdwn,omitempty"`
+	Blocks      json.RawMessage `json:"blocks,omitempty"`
+	Link        string          `json:"link,omitempty"`
+	Lang        string          `json:"lang,omitempty"`
+	SendAt      int64           `json:"send_at,omitempty"`    // Unix ms; 0: now
+	ExpiresIn   int64           `json:"expires_in,omitempty"` // seconds after SendAt; 0: the default
+	Meta        json.RawMessage `json:"meta,omitempty"`
+}
+
+// fingerprint is the same for the same content, in form or JSON, under any key.
+func (q request) fingerprint() (canonical []byte, hash string, err error) {
+	canonical, err = json.Marshal(q)
+	if err != nil {
+		return nil, "", fmt.Errorf("encode request: %w", err)
+	}
+	sum := sha256.Sum256(canonical)
+	return canonical, hex.EncodeToString(sum[:]), nil
+}
+
+// begins is when the request may first be sent, ends when no longer.
+func (q request) begins(now time.Time) time.Time {
+	if at := time.UnixMilli(q.SendAt); at.After(now) {
+		return at
+	}
+	return now
+}
+
+func (q request) ends(now time.Time) time.Time {
+	life := time.Duration(q.ExpiresIn) * time.Second
+	if life == 0 {
+		life = defaultExpires
+	}
+	return q.begins(now).Add(life)
+}
+
+// suppresses says whether the recipient is the actor, as far as the spelling
+// tells. An e-mail and a user id are compared once both are resolved.
+func (q request) suppresses(to string) bool {
+	if q.Actor == "" || q.NotifyActor {
+		return false
+	}
+	_, actor := classify(q.Actor)
+	_, other := classify(to)
+	return actor == other
+}
+
+// parse reads and checks a body. Mistakes come all at once.
+func (rt *route) parse(r *http.Request, body []byte, now time.Time) (request, []string, *problem) {
+	f, warnings, p := readFields(r.Header.Get("Content-Type"), body)
+	if p != nil {
+		return request{}, nil, p
+	}
+	d := decoder{fields: f, warnings: warnings}
+	q := request{
+		Key: d.matching("key", keyForm, maxKeyLength), Type: d.matching("type", typeForm, maxType),
+		To: d.recipients(), Actor: d.actor(), NotifyActor: d.boolean("notify_actor"),
+		Text: d.body(), Mrkdwn: d.oneOf("format", "plain", "mrkdwn") == "mrkdwn", Lang: d.oneOf("lang", "fr", "en", "auto"),
+		Link: d.link(rt), SendAt: d.sendAt(now), ExpiresIn: d.expiresIn(), Meta: d.meta(),
+	}
+	q.Blocks = d.blocks(q.Link != "")
+	if r.URL.Query().Has("dry_run") {
+		d.mistake("dry_run", "not_supported", "this version sends only")
+	}
+	d.unsupported()
+	d.rest(strings.Contains(strings.ReplaceAll(r.Header.Get("Prefer"), " ", ""), "handling=strict"))
+	if len(d.errors) > 0 {
+		code := "validation"
+		if !slices.ContainsFunc(d.errors, func(e fieldError) bool { return e.Code != "not_supported" }) {
+			code = "not_supported"
+		}
+		return q, nil, &problem{Status: http.StatusUnprocessableEntity, Code: code, Errors: d.errors, Detail: "see errors for each field"}
+	}
+	return q, d.warnings, nil
+}

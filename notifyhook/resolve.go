@@ -1,0 +1,163 @@
+package notifyhook
+
+import (
+	"context"
+	"errors"
+	"net/http"
+	"time"
+
+	"github.com/slack-go/slack"
+)
+
+const (
+	cacheSize    = 1 << 16
+	knownFor     = time.Hour
+	goneFor      = time.Hour       // a person who is not in the workspace
+	noChannelFor = 5 * time.Minute // a channel is soon made by whoever reads the error
+	resumeFor    = 5 * time.Minute // a listing of channels that was cut short
+	maxPages     = 50
+)
+
+// remembered is an answer of Slack's about a recipient: a value, or what was
+// wrong.
+type remembered struct {
+	value string
+	gone  string
+	until time.Time
+}
+
+func (r *Relay) recall(key string) (remembered, bool) {
+	one, ok := r.cache.Get(key)
+	if !ok || !r.now().Before(one.until) {
+		return remembered{}, false
+	}
+	return one, true
+}
+
+// resolve finds the conversation of a recipient: an e-mail address by its user,
+// a user by the conversation with the bot, a #channel by its name.
+func (r *Relay) resolve(ctx context.Context, rt *route, to string) (string, outcome) {
+	switch kind, same := classify(to); kind {
+	case conversationID:
+		return same, outcome{class: done}
+	case emailRecipient:
+		user, o := r.ask(ctx, rt.host+">"+same, func(ctx context.Context) (string, error) { return rt.app.userByEmail(ctx, same) })
+		if o.class != done {
+			return "", o
+		}
+		return r.openDM(ctx, rt, user)
+	case userID:
+		return r.openDM(ctx, rt, same)
+	case channelName:
+		return r.channel(ctx, rt, same[1:])
+	}
+	return "", outcome{class: recipientGone, reason: "unknown_recipient_form"}
+}
+
+// ask answers from memory or else asks Slack, and remembers what is lasting.
+func (r *Relay) ask(ctx context.Context, key string, slackCall func(context.Context) (string, error)) (string, outcome) {
+	if one, ok := r.recall(key); ok {
+		if one.gone != "" {
+			return "", outcome{class: recipientGone, reason: one.gone}
+		}
+		return one.value, outcome{class: done}
+	}
+	value, err := slackCall(ctx)
+	o := lookupOutcome(err)
+	switch o.class {
+	case done:
+		r.cache.Add(key, remembered{value: value, until: r.now().Add(knownFor)})
+	case recipientGone:
+		r.cache.Add(key, remembered{gone: o.reason, until: r.now().Add(goneFor)})
+	}
+	return value, o
+}
+
+// lookupOutcome is outcomeOf for a call that may be repeated freely: whether it
+// was done before does not matter.
+func lookupOutcome(err error) outcome {
+	o := outcomeOf(err)
+	if o.class == ambiguous {
+		o.class = transient
+	}
+	return o
+}
+
+// openDM finds the conversation with a user. An app without im:write posts to
+// the user's id instead, which Slack allows; that id is then the conversation.
+func (r *Relay) openDM(ctx context.Context, rt *route, user string) (string, outcome) {
+	return r.ask(ctx, rt.host+"="+user, func(ctx context.Context) (string, error) {
+		conversation, err := rt.app.openDM(ctx, user)
+		if cannotOpen(err) {
+			return user, nil
+		}
+		return conversation, err
+	})
+}
+
+func cannotOpen(err error) bool {
+	if status, ok := errors.AsType[slack.StatusCodeError](err); ok {
+		return status.Code == http.StatusNotFound || status.Code == http.StatusMethodNotAllowed
+	}
+	answer, ok := errors.AsType[slack.SlackErrorResponse](err)
+	return ok && (answer.Err == "missing_scope" || answer.Err == "unknown_method" || answer.Err == "method_not_supported_for_channel_type")
+}
+
+// channel finds a channel by its name. Slack has no call for that but listing
+// them all, so every name on the way is remembered, and a listing that is cut
+// short (rate limit, too many pages for one lease) is taken up where it was.
+func (r *Relay) channel(ctx context.Context, rt *route, name string) (string, outcome) {
+	key := func(name string) string { return rt.host + "#" + name }
+	if one, ok := r.recall(key(name)); ok && one.gone == "" {
+		return one.value, outcome{class: done}
+	} else if ok {
+		return "", outcome{class: recipientGone, reason: one.gone}
+	}
+	at := rt.host + "…" + name
+	begun, _ := r.recall(at)
+	cursor, types := begun.value, []string{"public_channel", "private_channel"}
+	for range maxPages {
+		page, next, err := rt.app.channels(ctx, cursor, types)
+		o := lookupOutcome(err)
+		if o.reason == "missing_scope" && len(types) > 1 { // without groups:read the public ones are still to be had
+			types = types[:1]
+			continue
+		}
+		if o.reason == "invalid_cursor" {
+			r.cache.Remove(at)
+		}
+		if o.class != done {
+			return "", o
+		}
+		for other, id := range page {
+			r.cache.Add(key(other), remembered{value: id, until: r.now().Add(knownFor)})
+		}
+		if id, ok := page[name]; ok {
+			return id, outcome{class: done}
+		}
+		if next == "" {
+			r.cache.Remove(at)
+			r.cache.Add(key(name), remembered{gone: "channel_not_found", until: r.now().Add(noChannelFor)})
+			return "", outcome{class: recipientGone, reason: "channel_not_found"}
+		}
+		cursor = next
+		r.cache.Add(at, remembered{value: cursor, until: r.now().Add(resumeFor)})
+	}
+	return "", outcome{class: transient, reason: "channel_list_long"}
+}
+
+// forget drops what was remembered of a recipient that Slack refuses to post to.
+func (r *Relay) forget(rt *route, to string) {
+	kind, same := classify(to)
+	switch kind {
+	case emailRecipient:
+		if one, ok := r.recall(rt.host + ">" + same); ok {
+			r.cache.Remove(rt.host + "=" + one.value)
+		}
+		r.cache.Remove(rt.host + ">" + same)
+	case userID:
+		r.cache.Remove(rt.host + "=" + same)
+	case channelName:
+		r.cache.Remove(rt.host + same)
+	}
+}
