@@ -1,0 +1,86 @@
+package gateway
+
+import (
+	"net/http"
+
+	"github.com/labstack/echo/v4"
+)
+
+// account is the "signed in as" page at the reserved prefix.
+func (g *Gateway) account(x *exchange, c echo.Context) error {
+	r, rt := c.Request(), x.route
+	if x.session = g.sessions.open(rt, r); x.session == nil {
+		return g.askToSignIn(x, c)
+	}
+	l := lang(r)
+	t, id := textFor(l, "account", rt), x.session.identity
+	facts := []fact{
+		{labels[l]["name"], id.Name}, {labels[l]["email"], id.Email}, {labels[l]["workspace"], rt.workspace()},
+		{labels[l]["until"], g.sessions.expires(x.session).Format("2006-01-02 15:04 MST")},
+	}
+	if id.Name == "" {
+		facts = facts[1:]
+	}
+	return x.show(r, http.StatusOK, page{Title: t.Title, Text: t.Text, Facts: facts,
+		Link: "/", LinkLabel: t.Link, Post: g.cfg.Prefix + "/sign-out", PostLabel: labels[l]["sign_out"]})
+}
+
+// me tells a page's scripts who is signed in; never a token.
+func (g *Gateway) me(x *exchange, c echo.Context) error {
+	if x.session = g.sessions.open(x.route, c.Request()); x.session == nil {
+		return errSignIn.linking(g.loginURL(x.route, "/"))
+	}
+	id := x.session.identity
+	x.ownHeaders("application/json")
+	return c.JSON(http.StatusOK, struct {
+		Team      string   `json:"team_id"`
+		User      string   `json:"user_id"`
+		Email     string   `json:"email"`
+		Name      string   `json:"name"`
+		Groups    []string `json:"groups,omitempty"`
+		Guest     bool     `json:"guest"`
+		Admin     bool     `json:"admin"`
+		ExpiresAt int64    `json:"expires_at"` // Unix seconds
+	}{id.Team, id.User, id.Email, id.Name, id.Groups, id.Guest, id.Admin, g.sessions.expires(x.session).Unix()})
+}
+
+// confirmSignOut asks before signing out: a link may not change anything.
+func (g *Gateway) confirmSignOut(x *exchange, c echo.Context) error {
+	r, l := c.Request(), lang(c.Request())
+	if x.session = g.sessions.open(x.route, r); x.session == nil {
+		return c.Redirect(http.StatusSeeOther, x.route.Origin+g.cfg.Prefix+"/signed-out")
+	}
+	t := textFor(l, "sign_out", x.route)
+	return x.show(r, http.StatusOK, page{Title: t.Title, Text: t.Text, Link: "/", LinkLabel: t.Link,
+		Post: g.cfg.Prefix + "/sign-out", PostLabel: labels[l]["sign_out"]})
+}
+
+// signOut ends the session, in the browser and for whoever else holds a copy
+// of its cookie. Only a form of this very origin may ask for it: the pages of
+// sister subdomains are same-site to a browser, and their forms bring cookies.
+func (g *Gateway) signOut(x *exchange, c echo.Context) error {
+	r, rt := c.Request(), x.route
+	if r.Header.Get("Origin") != rt.Origin {
+		return errOrigin
+	}
+	x.session = g.sessions.open(rt, r)
+	setCookie(x, rt, cookieName(rt), "", 0)
+	clearPendingCookies(x, r, rt)
+	// Not "cookies": that would reach beyond this host, to every subdomain of
+	// the same registrable domain (https://www.w3.org/TR/clear-site-data/).
+	x.Header().Set("Clear-Site-Data", `"cache", "storage"`)
+	if x.session != nil {
+		if err := g.sessions.revoked.end(r.Context(), x.session, g.sessions.expires(x.session)); err != nil {
+			// The browser is signed out all the same; a stolen copy is not.
+			g.cfg.Log.Error("sign-out is not recorded: a copied cookie stays good until it expires", "request_id", x.id, "error", err)
+		}
+	}
+	return c.Redirect(http.StatusSeeOther, rt.Origin+g.cfg.Prefix+"/signed-out")
+}
+
+// signedOut is where a sign-out ends: a public page, so that nobody is signed
+// in again at once.
+func (g *Gateway) signedOut(x *exchange, c echo.Context) error {
+	t := textFor(lang(c.Request()), "signed_out", x.route)
+	return x.show(c.Request(), http.StatusOK, page{Title: t.Title, Text: t.Text, Link: g.loginURL(x.route, "/"), LinkLabel: t.Link})
+}

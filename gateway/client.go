@@ -1,0 +1,48 @@
+package gateway
+
+import (
+	"net/http"
+	"net/netip"
+	"strings"
+)
+
+// trust lists the peers whose X-Forwarded-For is believed. Empty: nobody.
+// X-Forwarded-Proto and -Host are believed from nobody: the public scheme and
+// the route's host are configured.
+type trust []netip.Prefix
+
+func (t trust) includes(a netip.Addr) bool {
+	for _, p := range t {
+		if p.Contains(a) {
+			return true
+		}
+	}
+	return false
+}
+
+// peer finds out whom a request comes from: the socket's peer or, as far as
+// each hop to our right is a trusted proxy, whom that one names.
+func (x *exchange) peer(t trust, r *http.Request) {
+	host := r.RemoteAddr
+	if ap, err := netip.ParseAddrPort(host); err == nil {
+		x.client = ap.Addr().Unmap()
+		host = x.client.WithZone("").String()
+	}
+	x.forwardedFor = host
+	if !t.includes(x.client) {
+		return
+	}
+	chain := strings.Join(r.Header.Values("X-Forwarded-For"), ",")
+	if chain == "" {
+		return
+	}
+	x.forwardedFor = chain + ", " + host
+	for t.includes(x.client) && chain != "" {
+		i := strings.LastIndexByte(chain, ',')
+		hop, err := netip.ParseAddr(strings.TrimSpace(chain[i+1:]))
+		if err != nil {
+			return // what a trusted proxy cannot name is no address; keep the proxy's own
+		}
+		x.client, chain = hop.Unmap(), chain[:max(i, 0)]
+	}
+}

@@ -1,0 +1,18 @@
+// Package gateway is the public front: it finds the route of a request by its
+// host, knows who is asking by the sealed session cookie, sends people to
+// Slack to sign in, lets policy decide, and hands what is allowed to proxy.
+//
+// # The way of a request
+//
+//	Host ──► route, or 421
+//	path ──► one canonical spelling, or 400            (policy.NormalizePath)
+//	reserved prefix? ──► the gateway's own pages       (mount)
+//	cookie ──► session, or nobody                      (sessions.open)
+//	policy.Decide ──► allow: proxy.Serve
+//	                  login: 302 to Slack for a page, 401 problem for the rest
+//	                  deny:  403 that says why
+//
+// The steps before the reserved prefix stand in Gateway.ServeHTTP, those after
+// it in Gateway.front. No step does a database or a network call: sessions live
+// in their cookie, revocations in memory.
+package gateway

@@ -1,0 +1,128 @@
+package gateway
+
+import (
+	"context"
+	"crypto/rand"
+	"encoding/hex"
+	"log/slog"
+	"net/http"
+	"net/netip"
+	"runtime/debug"
+	"time"
+
+	"github.com/cocoom/cocoom-gateway/policy"
+)
+
+// exchange is one request and its answer: what the gateway has found out about
+// the request, and the ResponseWriter that notes what was answered. Handlers
+// get it explicitly; inner layers fill it, and the access line is written from
+// it.
+type exchange struct {
+	http.ResponseWriter
+	id           string     // request id, in the answer, the log and on error pages
+	begun        time.Time  //
+	route        *Route     // nil: the host is unknown
+	client       netip.Addr // the nearest address that is not a trusted proxy's
+	forwardedFor string     // the X-Forwarded-For the upstream gets
+	session      *session   // nil: nobody is signed in
+	decision     policy.Decision
+	failure      error // why the gateway itself answered, for the log
+
+	status int
+	bytes  int64
+}
+
+func open(w http.ResponseWriter, r *http.Request, now time.Time) *exchange {
+	return &exchange{ResponseWriter: w, id: newID(), begun: now}
+}
+
+// newID gives 64 random bits: enough to find one request in a log.
+func newID() string {
+	var b [8]byte
+	rand.Read(b[:]) // never fails
+	return hex.EncodeToString(b[:])
+}
+
+// exchangeOf finds the exchange below any wrapper of its ResponseWriter; nil
+// if there is none.
+func exchangeOf(w http.ResponseWriter) *exchange {
+	for w != nil {
+		if x, ok := w.(*exchange); ok {
+			return x
+		}
+		u, ok := w.(interface{ Unwrap() http.ResponseWriter })
+		if !ok {
+			return nil
+		}
+		w = u.Unwrap()
+	}
+	return nil
+}
+
+// Unwrap lets http.ResponseController flush, hijack and set deadlines.
+func (x *exchange) Unwrap() http.ResponseWriter { return x.ResponseWriter }
+
+// WriteHeader notes the status. Informational answers (1xx) are not the last
+// word, but for 101, after which HTTP is over.
+func (x *exchange) WriteHeader(status int) {
+	if x.status == 0 && (status >= 200 || status == http.StatusSwitchingProtocols) {
+		x.status = status
+	}
+	x.ResponseWriter.WriteHeader(status)
+}
+
+// Write counts the body's bytes.
+func (x *exchange) Write(b []byte) (int, error) {
+	if x.status == 0 {
+		x.status = http.StatusOK
+	}
+	n, err := x.ResponseWriter.Write(b)
+	x.bytes += int64(n)
+	return n, err
+}
+
+// log writes the access line: one a request, never with headers or the query,
+// which carry cookies, codes and search terms.
+func (x *exchange) log(log *slog.Logger, r *http.Request, now time.Time) {
+	level := slog.LevelInfo
+	if x.status >= 500 {
+		level = slog.LevelWarn
+	}
+	if !log.Enabled(r.Context(), level) {
+		return
+	}
+	attrs := make([]slog.Attr, 0, 12)
+	attrs = append(attrs,
+		slog.String("request_id", x.id),
+		slog.String("method", r.Method),
+		slog.String("path", clip(r.URL.EscapedPath(), 512)),
+		slog.Int("status", x.status),
+		slog.Int64("bytes", x.bytes),
+		slog.Float64("ms", float64(now.Sub(x.begun).Microseconds())/1000),
+		slog.String("client", x.client.String()),
+	)
+	if x.route != nil {
+		attrs = append(attrs, slog.String("route", x.route.Host))
+	}
+	if x.decision.Reason != "" {
+		attrs = append(attrs, slog.String("decision", x.decision.Verdict.String()), slog.String("reason", x.decision.Reason))
+	}
+	if x.session != nil {
+		attrs = append(attrs, slog.String("user", x.session.identity.User))
+	}
+	if x.failure != nil {
+		attrs = append(attrs, slog.String("failure", x.failure.Error()))
+	}
+	// The request's own context may be over by now; logging must not be.
+	log.LogAttrs(context.WithoutCancel(r.Context()), level, "request", attrs...)
+}
+
+// clip bounds what strangers can make us write.
+func clip(s string, n int) string {
+	if len(s) <= n {
+		return s
+	}
+	return s[:n] + "…"
+}
+
+func stack() string { return clip(string(debug.Stack()), 8<<10) }

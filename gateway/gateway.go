@@ -1,0 +1,249 @@
+package gateway
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"log/slog"
+	"net/http"
+	"net/netip"
+	"net/url"
+	"strings"
+	"time"
+
+	"github.com/labstack/echo/v4"
+
+	"github.com/cocoom/cocoom-gateway/internal/store"
+	"github.com/cocoom/cocoom-gateway/policy"
+	"github.com/cocoom/cocoom-gateway/proxy"
+)
+
+// Config is all that a Gateway needs. Nothing in it is read from the outside
+// again.
+type Config struct {
+	Prefix         string         // reserved prefix, such as "/.gateway"
+	TrustedProxies []netip.Prefix // peers whose X-Forwarded-For is believed; empty: nobody
+	Slack          Slack
+	Session        SessionTimes
+	Routes         []Route
+	Sealer         *Sealer       // seals cookies and login states
+	JWKS           func() []byte // the public signing keys, as a JWK set
+	Store          *store.Store  // rows of sessions, revocations
+	Log            *slog.Logger
+	Now            func() time.Time // nil: time.Now
+}
+
+// Gateway serves every route's public host. It is safe for concurrent use.
+type Gateway struct {
+	cfg      Config
+	routes   table
+	peers    trust
+	sessions *sessions
+	logins   *logins
+	echo     *echo.Echo
+}
+
+// New builds a Gateway and reads the list of revocations; it fails when a host
+// stands twice or the store cannot be read.
+func New(ctx context.Context, cfg Config) (*Gateway, error) {
+	if cfg.Now == nil {
+		cfg.Now = time.Now
+	}
+	routes, err := newTable(cfg.Routes, cfg.Prefix)
+	if err != nil {
+		return nil, err
+	}
+	revoked, err := loadRevocations(ctx, cfg.Store, cfg.Now)
+	if err != nil {
+		return nil, fmt.Errorf("read revocations: %w", err)
+	}
+	g := &Gateway{
+		cfg:      cfg,
+		routes:   routes,
+		peers:    trust(cfg.TrustedProxies),
+		sessions: newSessions(cfg.Sealer, cfg.Session, revoked, cfg.Now),
+		logins:   newLogins(cfg.Slack, cfg.Sealer, cfg.Now),
+	}
+	g.mount()
+	return g, nil
+}
+
+// Run keeps the list of revocations fresh until ctx ends.
+func (g *Gateway) Run(ctx context.Context) error {
+	return g.sessions.revoked.follow(ctx, g.cfg.Log)
+}
+
+// mount is every path that the gateway itself answers, on every host. All else
+// goes to front. No Echo middleware is used: what has to happen before the
+// routing (host, path, access log) must also happen for requests that Echo
+// would not route.
+func (g *Gateway) mount() {
+	e := echo.New()
+	e.HideBanner, e.HidePort = true, true
+	e.HTTPErrorHandler = g.writeError
+	e.IPExtractor = echo.ExtractIPDirect()
+	e.SchemeExtractor = echo.ExtractSchemeDirect()
+	p := g.cfg.Prefix
+
+	e.GET(p, login(g.account))
+	e.GET(p+"/", login(g.account))
+	e.GET(p+"/login", login(g.startLogin))
+	e.GET(p+"/callback", login(g.defaultCallback))
+	e.GET(p+"/sign-out", login(g.confirmSignOut))
+	e.POST(p+"/sign-out", login(g.signOut))
+	e.GET(p+"/signed-out", login(g.signedOut))
+	e.GET(p+"/me", login(g.me))
+	e.GET(p+"/jwks.json", with(g.jwks))
+	for _, path := range []string{p + "/v1", p + "/v1/*"} {
+		e.RouteNotFound(path, with(g.notify))
+	}
+	e.RouteNotFound(p+"/*", with(g.noSuchPage))
+	e.RouteNotFound("/*", with(g.front))
+	g.echo = e
+}
+
+// handler answers one exchange of a known route.
+type handler func(x *exchange, c echo.Context) error
+
+// with gives h the exchange that ServeHTTP has opened.
+func with(h handler) echo.HandlerFunc {
+	return func(c echo.Context) error { return h(exchangeOf(c.Response()), c) }
+}
+
+// login is with, for pages that only routes with login have.
+func login(h handler) echo.HandlerFunc {
+	return with(func(x *exchange, c echo.Context) error {
+		if x.route.Login == nil {
+			return errNotFound
+		}
+		return h(x, c)
+	})
+}
+
+// ServeHTTP takes a request from the public listener.
+func (g *Gateway) ServeHTTP(w http.ResponseWriter, r *http.Request) {
+	x := open(w, r, g.cfg.Now())
+	defer g.finish(x, r)
+	x.peer(g.peers, r)
+
+	if x.route = g.routes.find(r.Host); x.route == nil {
+		x.refuse(r, errUnknownHost)
+		return
+	}
+	x.Header().Set("X-Request-Id", x.id)
+	if r.Method == http.MethodConnect {
+		x.refuse(r, errConnect)
+		return
+	}
+	r, err := canonical(r, x.route.EncodedSlash)
+	if err != nil {
+		x.refuse(r, errPath.because(err))
+		return
+	}
+	g.echo.ServeHTTP(x, r)
+}
+
+// canonical gives r with its path in the one spelling that is both matched and
+// forwarded; r itself when that is how it came.
+func canonical(r *http.Request, encodedSlash bool) (*http.Request, error) {
+	given := r.URL.EscapedPath()
+	if r.Method == http.MethodOptions && given == "*" {
+		given = "/" // "OPTIONS *" asks about the server: there is none but the app
+	}
+	path, err := policy.NormalizePath(given, encodedSlash)
+	if err != nil {
+		return r, err
+	}
+	if path == given && r.URL.Path != "*" {
+		return r, nil
+	}
+	u := *r.URL
+	if u.Path, err = url.PathUnescape(path); err != nil {
+		return r, err
+	}
+	u.RawPath = path
+	out := *r
+	out.URL = &u
+	return &out, nil
+}
+
+// front decides about every request that is not for the gateway itself.
+func (g *Gateway) front(x *exchange, c echo.Context) error {
+	r, rt := c.Request(), x.route
+	path := r.URL.EscapedPath()
+	if rt.Login != nil && path == rt.callback {
+		return g.callback(x, c)
+	}
+	if under(g.cfg.Prefix, path) {
+		return errNotFound
+	}
+	if rt.Upstream == nil {
+		return errNotFound
+	}
+	if isWebSocket(r) && r.Header.Get("Origin") != rt.Origin {
+		return errOrigin
+	}
+	if rt.Login != nil {
+		x.session = g.sessions.open(rt, r)
+	}
+	x.decision = rt.Policy.Decide(policy.Request{
+		Method: r.Method, Path: path, RawQuery: r.URL.RawQuery, Addr: x.client,
+	}, x.session.who())
+
+	switch x.decision.Verdict {
+	case policy.Allowed:
+		if x.session != nil && classOf(r) == navigation {
+			g.sessions.slide(x, rt, x.session)
+		}
+		rt.Upstream.Serve(x, r, proxy.Inbound{Who: x.session.principal(), ForwardedFor: x.forwardedFor, RequestID: x.id})
+		return nil
+	case policy.Login:
+		return g.askToSignIn(x, c)
+	default:
+		return errDenied
+	}
+}
+
+// under reports whether path, read as a server would that merges slashes or
+// ignores case, lies below prefix. Echo has routed every plain spelling
+// already; what is left here must not reach an upstream either, which may well
+// be a server that reads it so.
+func under(prefix, path string) bool {
+	if !strings.HasPrefix(path, "//") {
+		return len(path) >= len(prefix) && strings.EqualFold(path[:len(prefix)], prefix) &&
+			(len(path) == len(prefix) || path[len(prefix)] == '/' || path[len(prefix)] == ';')
+	}
+	return under(prefix, "/"+strings.TrimLeft(path, "/"))
+}
+
+func (g *Gateway) noSuchPage(*exchange, echo.Context) error { return errNotFound }
+
+// notify hands the request to the route's notification API, as /v1/….
+func (g *Gateway) notify(x *exchange, c echo.Context) error {
+	if x.route.Notify == nil {
+		return errNotFound
+	}
+	r := c.Request()
+	r.Header.Set("X-Request-Id", x.id)
+	http.StripPrefix(g.cfg.Prefix, x.route.Notify).ServeHTTP(x, r)
+	return nil
+}
+
+// jwks publishes the keys that verify every route's assertions.
+func (g *Gateway) jwks(x *exchange, c echo.Context) error {
+	x.Header().Set("Cache-Control", "public, max-age=300")
+	return c.Blob(http.StatusOK, "application/jwk-set+json", g.cfg.JWKS())
+}
+
+// finish ends the exchange: a panic becomes a 500 page, and one line is logged.
+func (g *Gateway) finish(x *exchange, r *http.Request) {
+	if p := recover(); p != nil {
+		if err, ok := p.(error); ok && errors.Is(err, http.ErrAbortHandler) {
+			x.log(g.cfg.Log, r, g.cfg.Now())
+			panic(p) // net/http closes the connection, so that the client sees the cut
+		}
+		g.cfg.Log.Error("request panicked", "request_id", x.id, "panic", fmt.Sprint(p), "stack", stack())
+		x.refuse(r, errInternal)
+	}
+	x.log(g.cfg.Log, r, g.cfg.Now())
+}

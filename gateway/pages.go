@@ -1,0 +1,153 @@
+package gateway
+
+import (
+	"bytes"
+	"crypto/sha256"
+	_ "embed"
+	"encoding/base64"
+	"encoding/json"
+	"html/template"
+	"net/http"
+	"strings"
+
+	"golang.org/x/text/language"
+)
+
+//go:embed templates/page.html
+var pageSource string
+
+//go:embed templates/page.css
+var pageStyle string
+
+var (
+	pageTemplate = template.Must(template.New("page").Parse(pageSource))
+	pagePolicy   = "default-src 'none'; style-src 'sha256-" + styleHash() + "'; form-action 'self'; frame-ancestors 'none'; base-uri 'none'"
+	languages    = language.NewMatcher([]language.Tag{language.English, language.French})
+)
+
+// styleHash lets the page's own style sheet stand in it without 'unsafe-inline'.
+func styleHash() string {
+	sum := sha256.Sum256([]byte(pageStyle))
+	return base64.StdEncoding.EncodeToString(sum[:])
+}
+
+// page is what templates/page.html shows.
+type page struct {
+	Lang      string
+	Style     template.CSS
+	Title     string
+	Text      []string // paragraphs
+	Facts     []fact   // a list of names and values
+	Link      string   // the next step; empty: none
+	LinkLabel string   //
+	Post      string   // the address of a form with one button; empty: none
+	PostLabel string   //
+	RequestID string   // empty: not shown
+
+	RequestLabel string
+}
+
+type fact struct{ Name, Value string }
+
+// lang picks French or English by Accept-Language.
+func lang(r *http.Request) string {
+	tags, _, err := language.ParseAcceptLanguage(clip(r.Header.Get("Accept-Language"), 200))
+	if err != nil {
+		return "en"
+	}
+	if _, i, _ := languages.Match(tags...); i == 1 {
+		return "fr"
+	}
+	return "en"
+}
+
+// show writes a page of ours. Nothing of it may be cached, framed or sniffed,
+// and no script runs on it.
+func (x *exchange) show(r *http.Request, status int, p page) error {
+	p.Lang, p.Style = lang(r), template.CSS(pageStyle)
+	p.RequestLabel = labels[p.Lang]["request"]
+	var b bytes.Buffer
+	if err := pageTemplate.Execute(&b, p); err != nil {
+		return err
+	}
+	h := x.ownHeaders("text/html; charset=utf-8")
+	h.Set("Content-Language", p.Lang)
+	x.WriteHeader(status)
+	x.body(r, b.Bytes())
+	return nil
+}
+
+// problem writes an application/problem+json answer (RFC 9457).
+func (x *exchange) problem(r *http.Request, why *refusal, t text) {
+	body, err := json.Marshal(struct {
+		Type      string `json:"type"`
+		Title     string `json:"title"`
+		Status    int    `json:"status"`
+		Code      string `json:"code"`
+		Detail    string `json:"detail,omitempty"`
+		LoginURL  string `json:"login_url,omitempty"`
+		RequestID string `json:"request_id"`
+	}{"about:blank", t.Title, why.status, why.code, strings.Join(t.Text, " "), loginLink(why), x.id})
+	if err != nil {
+		body = []byte("{}")
+	}
+	x.ownHeaders("application/problem+json")
+	x.WriteHeader(why.status)
+	x.body(r, body)
+}
+
+func loginLink(why *refusal) string {
+	if why.status == http.StatusUnauthorized {
+		return why.link
+	}
+	return ""
+}
+
+// refuse answers with what err says: a page for people, a problem for programs.
+func (x *exchange) refuse(r *http.Request, err error) {
+	why := asRefusal(err)
+	x.failure = why
+	if x.status != 0 {
+		return // the answer has begun; there is no taking it back
+	}
+	if why.retry != "" {
+		x.Header().Set("Retry-After", why.retry)
+	}
+	if why.status == http.StatusUnauthorized && x.route != nil {
+		// RFC 9110 wants a challenge with every 401. No browser knows this
+		// scheme, so none asks for a password.
+		x.Header().Set("WWW-Authenticate", `Slack realm="`+x.route.Host+`", login_url="`+why.link+`"`)
+	}
+	t := textFor(lang(r), why.code, x.route)
+	if classOf(r) == background {
+		x.problem(r, why, t)
+		return
+	}
+	p := page{Title: t.Title, Text: t.Text, RequestID: x.id}
+	if why.link != "" && t.Link != "" {
+		p.Link, p.LinkLabel = why.link, t.Link
+	}
+	if err := x.show(r, why.status, p); err != nil {
+		x.failure = err
+	}
+}
+
+// ownHeaders are the headers of everything the gateway itself says.
+func (x *exchange) ownHeaders(contentType string) http.Header {
+	h := x.Header()
+	h.Set("Content-Type", contentType)
+	h.Set("Cache-Control", "no-store")
+	h.Set("Content-Security-Policy", pagePolicy)
+	h.Set("X-Content-Type-Options", "nosniff")
+	// Not no-referrer: with it browsers send "Origin: null" with our own forms.
+	h.Set("Referrer-Policy", "same-origin")
+	return h
+}
+
+// body writes b, unless the request was HEAD. A failed write means that nobody
+// reads any more.
+func (x *exchange) body(r *http.Request, b []byte) {
+	if r.Method != http.MethodHead {
+		_, _ = x.Write(b)
+	}
+}

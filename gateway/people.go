@@ -1,0 +1,111 @@
+package gateway
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"net"
+	"net/http"
+	"net/url"
+	"slices"
+	"strings"
+
+	"github.com/slack-go/slack"
+
+	"github.com/cocoom/cocoom-gateway/policy"
+)
+
+// people asks Slack, with a route's bot token, what the ID token does not say:
+// whether somebody is a guest, an admin or deactivated.
+type people struct {
+	apiURL string
+	client *http.Client
+}
+
+// complete fills in Guest and Admin. It refuses who is deactivated, and guests
+// where the route does. Without a bot token (then the route lets guests in, as
+// its configuration had to say) it leaves the identity as it is.
+func (p *people) complete(ctx context.Context, rt *Route, id *policy.Identity) error {
+	if rt.SlackApp.BotToken == "" {
+		return nil
+	}
+	token := rt.SlackApp.BotToken.Reveal()
+	client := *p.client
+	client.Transport = bearer{token, p.client.Transport}
+	api := slack.New(token, slack.OptionAPIURL(p.apiURL), slack.OptionHTTPClient(&client))
+	user, err := api.GetUserInfoContext(ctx, id.User)
+	if err != nil {
+		return infoError(err)
+	}
+	// slack-go gives no error for {"ok":false} without an error string.
+	if user.ID != id.User {
+		return errSlackAnswer.because(errors.New("users.info is about somebody else"))
+	}
+	// The flags of a deactivated person are missing, so this comes first.
+	if user.Deleted {
+		return errDeactivated
+	}
+	// Slack Connect shows people of other workspaces too.
+	if user.TeamID != "" && user.TeamID != rt.Workspace && !slices.Contains(user.Enterprise.Teams, rt.Workspace) {
+		return errWorkspace.because(fmt.Errorf("users.info says team %s", clip(user.TeamID, 40)))
+	}
+	id.Guest = user.IsRestricted || user.IsUltraRestricted
+	id.Admin = user.IsAdmin || user.IsOwner || user.IsPrimaryOwner
+	if id.Guest && rt.Login.Guests != "allow" {
+		return errGuest
+	}
+	return nil
+}
+
+// bearer sends the token in the header too: slack-go puts it into the form,
+// and not every stand-in for Slack's Web API looks there.
+type bearer struct {
+	token string
+	next  http.RoundTripper
+}
+
+func (b bearer) RoundTrip(r *http.Request) (*http.Response, error) {
+	r = r.Clone(r.Context())
+	r.Header.Set("Authorization", "Bearer "+b.token)
+	return b.next.RoundTrip(r)
+}
+
+// infoError tells apart whose fault a failed users.info is.
+func infoError(err error) error {
+	var limited *slack.RateLimitedError
+	var status slack.StatusCodeError
+	var said slack.SlackErrorResponse
+	switch {
+	case errors.As(err, &limited):
+		return errSlackDown.because(errors.New("users.info is rate limited"))
+	case errors.As(err, &status):
+		return errSlackDown.because(fmt.Errorf("users.info answered %d", status.Code))
+	case errors.As(err, &said):
+		cause := fmt.Errorf("users.info answered %s", clip(said.Err, 80))
+		switch said.Err {
+		case "user_not_found", "user_not_visible", "users_not_found":
+			return errWorkspace.because(cause)
+		case "ratelimited", "rate_limited", "internal_error", "fatal_error", "service_unavailable", "request_timeout", "team_added_to_org":
+			return errSlackDown.because(cause)
+		}
+		return errSetup.because(cause)
+	case isNetwork(err):
+		return errSlackDown.because(errors.New("users.info cannot be reached"))
+	}
+	return errSlackAnswer.because(errors.New("users.info answer cannot be read"))
+}
+
+// isNetwork reports whether err comes from the way to Slack, not from what it said.
+func isNetwork(err error) bool {
+	var ne net.Error
+	var ue *url.Error
+	return errors.As(err, &ne) || errors.As(err, &ue) || errors.Is(err, context.DeadlineExceeded) || errors.Is(err, context.Canceled)
+}
+
+// plausibleEmail refuses what mail-based rules could be fooled with: anything
+// but exactly one @ with something on both sides, and no control or space.
+func plausibleEmail(s string) bool {
+	local, domain, ok := strings.Cut(s, "@")
+	return ok && local != "" && domain != "" && len(s) <= 254 && !strings.Contains(domain, "@") &&
+		!strings.ContainsFunc(s, func(r rune) bool { return r <= ' ' || r == 0x7f })
+}

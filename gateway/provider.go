@@ -1,0 +1,248 @@
+package gateway
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"io"
+	"net/http"
+	"slices"
+	"strings"
+	"sync"
+	"time"
+
+	"github.com/coreos/go-oidc/v3/oidc"
+	"golang.org/x/oauth2"
+)
+
+const (
+	slackTimeout     = 10 * time.Second // one call to Slack
+	slackMaxBody     = 1 << 20          // bytes of one answer; Slack's are a few KiB
+	discoveryRefresh = 24 * time.Hour   // endpoints move rarely
+	discoveryPause   = 2 * time.Second  // between failed discoveries, so that a crowd does not hammer a Slack that is down
+)
+
+// newSlackClient gives the HTTP client for all calls of sign-in: with a time
+// limit, with bounded answers, and without following redirects, since neither
+// a token nor a code may be carried to another place.
+func newSlackClient() *http.Client {
+	return &http.Client{
+		Timeout:       slackTimeout,
+		Transport:     boundedAnswers{http.DefaultTransport.(*http.Transport).Clone()},
+		CheckRedirect: func(*http.Request, []*http.Request) error { return http.ErrUseLastResponse },
+	}
+}
+
+// boundedAnswers cuts answers off: go-oidc and slack-go read them whole.
+type boundedAnswers struct{ next http.RoundTripper }
+
+func (b boundedAnswers) RoundTrip(r *http.Request) (*http.Response, error) {
+	resp, err := b.next.RoundTrip(r)
+	if err == nil {
+		resp.Body = struct {
+			io.Reader
+			io.Closer
+		}{io.LimitReader(resp.Body, slackMaxBody), resp.Body}
+	}
+	return resp, err
+}
+
+// provider is the OpenID provider of Sign in with Slack. Every route uses the
+// same one, with its own client id. It is discovered when first needed, so that
+// the gateway starts while Slack is down.
+type provider struct {
+	issuer string
+	client *http.Client
+	now    func() time.Time
+
+	mu     sync.Mutex
+	found  *discovered
+	failed time.Time // of the last failure
+	err    error     // the last failure
+}
+
+type discovered struct {
+	*oidc.Provider
+	authStyle oauth2.AuthStyle
+	at        time.Time
+}
+
+// get gives the provider, or the error of the last try to discover it.
+func (p *provider) get(ctx context.Context) (*discovered, error) {
+	p.mu.Lock()
+	defer p.mu.Unlock()
+	now := p.now()
+	if p.found != nil && now.Sub(p.found.at) < discoveryRefresh {
+		return p.found, nil
+	}
+	if p.err != nil && now.Sub(p.failed) < discoveryPause {
+		return p.stale()
+	}
+	// The context is the server's, not the request's: a person who gives up
+	// must not break the discovery for those who wait with them.
+	op, err := oidc.NewProvider(oidc.ClientContext(context.WithoutCancel(ctx), p.client), p.issuer)
+	if err != nil {
+		p.failed, p.err = now, fmt.Errorf("discover OpenID provider: %s", clip(err.Error(), 300))
+		return p.stale()
+	}
+	var meta struct {
+		AuthMethods []string `json:"token_endpoint_auth_methods_supported"`
+	}
+	if err := op.Claims(&meta); err != nil {
+		p.failed, p.err = now, fmt.Errorf("read OpenID discovery: %w", err)
+		return p.stale()
+	}
+	p.found, p.err = &discovered{op, authStyle(meta.AuthMethods), now}, nil
+	return p.found, nil
+}
+
+// stale gives what was last discovered while it cannot be renewed.
+func (p *provider) stale() (*discovered, error) {
+	if p.found != nil {
+		return p.found, nil
+	}
+	return nil, p.err
+}
+
+// authStyle says how the client secret is sent. It must be explicit: with
+// auto-detection x/oauth2 sends the one-time code a second time after any
+// error. The body is Slack's documented way; a provider that does not offer it,
+// or says nothing, gets HTTP Basic, the default of OpenID Connect Discovery 1.0
+// section 3.
+func authStyle(methods []string) oauth2.AuthStyle {
+	if slices.Contains(methods, "client_secret_post") {
+		return oauth2.AuthStyleInParams
+	}
+	return oauth2.AuthStyleInHeader
+}
+
+// oauth is the OAuth client of a route.
+func (p *provider) oauth(d *discovered, rt *Route) oauth2.Config {
+	endpoint := d.Endpoint()
+	endpoint.AuthStyle = d.authStyle
+	return oauth2.Config{
+		ClientID: rt.SlackApp.ClientID, ClientSecret: rt.SlackApp.ClientSecret.Reveal(),
+		Endpoint: endpoint, RedirectURL: rt.Origin + rt.callback,
+		Scopes: []string{oidc.ScopeOpenID, "email", "profile"},
+	}
+}
+
+// claims is what the ID token and, where that lacks something, userInfo say.
+// The https://slack.com/ names are Slack's own
+// (https://docs.slack.dev/authentication/sign-in-with-slack), whatever the
+// issuer's address is.
+type claims struct {
+	Subject       string   `json:"sub"`
+	Team          string   `json:"https://slack.com/team_id"`
+	User          string   `json:"https://slack.com/user_id"`
+	Email         string   `json:"email"`
+	EmailVerified flexBool `json:"email_verified"`
+	Name          string   `json:"name"`
+}
+
+// flexBool also reads the strings "true" and "false", which some providers send.
+type flexBool bool
+
+// UnmarshalJSON takes true, false and both as strings; all else is false.
+func (b *flexBool) UnmarshalJSON(raw []byte) error {
+	*b = flexBool(strings.Trim(string(raw), `"`) == "true")
+	return nil
+}
+
+// redeem exchanges the one-time code and verifies what comes back: signature,
+// issuer, audience and expiry (go-oidc), nonce and access token hash (here).
+func (p *provider) redeem(ctx context.Context, rt *Route, code, nonce string) (claims, error) {
+	var c claims
+	d, err := p.get(ctx)
+	if err != nil {
+		return c, errSlackDown.because(err)
+	}
+	ctx = oidc.ClientContext(ctx, p.client)
+	conf := p.oauth(d, rt)
+	token, err := conf.Exchange(ctx, code)
+	if err != nil {
+		return c, exchangeError(err)
+	}
+	raw, _ := token.Extra("id_token").(string)
+	if raw == "" {
+		return c, errSlackAnswer.because(errors.New("token answer without id_token"))
+	}
+	verified, err := d.Verifier(&oidc.Config{ClientID: conf.ClientID, Now: p.now}).Verify(ctx, raw)
+	if err != nil {
+		return c, errSlackAnswer.because(fmt.Errorf("verify id token: %s", clip(err.Error(), 300)))
+	}
+	if verified.Nonce != nonce {
+		return c, errSlackAnswer.because(errors.New("id token has another nonce"))
+	}
+	if verified.AccessTokenHash != "" {
+		if err := verified.VerifyAccessToken(token.AccessToken); err != nil {
+			return c, errSlackAnswer.because(fmt.Errorf("verify access token hash: %w", err))
+		}
+	}
+	if err := verified.Claims(&c); err != nil {
+		return c, errSlackAnswer.because(fmt.Errorf("read id token: %w", err))
+	}
+	if c.Team == "" || c.Email == "" {
+		if err := p.userInfo(ctx, d, token, &c); err != nil {
+			return c, errSlackAnswer.because(err)
+		}
+	}
+	return c, nil
+}
+
+// userInfo fills what the ID token left out: with the code flow a conforming
+// provider may give the claims of the email scope here only (OpenID Connect
+// Core 1.0 section 5.4). The subject must be the token's (section 5.3.2);
+// go-oidc does not compare it, and reads Slack's {"ok":false} as an answer
+// without one.
+func (p *provider) userInfo(ctx context.Context, d *discovered, token *oauth2.Token, c *claims) error {
+	info, err := d.UserInfo(ctx, oauth2.StaticTokenSource(token))
+	if err != nil {
+		return fmt.Errorf("ask userInfo: %s", clip(err.Error(), 300))
+	}
+	if info.Subject != c.Subject {
+		return errors.New("userInfo is about somebody else")
+	}
+	var more claims
+	if err := info.Claims(&more); err != nil {
+		return fmt.Errorf("read userInfo: %w", err)
+	}
+	if c.Team == "" {
+		c.Team, c.User = more.Team, more.User
+	}
+	if c.Email == "" {
+		c.Email, c.EmailVerified = more.Email, more.EmailVerified
+	}
+	if c.Name == "" {
+		c.Name = more.Name
+	}
+	return nil
+}
+
+// exchangeError tells apart whose fault a failed code exchange is. The answer's
+// body is never kept: it may hold tokens.
+func exchangeError(err error) error {
+	var re *oauth2.RetrieveError
+	if !errors.As(err, &re) {
+		if !isNetwork(err) {
+			return errSlackAnswer.because(errors.New("token answer cannot be read"))
+		}
+		return errSlackDown.because(errors.New("token endpoint cannot be reached"))
+	}
+	status := 0
+	if re.Response != nil {
+		status = re.Response.StatusCode
+	}
+	cause := fmt.Errorf("token endpoint answered %d %s", status, clip(re.ErrorCode, 80))
+	switch {
+	case status == http.StatusTooManyRequests, status >= 500:
+		return errSlackDown.because(cause)
+	case slices.Contains([]string{"invalid_code", "invalid_grant", "code_already_used", "code_expired"}, re.ErrorCode):
+		return errState.because(cause)
+	case slices.Contains([]string{"account_inactive", "user_removed_from_team", "deleted_user"}, re.ErrorCode):
+		return errDeactivated.because(cause)
+	case slices.Contains([]string{"ratelimited", "rate_limited", "internal_error", "fatal_error", "service_unavailable", "request_timeout"}, re.ErrorCode):
+		return errSlackDown.because(cause)
+	}
+	return errSetup.because(cause)
+}

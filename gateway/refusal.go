@@ -1,0 +1,121 @@
+package gateway
+
+import (
+	"errors"
+	"net/http"
+
+	"github.com/labstack/echo/v4"
+)
+
+// refusal is an answer of the gateway's own instead of what was asked for: the
+// status, a code for programs, and by the code the texts of a page for people.
+// It is an error so that handlers return it and one place writes it.
+type refusal struct {
+	status int
+	code   string // stable; the key into texts
+	retry  string // Retry-After in seconds, if trying again may help
+	link   string // the one next step on the page; texts hold its label
+	cause  error  // for the log alone
+}
+
+// Error names the refusal and its cause, for the log.
+func (r *refusal) Error() string {
+	if r.cause == nil {
+		return r.code
+	}
+	return r.code + ": " + r.cause.Error()
+}
+
+// Unwrap gives the cause.
+func (r *refusal) Unwrap() error { return r.cause }
+
+// because gives the refusal with its cause.
+func (r refusal) because(cause error) *refusal { r.cause = cause; return &r }
+
+// linking gives the refusal with the address of the next step.
+func (r refusal) linking(to string) *refusal { r.link = to; return &r }
+
+// link gives err the next step, if it is a refusal without one.
+func link(err error, to string) error {
+	var r *refusal
+	if errors.As(err, &r) && r.link == "" {
+		return r.linking(to)
+	}
+	return err
+}
+
+// Every refusal there is. They are never changed: because and linking copy.
+var (
+	errUnknownHost = &refusal{status: http.StatusMisdirectedRequest, code: "unknown_host"}
+	errPath        = &refusal{status: http.StatusBadRequest, code: "ambiguous_path"}
+	errConnect     = &refusal{status: http.StatusNotImplemented, code: "method_not_served"}
+	errMethod      = &refusal{status: http.StatusMethodNotAllowed, code: "method_not_allowed"}
+	errNotFound    = &refusal{status: http.StatusNotFound, code: "not_found"}
+	errOrigin      = &refusal{status: http.StatusForbidden, code: "foreign_origin"}
+	errInternal    = &refusal{status: http.StatusInternalServerError, code: "internal"}
+	errStore       = &refusal{status: http.StatusServiceUnavailable, code: "store_unavailable", retry: "10"}
+
+	errSignIn     = &refusal{status: http.StatusUnauthorized, code: "sign_in_required"}
+	errSubmission = &refusal{status: http.StatusUnauthorized, code: "form_not_sent"}
+	errDenied     = &refusal{status: http.StatusForbidden, code: "not_allowed", link: "/"}
+
+	errState       = &refusal{status: http.StatusBadRequest, code: "sign_in_stale"}
+	errCancelled   = &refusal{status: http.StatusForbidden, code: "sign_in_cancelled"}
+	errWorkspace   = &refusal{status: http.StatusForbidden, code: "wrong_workspace"}
+	errEmail       = &refusal{status: http.StatusForbidden, code: "email_unverified"}
+	errDeactivated = &refusal{status: http.StatusForbidden, code: "deactivated"}
+	errGuest       = &refusal{status: http.StatusForbidden, code: "guest"}
+	errSetup       = &refusal{status: http.StatusBadGateway, code: "slack_setup"}
+	errSlackAnswer = &refusal{status: http.StatusBadGateway, code: "slack_answer"}
+	errSlackDown   = &refusal{status: http.StatusServiceUnavailable, code: "slack_unavailable", retry: "15"}
+
+	errUpstream        = &refusal{status: http.StatusBadGateway, code: "upstream_unavailable"}
+	errUpstreamTimeout = &refusal{status: http.StatusGatewayTimeout, code: "upstream_timeout"}
+	errTooLarge        = &refusal{status: http.StatusRequestEntityTooLarge, code: "too_large"}
+)
+
+// writeError is Echo's error handler: a refusal becomes a page or a problem,
+// Echo's own errors the refusal of their status, and anything else a 500 that
+// says nothing but the request id.
+func (g *Gateway) writeError(err error, c echo.Context) {
+	x := exchangeOf(c.Response())
+	if c.Response().Committed {
+		x.failure = err
+		return
+	}
+	x.refuse(c.Request(), err)
+}
+
+// asRefusal finds what to answer for an error.
+func asRefusal(err error) *refusal {
+	var r *refusal
+	var he *echo.HTTPError
+	switch {
+	case errors.As(err, &r):
+		return r
+	case errors.As(err, &he) && he.Code == http.StatusMethodNotAllowed:
+		return errMethod
+	case errors.As(err, &he) && he.Code == http.StatusNotFound:
+		return errNotFound
+	}
+	return errInternal.because(err)
+}
+
+// WriteError answers with the gateway's page or problem for a failed upstream;
+// proxy is given it. Statuses are those of proxy: 413, 502, 504; another one
+// becomes 502. w must come from a Gateway.
+func WriteError(w http.ResponseWriter, r *http.Request, status int) {
+	x := exchangeOf(w)
+	if x == nil {
+		w.WriteHeader(status)
+		return
+	}
+	switch status {
+	case http.StatusRequestEntityTooLarge:
+		x.refuse(r, errTooLarge)
+	case http.StatusGatewayTimeout:
+		x.refuse(r, errUpstreamTimeout)
+	default:
+		x.refuse(r, errUpstream)
+	}
+}

@@ -1,0 +1,60 @@
+package gateway
+
+import (
+	"net/http"
+	"net/url"
+	"strings"
+
+	"github.com/cocoom/cocoom-gateway/policy"
+)
+
+// Return addresses are a path and a query, nothing else: redirects put the
+// route's own origin in front of them, so that "//evil.example" and
+// "/\evil.example" stay on the host whatever a browser makes of them.
+
+// returnPath is the address of a page as it was asked for; its query is kept
+// byte for byte.
+func returnPath(u *url.URL) string {
+	path := u.EscapedPath()
+	if u.RawQuery == "" && !u.ForceQuery {
+		return shorten(path, "")
+	}
+	return shorten(path, "?"+u.RawQuery)
+}
+
+// localPath checks an address that somebody handed us; anything but a path of
+// this host becomes "/".
+func localPath(s string, encodedSlash bool) string {
+	if !strings.HasPrefix(s, "/") || strings.ContainsFunc(s, func(r rune) bool { return r <= ' ' || r == 0x7f || r == '\\' }) {
+		return "/"
+	}
+	path, query, found := strings.Cut(s, "?")
+	path, err := policy.NormalizePath(path, encodedSlash)
+	if err != nil || strings.Contains(path, "#") {
+		return "/"
+	}
+	query, _, _ = strings.Cut(query, "#")
+	if found {
+		return shorten(path, "?"+query)
+	}
+	return shorten(path, "")
+}
+
+// refererPath is the page a form was on, so that a person can go back to it.
+func refererPath(rt *Route, r *http.Request) string {
+	if rest, ok := strings.CutPrefix(r.Referer(), rt.Origin+"/"); ok {
+		return localPath("/"+rest, rt.EncodedSlash)
+	}
+	return "/"
+}
+
+// shorten keeps a return address below maxReturn.
+func shorten(path, query string) string {
+	switch {
+	case len(path)+len(query) <= maxReturn:
+		return path + query
+	case len(path) <= maxReturn:
+		return path
+	}
+	return "/"
+}

@@ -1,0 +1,73 @@
+package gateway
+
+import (
+	"fmt"
+	"net/http"
+	"strings"
+
+	"github.com/cocoom/cocoom-gateway/policy"
+	"github.com/cocoom/cocoom-gateway/proxy"
+)
+
+// Route is one public host and what stands behind it.
+type Route struct {
+	Host          string         // lower case, without port
+	Origin        string         // how browsers name it: scheme://host[:port]
+	Workspace     string         // Slack team id; nobody from another one gets in
+	WorkspaceName string         // for pages; empty: the id
+	SlackApp      SlackApp       //
+	Login         *Login         // nil: the route has no login
+	Policy        *policy.Policy // nil denies everything
+	EncodedSlash  bool           // let %2F in paths pass
+	Upstream      *proxy.Proxy   // nil: the route has no app (notifications only)
+	Notify        http.Handler   // takes /v1/…; nil: the route has no notifications
+
+	callback string // the path Slack sends people back to
+}
+
+// workspace is what pages call the route's workspace.
+func (rt *Route) workspace() string {
+	if rt.WorkspaceName != "" {
+		return rt.WorkspaceName
+	}
+	return rt.Workspace
+}
+
+// secure reports whether browsers reach the route over https.
+func (rt *Route) secure() bool { return strings.HasPrefix(rt.Origin, "https:") }
+
+// table finds a route by its host.
+type table map[string]*Route
+
+func newTable(routes []Route, prefix string) (table, error) {
+	t := make(table, len(routes))
+	for _, rt := range routes {
+		host := rt.Host
+		if t[host] != nil {
+			return nil, fmt.Errorf("host %s has two routes", host)
+		}
+		if rt.Login != nil {
+			rt.callback = rt.Login.Callback
+			if rt.callback == "" {
+				rt.callback = prefix + "/callback"
+			}
+		}
+		t[host] = &rt
+	}
+	return t, nil
+}
+
+// find gives the route of a Host header, or nil. Hosts are compared exactly,
+// after what RFC 9110 and DNS say is the same: case, a port, a trailing dot.
+func (t table) find(host string) *Route {
+	if rt := t[host]; rt != nil {
+		return rt
+	}
+	if i := strings.LastIndexByte(host, ':'); i >= 0 {
+		if strings.Trim(host[i+1:], "0123456789") != "" {
+			return nil
+		}
+		host = host[:i]
+	}
+	return t[strings.ToLower(strings.TrimSuffix(host, "."))]
+}

@@ -1,0 +1,209 @@
+package gateway
+
+import (
+	"crypto/rand"
+	"crypto/sha256"
+	"encoding/base64"
+	"encoding/hex"
+	"encoding/json"
+	"fmt"
+	"hash/maphash"
+	"net/http"
+	"time"
+
+	lru "github.com/hashicorp/golang-lru/v2"
+
+	"github.com/cocoom/cocoom-gateway/policy"
+	"github.com/cocoom/cocoom-gateway/proxy"
+)
+
+// session is one sign-in of one person on one route. It lives sealed in the
+// browser's cookie; the store has a row of it for operators to see. A session
+// never changes: sliding its idle time makes a new one with the same id.
+type session struct {
+	id       string
+	identity policy.Identity
+	begun    time.Time
+	seen     time.Time // last page opened, give or take slideStep
+	sender   *proxy.Principal
+}
+
+// who is the identity, or nil for no session.
+func (s *session) who() *policy.Identity {
+	if s == nil {
+		return nil
+	}
+	return &s.identity
+}
+
+// principal is whom the upstream is told about, or nil for no session.
+func (s *session) principal() *proxy.Principal {
+	if s == nil {
+		return nil
+	}
+	return s.sender
+}
+
+// hash names the session where its id itself must not stand: in the store.
+func (s *session) hash() string {
+	sum := sha256.Sum256([]byte(s.id))
+	return hex.EncodeToString(sum[:])
+}
+
+// cookiePayload is what the cookie holds, under short names: it travels with
+// every request and must stay below 1 KiB.
+type cookiePayload struct {
+	ID    string `json:"i"`
+	Team  string `json:"t"`
+	User  string `json:"u"`
+	Email string `json:"e"`
+	Name  string `json:"n,omitempty"`
+	Guest bool   `json:"g,omitempty"`
+	Admin bool   `json:"a,omitempty"`
+	Begun int64  `json:"b"` // Unix seconds
+	Seen  int64  `json:"s"` // Unix seconds
+}
+
+const cacheShards, cachePerShard = 16, 4096
+
+// sessions opens and writes session cookies.
+type sessions struct {
+	sealer  *Sealer
+	times   SessionTimes
+	now     func() time.Time
+	revoked *revocations
+
+	// Opened cookies, so that a warm session costs one look-up. The key holds
+	// the host: the same cookie on another host is another question.
+	seed   maphash.Seed
+	shards [cacheShards]*lru.Cache[cookieKey, *session]
+}
+
+type cookieKey struct{ host, cookie string }
+
+func newSessions(sealer *Sealer, times SessionTimes, revoked *revocations, now func() time.Time) *sessions {
+	s := &sessions{sealer: sealer, times: times.withDefaults(), now: now, revoked: revoked, seed: maphash.MakeSeed()}
+	for i := range s.shards {
+		s.shards[i], _ = lru.New[cookieKey, *session](cachePerShard) // fails only for a size below 1
+	}
+	return s
+}
+
+// cookieName is the session cookie's. The __Host- prefix keeps it to this host
+// alone (https://www.rfc-editor.org/rfc/rfc6265, 6265bis section 4.1.3.2), so
+// that no sister subdomain can plant one; browsers accept it over https only.
+func cookieName(rt *Route) string {
+	if rt.secure() {
+		return "__Host-gw"
+	}
+	return "gw"
+}
+
+// open gives the live session of a request, or nil: no cookie, not ours, of
+// another route or workspace, too old, idle too long, or revoked.
+func (s *sessions) open(rt *Route, r *http.Request) *session {
+	cookie := cookieValue(r, cookieName(rt))
+	if cookie == "" {
+		return nil
+	}
+	key := cookieKey{rt.Host, cookie}
+	shard := s.shards[maphash.String(s.seed, cookie)%cacheShards]
+	found, ok := shard.Get(key)
+	if !ok {
+		if found = s.unseal(rt, cookie); found == nil {
+			return nil // not cached: strangers could fill the cache with rubbish
+		}
+		shard.Add(key, found)
+	}
+	now := s.now()
+	switch {
+	case found.identity.Team != rt.Workspace, // the route has moved to another workspace
+		now.Sub(found.begun) >= s.times.Lifetime,
+		now.Sub(found.seen) >= s.times.Idle,
+		s.revoked.includes(rt, found, now):
+		return nil
+	}
+	return found
+}
+
+func (s *sessions) unseal(rt *Route, cookie string) *session {
+	plain, err := s.sealer.open(kindSession, rt.Host, cookie)
+	if err != nil {
+		return nil
+	}
+	var p cookiePayload
+	if err := json.Unmarshal(plain, &p); err != nil {
+		return nil
+	}
+	id := policy.Identity{Team: p.Team, User: p.User, Email: p.Email, Name: p.Name, Guest: p.Guest, Admin: p.Admin}
+	return &session{
+		id: p.ID, identity: id, begun: time.Unix(p.Begun, 0), seen: time.Unix(p.Seen, 0),
+		sender: proxy.NewPrincipal(id, p.ID),
+	}
+}
+
+// begin makes a session with a new id. Nothing of an older one goes on in it.
+func (s *sessions) begin(id policy.Identity) *session {
+	now := s.now()
+	sid := randomText(16)
+	return &session{id: sid, identity: id, begun: now, seen: now, sender: proxy.NewPrincipal(id, sid)}
+}
+
+// slideStep is how stale a session's idle time may be before a page renews it:
+// a twentieth of the idle time, so that few answers carry a cookie.
+func (s *sessions) slideStep() time.Duration { return s.times.Idle / 20 }
+
+// slide renews the idle time, which only opened pages do: a page left open
+// whose scripts poll must not keep a person signed in.
+func (s *sessions) slide(w http.ResponseWriter, rt *Route, old *session) {
+	now := s.now()
+	if now.Sub(old.seen) < s.slideStep() {
+		return
+	}
+	renewed := *old
+	renewed.seen = now
+	// A cookie that cannot be sealed now leaves the old one, which is still good.
+	_ = s.write(w, rt, &renewed)
+}
+
+// write sets the session cookie.
+func (s *sessions) write(w http.ResponseWriter, rt *Route, ss *session) error {
+	p := cookiePayload{
+		ID: ss.id, Team: ss.identity.Team, User: ss.identity.User, Email: ss.identity.Email, Name: ss.identity.Name,
+		Guest: ss.identity.Guest, Admin: ss.identity.Admin, Begun: ss.begun.Unix(), Seen: ss.seen.Unix(),
+	}
+	plain, err := json.Marshal(p)
+	if err != nil {
+		return fmt.Errorf("marshal session: %w", err)
+	}
+	sealed, err := s.sealer.seal(kindSession, rt.Host, plain, s.now())
+	if err != nil {
+		return fmt.Errorf("seal session: %w", err)
+	}
+	setCookie(w, rt, cookieName(rt), sealed, s.times.Lifetime-s.now().Sub(ss.begun))
+	return nil
+}
+
+// expires is when a session ends at the latest.
+func (s *sessions) expires(ss *session) time.Time { return ss.begun.Add(s.times.Lifetime) }
+
+// setCookie sets a cookie of ours: for this host only, out of scripts' reach,
+// and with SameSite=Lax, since Slack's redirect back must bring it along.
+// A life of 0 or less deletes it.
+func setCookie(w http.ResponseWriter, rt *Route, name, value string, life time.Duration) {
+	c := &http.Cookie{
+		Name: name, Value: value, Path: "/", Secure: rt.secure(), HttpOnly: true, SameSite: http.SameSiteLaxMode,
+		MaxAge: int(life.Seconds()),
+	}
+	if life <= 0 {
+		c.MaxAge = -1
+	}
+	http.SetCookie(w, c)
+}
+
+// randomText gives n random bytes as URL-safe text.
+func randomText(n int) string {
+	b := make([]byte, n)
+	rand.Read(b) // never fails
+	return base64.RawURLEncoding.EncodeToString(b)
+}
