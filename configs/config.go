@@ -1,0 +1,133 @@
+package configs
+
+import (
+	"net"
+	"net/netip"
+	"strconv"
+
+	"github.com/cocoom/cocoom-gateway/gateway"
+	"github.com/cocoom/cocoom-gateway/internal/secret"
+	"github.com/cocoom/cocoom-gateway/notifyhook"
+	"github.com/cocoom/cocoom-gateway/policy"
+	"github.com/cocoom/cocoom-gateway/proxy"
+)
+
+// Config is a whole configuration, as Load gives it: defaults filled in,
+// secrets resolved, included routes appended, nothing in it mistaken.
+type Config struct {
+	// Listen is the public listener's address; default ":8080".
+	Listen string `yaml:"listen"`
+	// Admin is the operators' listener's address; default "127.0.0.1:9090".
+	Admin string `yaml:"admin"`
+	// Private is the address of a listener inside the network; empty: none.
+	Private string `yaml:"private"`
+	// State is a directory or a postgres:// URL; default "data" beside the
+	// file. The URL holds a password, hence the type.
+	State secret.String `yaml:"state"`
+	// MasterKey seals the key ring in the store; empty: one is generated there.
+	MasterKey secret.String `yaml:"master_key"`
+	// PublicScheme is how browsers reach the gateway: "https" (default) or,
+	// for hosts of this machine only, "http".
+	PublicScheme string `yaml:"public_scheme"`
+	// PublicPort is the port browsers use; 0: see Origin.
+	PublicPort int `yaml:"public_port"`
+	// TrustedProxies are the peers whose X-Forwarded-* is believed; none: nobody.
+	TrustedProxies []netip.Prefix `yaml:"trusted_proxies"`
+	// ReservedPrefix is where the gateway's own pages stand on every host;
+	// default "/.gateway".
+	ReservedPrefix string `yaml:"reserved_prefix"`
+	// TLS ends TLS in the gateway; empty: a front proxy does.
+	TLS TLS `yaml:"tls"`
+	// Slack says where Slack is.
+	Slack gateway.Slack `yaml:"slack"`
+	// Session bounds how long a sign-in lasts.
+	Session gateway.SessionTimes `yaml:"session"`
+	// Include are patterns, as of filepath.Match, of files that hold one route
+	// or a list of routes each.
+	Include []string `yaml:"include"`
+	// Routes are the file's own routes, then the included ones.
+	Routes []Route `yaml:"routes"`
+}
+
+// TLS names the files of a certificate and its key, both PEM.
+type TLS struct {
+	Cert string `yaml:"cert"` // the certificate, then its chain
+	Key  string `yaml:"key"`
+}
+
+// Route is one public host and what the gateway does for it. It has a login,
+// or notifications, or both.
+type Route struct {
+	// Host is the public host: lower case, no port, no trailing dot. An IPv6
+	// address stands in brackets.
+	Host string `yaml:"host"`
+	// Upstream is the app; nil on a route that has notifications only.
+	Upstream *proxy.Upstream `yaml:"upstream"`
+	// Workspace is the Slack team id; nobody from another one gets in.
+	Workspace string `yaml:"workspace"`
+	// WorkspaceName is for pages that must name it.
+	WorkspaceName string `yaml:"workspace_name"`
+	// SlackApp is the route's own Slack app.
+	SlackApp gateway.SlackApp `yaml:"slack_app"`
+	// Login is nil on a route without login.
+	Login *gateway.Login `yaml:"login"`
+	// Notify is nil on a route without notifications.
+	Notify *notifyhook.Settings `yaml:"notify"`
+	// Policy are the rules, the first that matches decides; none lets nobody
+	// pass. A route with login whose file has no policy key gets one rule:
+	// members may open everything.
+	Policy []policy.Rule `yaml:"policy"`
+	// CaseInsensitive makes the policy's paths match without regard to case,
+	// for apps whose server does.
+	CaseInsensitive bool `yaml:"case_insensitive"`
+	// EncodedSlash is what happens to a path that holds %2F: "refuse"
+	// (default) or "allow".
+	EncodedSlash string `yaml:"encoded_slash"`
+	// Headers names the identity headers the app receives.
+	Headers proxy.Headers `yaml:"headers"`
+	// Assertion says how the signed identity is made.
+	Assertion proxy.Assertion `yaml:"assertion"`
+}
+
+// defaults is what a file is decoded over.
+func defaults() Config {
+	return Config{
+		Listen:         ":8080",
+		Admin:          "127.0.0.1:9090",
+		State:          "./data",
+		PublicScheme:   "https",
+		ReservedPrefix: "/.gateway",
+	}
+}
+
+// membersOnly is the policy of a route with login that has no policy key.
+func membersOnly() []policy.Rule {
+	return []policy.Rule{{Path: "/**", Allow: policy.Allow{Members: true}}}
+}
+
+// Origin gives the public origin of a Route.Host of this configuration, such as
+// "https://agrafmania.cocoom.com" or "http://agrafmania.localhost:8080". The
+// port is PublicPort; where that is 0 it is the port of Listen if browsers
+// reach it themselves (plain http, or TLS ended here), else the scheme's own.
+func (c *Config) Origin(host string) string {
+	port := c.publicPort()
+	if port == 0 || (c.PublicScheme == "https" && port == 443) || (c.PublicScheme == "http" && port == 80) {
+		return c.PublicScheme + "://" + host
+	}
+	return c.PublicScheme + "://" + host + ":" + strconv.Itoa(port)
+}
+
+func (c *Config) publicPort() int {
+	if c.PublicPort != 0 || (c.PublicScheme == "https" && c.TLS.Cert == "") {
+		return c.PublicPort
+	}
+	_, port, err := net.SplitHostPort(c.Listen)
+	if err != nil {
+		return 0
+	}
+	n, err := strconv.Atoi(port)
+	if err != nil {
+		return 0
+	}
+	return n
+}

@@ -1,0 +1,93 @@
+package configs
+
+import "strings"
+
+// maxKey bounds a key's length in bytes; real ones have two dozen letters.
+const maxKey = 128
+
+// notYet gives what to write instead of a key that stands in the documentation
+// but is not served by this version; "" for every other key.
+func notYet(p *place) string {
+	switch p.key {
+	case "private":
+		if p.up == nil {
+			return `remove it or write ""; notifications are taken on every route's own host`
+		}
+	case "acme":
+		if p.up.isKey("tls") && p.up.up == nil {
+			return "name the certificate's files as tls.cert and tls.key, or let a front proxy end TLS"
+		}
+	case "managed":
+		if p.up.isKey("slack_app") {
+			return "write the app's client_id, client_secret and bot_token here"
+		}
+	case "app_cookies":
+		if p.up.isKey("login") {
+			return "remove it; the app's cookies then pass as they are"
+		}
+	case "sign_out_paths":
+		if p.up.isKey("login") {
+			return "remove it; the app's own sign-out then ends the app's session only"
+		}
+	case "form":
+		if p.up.isKey("upstream") && p.up.up.isKey("login") {
+			return "write headers, or {basic: …}"
+		}
+	case "usergroups":
+		if p.up.isKey("allow") {
+			return "name people by users, emails or email_domains"
+		}
+	case "service_tokens":
+		if p.up.isKey("allow") {
+			return "name the callers' addresses by cidrs"
+		}
+	}
+	return ""
+}
+
+func (p *place) isKey(key string) bool { return p != nil && p.key == key }
+
+// nearest gives the key that an unknown one was probably meant to be; "" if
+// none is like it.
+func nearest(key string, fields []field) string {
+	best, least := "", 2+len(key)/3
+	for _, f := range fields {
+		if n := distance(strings.ToLower(key), f.key); n < least {
+			best, least = f.key, n
+		}
+	}
+	return best
+}
+
+// list names the keys that one may write.
+func list(fields []field) string {
+	names := make([]string, len(fields))
+	for i, f := range fields {
+		names[i] = f.key
+	}
+	return strings.Join(names, ", ")
+}
+
+// distance is the number of letters to insert, delete, replace, or swap with
+// their neighbour, to make a of b (optimal string alignment). Keys are short.
+func distance(a, b string) int {
+	before, last, row := make([]int, len(b)+1), make([]int, len(b)+1), make([]int, len(b)+1)
+	for j := range last {
+		last[j] = j
+	}
+	for i := range len(a) {
+		row[0] = i + 1
+		for j := range len(b) {
+			cost := 1
+			if a[i] == b[j] {
+				cost = 0
+			}
+			row[j+1] = min(last[j]+cost, last[j+1]+1, row[j]+1)
+			if i > 0 && j > 0 && a[i] == b[j-1] && a[i-1] == b[j] {
+				row[j+1] = min(row[j+1], before[j-1]+1)
+			}
+		}
+		before, last, row = last, row, before
+	}
+	return last[len(b)]
+}
