@@ -1,0 +1,19 @@
+.PHONY: demo build test race bench check
+
+demo: ## the main job in a browser
+	go run . demo
+
+build: ## a static binary
+	CGO_ENABLED=0 go build -trimpath -o cocoom-gateway .
+
+test:
+	go test ./...
+
+race:
+	go test -race -shuffle=on ./...
+
+bench:
+	go test -run='^$$' -bench=. -benchmem ./policy ./proxy ./gateway ./internal/store
+
+check: ## everything CI does, on a clean clone of what is committed
+	.ci/run

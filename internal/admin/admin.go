@@ -1,0 +1,80 @@
+// Package admin is the operators' listener: whether the gateway lives, whether
+// it is ready, and what waits in its queue.
+package admin
+
+import (
+	"context"
+	"encoding/json"
+	"log/slog"
+	"net/http"
+	"time"
+
+	"github.com/cocoom/cocoom-gateway/notifyhook"
+)
+
+// checkTimeout bounds one readiness check: a probe must be answered.
+const checkTimeout = 3 * time.Second
+
+// Check is one thing that must work for the gateway to be ready; it returns why
+// it does not.
+type Check struct {
+	Name string
+	Run  func(ctx context.Context) error
+}
+
+// Config is what the listener shows.
+type Config struct {
+	Ready []Check
+	Relay *notifyhook.Relay
+	Log   *slog.Logger
+}
+
+// New gives the operators' pages:
+//
+//	GET /livez    200 as long as the process answers
+//	GET /readyz   200, or 503 with what is wrong
+//	GET /status   deliveries by state and what needs an operator, as JSON
+func New(cfg Config) http.Handler {
+	mux := http.NewServeMux()
+	mux.HandleFunc("GET /livez", func(w http.ResponseWriter, _ *http.Request) {
+		answer(w, http.StatusOK, map[string]string{"status": "alive"})
+	})
+	mux.HandleFunc("GET /readyz", cfg.ready)
+	mux.HandleFunc("GET /status", cfg.status)
+	return mux
+}
+
+// ready runs every check. The details go to operators only: this listener is
+// loopback unless they say otherwise.
+func (cfg Config) ready(w http.ResponseWriter, r *http.Request) {
+	ctx, cancel := context.WithTimeout(r.Context(), checkTimeout)
+	defer cancel()
+	status, said := http.StatusOK, map[string]string{"status": "ready"}
+	for _, c := range cfg.Ready {
+		if err := c.Run(ctx); err != nil {
+			status, said["status"], said[c.Name] = http.StatusServiceUnavailable, "not ready", err.Error()
+		}
+	}
+	answer(w, status, said)
+}
+
+func (cfg Config) status(w http.ResponseWriter, r *http.Request) {
+	ctx, cancel := context.WithTimeout(r.Context(), checkTimeout)
+	defer cancel()
+	stats, err := cfg.Relay.Stats(ctx)
+	if err != nil {
+		cfg.Log.Error("deliveries cannot be counted", "error", err)
+		answer(w, http.StatusServiceUnavailable, map[string]string{"error": "the store cannot be read"})
+		return
+	}
+	answer(w, http.StatusOK, map[string]any{"deliveries": stats, "alarms": cfg.Relay.Alarms()})
+}
+
+func answer(w http.ResponseWriter, status int, body any) {
+	w.Header().Set("Content-Type", "application/json")
+	w.Header().Set("Cache-Control", "no-store")
+	w.WriteHeader(status)
+	enc := json.NewEncoder(w)
+	enc.SetIndent("", "  ")
+	_ = enc.Encode(body) // a probe that has gone away misses nothing
+}

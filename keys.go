@@ -1,0 +1,129 @@
+package main
+
+import (
+	"context"
+	"crypto/rand"
+	"fmt"
+	"log/slog"
+	"slices"
+	"time"
+
+	"github.com/cocoom/cocoom-gateway/configs"
+	"github.com/cocoom/cocoom-gateway/gateway"
+	"github.com/cocoom/cocoom-gateway/internal/store"
+	"github.com/cocoom/cocoom-gateway/proxy"
+)
+
+const (
+	keyRotation = 30 * 24 * time.Hour  // a key is used for so long
+	keyAnnounce = 24 * time.Hour       // and is known to replicas and verifiers so long before
+	keyOverlap  = 120 * 24 * time.Hour // what the last one sealed or signed stays good: longer than any session
+	keyRefresh  = time.Minute          // how soon a key that another replica has made is known here
+)
+
+// keys are the rings that lie sealed in the store: one for what browsers hold,
+// and one for each algorithm that a route signs assertions with. They rotate by
+// themselves.
+type keys struct {
+	store  *store.Store
+	master store.Master
+	algs   []string
+
+	sealer  gateway.Sealer
+	signing *proxy.Keys
+}
+
+// openKeys reads the rings, and makes them where the store is new.
+func openKeys(ctx context.Context, st *store.Store, cfg *configs.Config) (*keys, error) {
+	master, err := store.LoadMaster(cfg.State.Reveal(), cfg.MasterKey.Reveal())
+	if err != nil {
+		return nil, fmt.Errorf("load master key: %w", err)
+	}
+	k := &keys{store: st, master: master, algs: algorithms(cfg), signing: proxy.NewKeys()}
+	return k, k.refresh(ctx)
+}
+
+// algorithms lists those with keys of ours; HS256 uses a secret of the route.
+func algorithms(cfg *configs.Config) []string {
+	algs := []string{"ES256"}
+	for _, r := range cfg.Routes {
+		switch alg := r.Assertion.Alg; alg {
+		case "", "HS256":
+		default:
+			if !slices.Contains(algs, alg) {
+				algs = append(algs, alg)
+			}
+		}
+	}
+	return algs
+}
+
+// refresh reads the rings anew and rotates what is due.
+func (k *keys) refresh(ctx context.Context) error {
+	ring, err := k.ring(ctx, "cookies", func() ([]byte, error) {
+		b := make([]byte, 32)
+		_, err := rand.Read(b)
+		return b, err
+	})
+	if err != nil {
+		return err
+	}
+	seal := make([]gateway.SealKey, len(ring))
+	for i, key := range ring {
+		seal[i] = gateway.SealKey{ID: key.ID, Value: key.Value, ActiveFrom: key.ActiveFrom}
+	}
+	if err := k.sealer.Set(seal); err != nil {
+		return err
+	}
+	for _, alg := range k.algs {
+		if err := k.refreshSigning(ctx, alg); err != nil {
+			return err
+		}
+	}
+	return nil
+}
+
+func (k *keys) refreshSigning(ctx context.Context, alg string) error {
+	ring, err := k.ring(ctx, "assertions-"+alg, func() ([]byte, error) { return proxy.GenerateKey(alg) })
+	if err != nil {
+		return err
+	}
+	signing := make([]proxy.Key, len(ring))
+	for i, key := range ring {
+		if signing[i], err = proxy.ParseKey(key.ID, alg, key.Value); err != nil {
+			return fmt.Errorf("parse signing key %s: %w", key.ID, err)
+		}
+		signing[i].ActiveFrom = key.ActiveFrom
+	}
+	return k.signing.Set(alg, signing)
+}
+
+func (k *keys) ring(ctx context.Context, purpose string, generate func() ([]byte, error)) ([]store.Key, error) {
+	spec := store.RingSpec{Purpose: purpose, Generate: generate, RotateEvery: keyRotation, AnnounceFor: keyAnnounce, KeepFor: keyOverlap}
+	now, err := k.store.Now(ctx) // replicas share the database's clock
+	if err != nil {
+		return nil, fmt.Errorf("read key ring %s: %w", purpose, err)
+	}
+	ring, err := k.store.Ring(ctx, k.master, spec, now)
+	if err != nil {
+		return nil, fmt.Errorf("read key ring %s: %w", purpose, err)
+	}
+	return ring, nil
+}
+
+// follow refreshes the rings until ctx ends. Old keys go on working while the
+// store cannot be read.
+func (k *keys) follow(ctx context.Context, log *slog.Logger) error {
+	tick := time.NewTicker(keyRefresh)
+	defer tick.Stop()
+	for {
+		select {
+		case <-ctx.Done():
+			return nil
+		case <-tick.C:
+			if err := k.refresh(ctx); err != nil && ctx.Err() == nil {
+				log.Error("key rings cannot be refreshed; the known keys go on", "error", err)
+			}
+		}
+	}
+}
