@@ -11,6 +11,7 @@ import (
 	"github.com/spf13/cobra"
 
 	"github.com/cocoom/cocoom-gateway/configs"
+	"github.com/cocoom/cocoom-gateway/internal/store"
 )
 
 func serveCommand(getenv func(string) string) *cobra.Command {
@@ -70,6 +71,11 @@ func load(file string, getenv func(string) string, stderr io.Writer) (*configs.C
 		fmt.Fprintln(stderr, mistakes)
 		fmt.Fprintf(stderr, "%s in the configuration\n", plural(len(mistakes.Mistakes), "mistake"))
 		return nil, errReported
+	}
+	if err == nil && cfg.MasterKey != "" {
+		if _, err := store.LoadMaster(cfg.State.Reveal(), cfg.MasterKey.Reveal()); err != nil {
+			return nil, fmt.Errorf("%s: %w", file, err)
+		}
 	}
 	return cfg, err
 }

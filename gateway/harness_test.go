@@ -31,7 +31,7 @@ const (
 
 // world is a gateway with two routes, a Slack with two workspaces, and an app.
 type world struct {
-	t       *testing.T
+	t       testing.TB
 	slack   *slacksim.Server
 	gateway *gateway.Gateway
 	store   *store.Store
@@ -95,7 +95,7 @@ func (b *lockedBuffer) String() string {
 }
 
 // newWorld starts everything; change may alter the routes before.
-func newWorld(t *testing.T, change ...func(*gateway.Config)) *world {
+func newWorld(t testing.TB, change ...func(*gateway.Config)) *world {
 	t.Helper()
 	w := &world{t: t, now: time.Now(), log: &lockedBuffer{}}
 	var err error
@@ -147,7 +147,7 @@ func newWorld(t *testing.T, change ...func(*gateway.Config)) *world {
 	return w
 }
 
-func sealer(t *testing.T) *gateway.Sealer {
+func sealer(t testing.TB) *gateway.Sealer {
 	s := new(gateway.Sealer)
 	value := make([]byte, 32)
 	rand.Read(value)

@@ -77,6 +77,10 @@ func (x *exchange) show(r *http.Request, status int, p page) error {
 	return nil
 }
 
+// problemTypes begins the type of every problem; an identifier (RFC 9457
+// section 3.1.1), the same as the notification API's.
+const problemTypes = "https://github.com/cocoom/cocoom-gateway/problems/"
+
 // problem writes an application/problem+json answer (RFC 9457).
 func (x *exchange) problem(r *http.Request, why *refusal, t text) {
 	body, err := json.Marshal(struct {
@@ -87,7 +91,7 @@ func (x *exchange) problem(r *http.Request, why *refusal, t text) {
 		Detail    string `json:"detail,omitempty"`
 		LoginURL  string `json:"login_url,omitempty"`
 		RequestID string `json:"request_id"`
-	}{"about:blank", t.Title, why.status, why.code, strings.Join(t.Text, " "), loginLink(why), x.id})
+	}{problemTypes + why.code, t.Title, why.status, why.code, strings.Join(t.Text, " "), loginLink(why), x.id})
 	if err != nil {
 		body = []byte("{}")
 	}
@@ -109,6 +113,10 @@ func (x *exchange) refuse(r *http.Request, err error) {
 	x.failure = why
 	if x.status != 0 {
 		return // the answer has begun; there is no taking it back
+	}
+	if r.Header.Get("Upgrade") != "" {
+		// What follows a refused upgrade on the connection may not be HTTP.
+		x.Header().Set("Connection", "close")
 	}
 	if why.retry != "" {
 		x.Header().Set("Retry-After", why.retry)

@@ -71,6 +71,8 @@ var (
 
 	errUpstream        = &refusal{status: http.StatusBadGateway, code: "upstream_unavailable"}
 	errUpstreamTimeout = &refusal{status: http.StatusGatewayTimeout, code: "upstream_timeout"}
+	errClientGone      = &refusal{status: statusClientGone, code: "client_gone"}
+	errBody            = &refusal{status: http.StatusBadRequest, code: "body_malformed"}
 	errTooLarge        = &refusal{status: http.StatusRequestEntityTooLarge, code: "too_large"}
 )
 
@@ -101,9 +103,9 @@ func asRefusal(err error) *refusal {
 	return errInternal.because(err)
 }
 
-// WriteError answers with the gateway's page or problem for a failed upstream;
-// proxy is given it. Statuses are those of proxy: 413, 502, 504; another one
-// becomes 502. w must come from a Gateway.
+// WriteError answers with the gateway's page or problem instead of the app;
+// proxy is given it, and calls it with the statuses of its errors. w must come
+// from a Gateway.
 func WriteError(w http.ResponseWriter, r *http.Request, status int) {
 	x := exchangeOf(w)
 	if x == nil {
@@ -111,11 +113,23 @@ func WriteError(w http.ResponseWriter, r *http.Request, status int) {
 		return
 	}
 	switch status {
+	case http.StatusBadRequest:
+		x.refuse(r, errBody)
+	case http.StatusMethodNotAllowed:
+		x.refuse(r, errMethod)
 	case http.StatusRequestEntityTooLarge:
 		x.refuse(r, errTooLarge)
+	case statusClientGone:
+		x.refuse(r, errClientGone)
+	case http.StatusInternalServerError:
+		x.refuse(r, errInternal)
 	case http.StatusGatewayTimeout:
 		x.refuse(r, errUpstreamTimeout)
 	default:
 		x.refuse(r, errUpstream)
 	}
 }
+
+// statusClientGone is what proxy calls a client that did not wait: nobody reads
+// the answer but the access log.
+const statusClientGone = 499

@@ -11,10 +11,10 @@ const probeEvery = 5 * time.Minute
 
 // Alarm is something about a route that needs a person.
 type Alarm struct {
-	Route  string    // host
-	Kind   string    // "held": nothing is sent; "lookups": recipients cannot be looked up; "quota": the plan's limit
-	Reason string    // Slack's error name
-	Since  time.Time //
+	Route  string    `json:"route"`  // host
+	Kind   string    `json:"kind"`   // "held": nothing is sent; "lookups": recipients cannot be looked up; "quota": the plan's limit
+	Reason string    `json:"reason"` // Slack's error name
+	Since  time.Time `json:"since"`
 }
 
 // alarms are the routes' troubles, and which routes are held because of them.

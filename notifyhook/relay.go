@@ -149,7 +149,11 @@ func (r *Relay) Alarms() []Alarm { return r.alarms.list() }
 
 // Stats are the deliveries of all routes by state.
 type Stats struct {
-	Queued, Sending, Sent, Dead, Cancelled int
+	Queued    int `json:"queued"`
+	Sending   int `json:"sending"`
+	Sent      int `json:"sent"`
+	Dead      int `json:"dead"`
+	Cancelled int `json:"cancelled"`
 }
 
 // Stats counts the deliveries. It reads them all, so not for every request.

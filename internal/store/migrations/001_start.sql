@@ -65,6 +65,7 @@ CREATE TABLE notification (
 );
 CREATE INDEX notification_list  ON notification (route, accepted_at);
 CREATE INDEX notification_prune ON notification (finished_at) WHERE finished_at IS NOT NULL;
+CREATE INDEX notification_expiry ON notification (expires_at) WHERE finished_at IS NULL;
 
 -- One notification to one recipient. seq is the order within a lane.
 CREATE TABLE delivery (
@@ -104,6 +105,7 @@ CREATE TABLE lane (
 );
 CREATE INDEX lane_due  ON lane (due_at) WHERE due_at IS NOT NULL;
 CREATE INDEX lane_gate ON lane (gate);
+CREATE INDEX lane_unresolved ON lane (gate) WHERE conversation IS NULL AND due_at IS NOT NULL;
 
 -- Committed before each call to Slack, completed after it: a begun one without an end has an unknown outcome.
 CREATE TABLE attempt (

@@ -1,0 +1,46 @@
+package main
+
+import (
+	"context"
+	"net"
+	"os"
+	"os/signal"
+	"testing"
+	"time"
+
+	"github.com/rogpeppe/go-internal/testscript"
+)
+
+func TestMain(m *testing.M) {
+	testscript.Main(m, map[string]func(){
+		"cocoom-gateway": func() {
+			ctx, stop := signal.NotifyContext(context.Background(), os.Interrupt)
+			defer stop()
+			os.Exit(run(ctx, os.Args[1:], os.Getenv, os.Stdout, os.Stderr))
+		},
+	})
+}
+
+// TestCommands runs what a person types, as testdata/script/*.txtar tell.
+func TestCommands(t *testing.T) {
+	taken, err := net.Listen("tcp", "127.0.0.1:0")
+	if err != nil {
+		t.Fatal(err)
+	}
+	t.Cleanup(func() { taken.Close() }) // the scripts run in parallel, after this function
+	testscript.Run(t, testscript.Params{
+		Dir:      "testdata/script",
+		Deadline: time.Now().Add(2 * time.Minute),
+		Setup: func(env *testscript.Env) error {
+			_, port, err := net.SplitHostPort(taken.Addr().String())
+			env.Setenv("TAKEN", port) // a port that is not free
+			_, free, err2 := net.SplitHostPort(loopback(freePort(t)))
+			env.Setenv("FREE", free)
+			if err == nil {
+				err = err2
+			}
+			return err
+		},
+		RequireExplicitExec: true,
+	})
+}
