@@ -31,7 +31,7 @@ type Config struct {
 	PublicScheme string `yaml:"public_scheme"`
 	// PublicPort is the port browsers use; 0: see Origin.
 	PublicPort int `yaml:"public_port"`
-	// TrustedProxies are the peers whose X-Forwarded-* is believed; none: nobody.
+	// TrustedProxies are the peers whose X-Forwarded-For is believed; none: nobody.
 	TrustedProxies []netip.Prefix `yaml:"trusted_proxies"`
 	// ReservedPrefix is where the gateway's own pages stand on every host;
 	// default "/.gateway".

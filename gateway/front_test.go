@@ -316,6 +316,30 @@ func flip(s string) string {
 	return string(b)
 }
 
+// TestRowsAreRemoved: what the store keeps of sessions ends with them.
+func TestRowsAreRemoved(t *testing.T) {
+	w := newWorld(t)
+	b := w.browser()
+	origin := w.routes[0].Origin
+	rows := func() (sessions, revocations int) {
+		t.Helper()
+		must(t, w.store.Read().QueryRow(`SELECT (SELECT COUNT(*) FROM session), (SELECT COUNT(*) FROM revocation)`).Scan(&sessions, &revocations))
+		return sessions, revocations
+	}
+	b.signIn(origin+"/", teams[0], "U0PAUL")
+	w.browser().signIn(origin+"/", teams[0], "U0PAUL")
+	b.do("POST", origin+"/.gateway/sign-out", nil, "Origin", origin)
+	must(t, w.gateway.Prune(context.Background()))
+	if s, r := rows(); s != 1 || r != 1 {
+		t.Errorf("%d sessions and %d revocations while one lives, want 1 and 1", s, r)
+	}
+	w.advance(13 * time.Hour)
+	must(t, w.gateway.Prune(context.Background()))
+	if s, r := rows(); s != 0 || r != 0 {
+		t.Errorf("%d sessions and %d revocations when all are over", s, r)
+	}
+}
+
 // TestStoreUnreachable: the last known list of revocations holds for ten
 // minutes, then nobody is let in, until the store answers again.
 func TestStoreUnreachable(t *testing.T) {

@@ -68,7 +68,8 @@ func New(ctx context.Context, cfg Config) (*Gateway, error) {
 	return g, nil
 }
 
-// Run keeps the list of revocations fresh until ctx ends.
+// Run keeps the list of revocations fresh, and removes rows of what is over,
+// until ctx ends.
 func (g *Gateway) Run(ctx context.Context) error {
 	return g.sessions.revoked.follow(ctx, g.cfg.Log)
 }

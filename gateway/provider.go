@@ -19,6 +19,7 @@ const (
 	slackTimeout     = 10 * time.Second // one call to Slack
 	slackMaxBody     = 1 << 20          // bytes of one answer; Slack's are a few KiB
 	discoveryRefresh = 24 * time.Hour   // endpoints move rarely
+	discoveryAgain   = time.Minute      // until a failed renewal is tried again
 	discoveryPause   = 2 * time.Second  // between failed discoveries, so that a crowd does not hammer a Slack that is down
 )
 
@@ -96,12 +97,14 @@ func (p *provider) get(ctx context.Context) (*discovered, error) {
 	return p.found, nil
 }
 
-// stale gives what was last discovered while it cannot be renewed.
+// stale gives what was last discovered while it cannot be renewed, and lets the
+// next try wait: nobody's sign-in may stall for endpoints that still stand.
 func (p *provider) stale() (*discovered, error) {
-	if p.found != nil {
-		return p.found, nil
+	if p.found == nil {
+		return nil, p.err
 	}
-	return nil, p.err
+	p.found.at = p.now().Add(discoveryAgain - discoveryRefresh)
+	return p.found, nil
 }
 
 // authStyle says how the client secret is sent. It must be explicit: with

@@ -18,6 +18,9 @@ const (
 	// cannot be read. After it no session is honoured: better to ask people to
 	// wait than to let in someone who was shut out.
 	revocationMaxLag = 10 * time.Minute
+	// pruneEvery is how often rows of sessions and revocations that are over are
+	// removed.
+	pruneEvery = time.Hour
 )
 
 // revocations is the list of sessions that were ended before their time, kept
@@ -70,13 +73,19 @@ func (r *revocations) refresh(ctx context.Context) error {
 // follow refreshes until ctx ends. It says once that the store cannot be read,
 // and once that it can again.
 func (r *revocations) follow(ctx context.Context, log *slog.Logger) error {
-	tick := time.NewTicker(revocationPoll)
+	tick, prune := time.NewTicker(revocationPoll), time.NewTicker(pruneEvery)
 	defer tick.Stop()
+	defer prune.Stop()
 	failing := false
 	for {
 		select {
 		case <-ctx.Done():
 			return nil
+		case <-prune.C:
+			if err := r.prune(ctx); err != nil && ctx.Err() == nil {
+				log.Error("rows of ended sessions cannot be removed", "error", err)
+			}
+			continue
 		case <-tick.C:
 		}
 		err := r.refresh(ctx)
@@ -128,4 +137,17 @@ func (r *revocations) end(ctx context.Context, s *session, expires time.Time) er
 		return fmt.Errorf("read revocations: %w", err)
 	}
 	return nil
+}
+
+// prune removes the rows of sessions that are over, and of revocations that
+// nothing is left for.
+func (r *revocations) prune(ctx context.Context) error {
+	return r.store.Write(ctx, func(ctx context.Context, tx *sql.Tx) error {
+		now := r.now().UnixMilli()
+		if _, err := tx.ExecContext(ctx, `DELETE FROM session WHERE expires_at <= $1`, now); err != nil {
+			return err
+		}
+		_, err := tx.ExecContext(ctx, `DELETE FROM revocation WHERE expires_at <= $1`, now)
+		return err
+	})
 }

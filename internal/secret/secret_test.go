@@ -20,11 +20,11 @@ func TestNothingPrintsASecret(t *testing.T) {
 	if err != nil {
 		t.Fatal(err)
 	}
-	for name, got := range map[string]string{
-		"%v": fmt.Sprintf("%v", s), "%s": fmt.Sprintf("%s", s), "%q": fmt.Sprintf("%q", s),
-		"%+v": fmt.Sprintf("%+v", wrapped{s}), "%#v": fmt.Sprintf("%#v", wrapped{s}), "%x": fmt.Sprintf("%x", s),
-		"json": string(js), "slog": log.String(),
-	} {
+	printed := map[string]string{"json": string(js), "slog": log.String(), "struct": fmt.Sprintf("%+v %#v", wrapped{s}, wrapped{s})}
+	for _, verb := range []string{"%v", "%s", "%q", "%#v", "%x"} {
+		printed[verb] = fmt.Sprintf(verb, s)
+	}
+	for name, got := range printed {
 		if strings.Contains(got, "hunter2") || strings.Contains(got, fmt.Sprintf("%x", "hunter2")) {
 			t.Errorf("%s printed the secret: %s", name, got)
 		}
