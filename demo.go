@@ -58,13 +58,13 @@ func demoCommand(getenv func(string) string) *cobra.Command {
 
 // run starts everything, says on stdout what to open, and serves until ctx ends.
 func (d *demo) run(ctx context.Context, getenv func(string) string, stdout io.Writer) (err error) {
-	defer func() { err = errors.Join(err, d.close()) }()
 	if d.State == "" {
 		if d.State, err = os.MkdirTemp("", "cocoom-demo-"); err != nil {
 			return err
 		}
 		defer os.RemoveAll(d.State)
 	}
+	defer func() { err = errors.Join(err, d.close()) }() // before the state is removed
 	if err := d.start(ctx, getenv); err != nil {
 		return err
 	}

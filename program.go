@@ -33,6 +33,7 @@ const (
 // test can start too.
 type program struct {
 	log     *slog.Logger
+	routes  int
 	store   *store.Store
 	keys    *keys
 	relay   *notifyhook.Relay
@@ -46,7 +47,7 @@ type program struct {
 // an address in use or a store that cannot be opened is an error here. run
 // serves; whoever does not call run must call close.
 func start(ctx context.Context, cfg *configs.Config, log *slog.Logger) (_ *program, err error) {
-	p := &program{log: log}
+	p := &program{log: log, routes: len(cfg.Routes)}
 	defer func() {
 		if err != nil {
 			err = errors.Join(err, p.close())
@@ -151,7 +152,7 @@ func (p *program) run(ctx context.Context) error {
 	group.Go(func() error { return p.keys.follow(ctx, p.log) })
 	group.Go(func() error { return p.public.run(ctx) })
 	group.Go(func() error { return p.admin.run(ctx) })
-	p.log.Info("serving", "public", p.public.addr(), "admin", p.admin.addr(), "routes", len(p.proxies), "version", version())
+	p.log.Info("serving", "public", p.public.addr(), "admin", p.admin.addr(), "routes", p.routes, "version", version())
 	err := group.Wait()
 	p.log.Info("stopped")
 	return errors.Join(err, p.close())

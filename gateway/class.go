@@ -2,6 +2,7 @@ package gateway
 
 import (
 	"net/http"
+	"slices"
 	"strings"
 )
 
@@ -25,7 +26,7 @@ const (
 // (https://www.w3.org/TR/fetch-metadata/: scripts cannot forge them), else by
 // what older browsers and programs give away.
 func classOf(r *http.Request) class {
-	if isPrefetch(r) || isWebSocket(r) {
+	if isPrefetch(r) || wantsWebSocket(r) {
 		return background
 	}
 	page := navigation
@@ -58,8 +59,10 @@ func isPrefetch(r *http.Request) bool {
 		r.Header.Get("Purpose") == "prefetch" || r.Header.Get("X-Moz") == "prefetch"
 }
 
-func isWebSocket(r *http.Request) bool {
-	return strings.EqualFold(r.Header.Get("Upgrade"), "websocket")
+// wantsWebSocket is wider than what proxy will carry (GET, one Upgrade header):
+// whatever an app might take for a handshake must come from our own pages.
+func wantsWebSocket(r *http.Request) bool {
+	return slices.ContainsFunc(r.Header["Upgrade"], func(v string) bool { return strings.Contains(strings.ToLower(v), "websocket") })
 }
 
 // accepts reports whether the Accept header names the media type itself;

@@ -21,7 +21,9 @@ func (t trust) includes(a netip.Addr) bool {
 }
 
 // peer finds out whom a request comes from: the socket's peer or, as far as
-// each hop to our right is a trusted proxy, whom that one names.
+// each hop to our right is a trusted proxy, whom that one names. What it names
+// and we cannot read is no address at all, so that no rule for networks, least
+// of all the proxy's own, takes a stranger in.
 func (x *exchange) peer(t trust, r *http.Request) {
 	host := r.RemoteAddr
 	if ap, err := netip.ParseAddrPort(host); err == nil {
@@ -39,10 +41,15 @@ func (x *exchange) peer(t trust, r *http.Request) {
 	x.forwardedFor = chain + ", " + host
 	for t.includes(x.client) && chain != "" {
 		i := strings.LastIndexByte(chain, ',')
-		hop, err := netip.ParseAddr(strings.TrimSpace(chain[i+1:]))
-		if err != nil {
-			return // what a trusted proxy cannot name is no address; keep the proxy's own
-		}
-		x.client, chain = hop.Unmap(), chain[:max(i, 0)]
+		x.client, chain = hop(strings.TrimSpace(chain[i+1:])), chain[:max(i, 0)]
 	}
+}
+
+// hop reads one address of X-Forwarded-For; some proxies add the port.
+func hop(s string) netip.Addr {
+	if ap, err := netip.ParseAddrPort(s); err == nil {
+		return ap.Addr().Unmap()
+	}
+	addr, _ := netip.ParseAddr(s) // the zero Addr is in no network
+	return addr.Unmap()
 }

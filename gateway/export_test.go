@@ -8,4 +8,4 @@ func (g *Gateway) RefreshRevocations(ctx context.Context) error {
 }
 
 // Prune does what Run does every hour.
-func (g *Gateway) Prune(ctx context.Context) error { return g.sessions.revoked.prune(ctx) }
+func (g *Gateway) Prune(ctx context.Context) error { return g.sessions.revoked.removeEnded(ctx) }

@@ -195,25 +195,26 @@ func TestDeniedPageForMembers(t *testing.T) {
 // TestAdvisoryForwardedForIsNotBelieved (CVE-2026-76835, CVE-2024-21494 and
 // kin): nobody's X-Forwarded-For counts unless they are listed.
 func TestAdvisoryForwardedForIsNotBelieved(t *testing.T) {
+	trusted := []netip.Prefix{netip.MustParsePrefix("127.0.0.0/8")}
 	for name, row := range map[string]struct {
-		trusted []netip.Prefix
-		want    string
+		trusted             []netip.Prefix
+		sent, chain, client string
 	}{
-		"nobody is trusted": {nil, "127.0.0.1"},
-		"the peer is":       {[]netip.Prefix{netip.MustParsePrefix("127.0.0.0/8")}, "6.6.6.6, 7.7.7.7, 127.0.0.1"},
+		"nobody is trusted":         {nil, "6.6.6.6, 7.7.7.7", "127.0.0.1", "127.0.0.1"},
+		"the peer is":               {trusted, "6.6.6.6, 7.7.7.7", "6.6.6.6, 7.7.7.7, 127.0.0.1", "7.7.7.7"},
+		"two proxies":               {trusted, "6.6.6.6, 127.9.9.9", "6.6.6.6, 127.9.9.9, 127.0.0.1", "6.6.6.6"},
+		"with a port":               {trusted, "7.7.7.7:4711", "7.7.7.7:4711, 127.0.0.1", "7.7.7.7"},
+		"no address is nobody's":    {trusted, "unknown", "unknown, 127.0.0.1", "invalid IP"},
+		"nothing sent is the proxy": {trusted, "", "127.0.0.1", "127.0.0.1"},
 	} {
 		t.Run(name, func(t *testing.T) {
 			w := newWorld(t, func(c *gateway.Config) { c.TrustedProxies = row.trusted })
-			w.browser().get(w.routes[0].Origin+"/public/x", "X-Forwarded-For", "6.6.6.6, 7.7.7.7", "X-Real-IP", "6.6.6.6")
-			if got := w.last().Header.Get("X-Forwarded-For"); got != row.want {
-				t.Errorf("the app got %q, want %q", got, row.want)
+			w.browser().get(w.routes[0].Origin+"/public/x", "X-Forwarded-For", row.sent, "X-Real-IP", "6.6.6.6")
+			if got := w.last().Header.Get("X-Forwarded-For"); got != row.chain {
+				t.Errorf("the app got %q, want %q", got, row.chain)
 			}
-			wantClient := `"client":"127.0.0.1"`
-			if row.trusted != nil {
-				wantClient = `"client":"7.7.7.7"`
-			}
-			if !strings.Contains(w.log.String(), wantClient) {
-				t.Errorf("no access line with %s", wantClient)
+			if want := fmt.Sprintf(`"client":%q`, row.client); !strings.Contains(w.log.String(), want) {
+				t.Errorf("no access line with %s", want)
 			}
 		})
 	}

@@ -71,7 +71,14 @@ func New(ctx context.Context, cfg Config) (*Gateway, error) {
 // Run keeps the list of revocations fresh, and removes rows of what is over,
 // until ctx ends.
 func (g *Gateway) Run(ctx context.Context) error {
-	return g.sessions.revoked.follow(ctx, g.cfg.Log)
+	pruned := make(chan struct{})
+	go func() {
+		defer close(pruned)
+		g.sessions.revoked.prune(ctx, g.cfg.Log)
+	}()
+	g.sessions.revoked.follow(ctx, g.cfg.Log)
+	<-pruned
+	return nil
 }
 
 // mount is every path that the gateway itself answers, on every host. All else
@@ -126,12 +133,12 @@ func (g *Gateway) ServeHTTP(w http.ResponseWriter, r *http.Request) {
 	x := open(w, r, g.cfg.Now())
 	defer g.finish(x, r)
 	x.peer(g.peers, r)
+	x.Header().Set("X-Request-Id", x.id)
 
 	if x.route = g.routes.find(r.Host); x.route == nil {
 		x.refuse(r, errUnknownHost)
 		return
 	}
-	x.Header().Set("X-Request-Id", x.id)
 	if r.Method == http.MethodConnect {
 		x.refuse(r, errConnect)
 		return
@@ -181,7 +188,7 @@ func (g *Gateway) front(x *exchange, c echo.Context) error {
 	if rt.Upstream == nil {
 		return errNotFound
 	}
-	if isWebSocket(r) && r.Header.Get("Origin") != rt.Origin {
+	if wantsWebSocket(r) && r.Header.Get("Origin") != rt.Origin {
 		return errOrigin
 	}
 	if rt.Login != nil {

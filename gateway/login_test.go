@@ -4,8 +4,10 @@ import (
 	"encoding/json"
 	"fmt"
 	"net/http"
+	"net/http/httptest"
 	"net/url"
 	"strings"
+	"sync/atomic"
 	"testing"
 	"time"
 
@@ -241,6 +243,38 @@ func TestSlackDownAtLogin(t *testing.T) {
 	got := w.browser().get(w.routes[0].Origin + "/")
 	if got.StatusCode != 503 || got.Header.Get("Retry-After") == "" {
 		t.Errorf("answered %d, Retry-After %q; want 503", got.StatusCode, got.Header.Get("Retry-After"))
+	}
+}
+
+// TestSlackHangsAtLogin: people who come while Slack does not answer wait for
+// one time-out together, not one after the other.
+func TestSlackHangsAtLogin(t *testing.T) {
+	var asked atomic.Int32
+	arrived, release := make(chan struct{}, 10), make(chan struct{})
+	slack := httptest.NewServer(http.HandlerFunc(func(http.ResponseWriter, *http.Request) {
+		asked.Add(1)
+		arrived <- struct{}{}
+		<-release
+		panic(http.ErrAbortHandler)
+	}))
+	t.Cleanup(slack.Close)
+	w := newWorld(t, func(c *gateway.Config) { c.Slack.Issuer = slack.URL })
+	const people = 5
+	statuses := make(chan int, people)
+	for range people {
+		b := w.browser()
+		go func() { statuses <- b.get(w.routes[0].Origin + "/").StatusCode }()
+	}
+	<-arrived
+	w.lose(10 * time.Second) // as long as a time-out
+	close(release)
+	for range people {
+		if got := <-statuses; got != 503 {
+			t.Errorf("answered %d, want 503", got)
+		}
+	}
+	if got := asked.Load(); got != 1 {
+		t.Errorf("Slack was asked %d times, want once for all", got)
 	}
 }
 

@@ -58,7 +58,7 @@ type provider struct {
 
 	mu     sync.Mutex
 	found  *discovered
-	failed time.Time // of the last failure
+	failed time.Time // when the last failure was known: a hang must count for those who waited
 	err    error     // the last failure
 }
 
@@ -83,14 +83,14 @@ func (p *provider) get(ctx context.Context) (*discovered, error) {
 	// must not break the discovery for those who wait with them.
 	op, err := oidc.NewProvider(oidc.ClientContext(context.WithoutCancel(ctx), p.client), p.issuer)
 	if err != nil {
-		p.failed, p.err = now, fmt.Errorf("discover OpenID provider: %s", clip(err.Error(), 300))
+		p.failed, p.err = p.now(), fmt.Errorf("discover OpenID provider: %s", clip(err.Error(), 300))
 		return p.stale()
 	}
 	var meta struct {
 		AuthMethods []string `json:"token_endpoint_auth_methods_supported"`
 	}
 	if err := op.Claims(&meta); err != nil {
-		p.failed, p.err = now, fmt.Errorf("read OpenID discovery: %w", err)
+		p.failed, p.err = p.now(), fmt.Errorf("read OpenID discovery: %w", err)
 		return p.stale()
 	}
 	p.found, p.err = &discovered{op, authStyle(meta.AuthMethods), now}, nil

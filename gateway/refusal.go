@@ -5,6 +5,8 @@ import (
 	"net/http"
 
 	"github.com/labstack/echo/v4"
+
+	"github.com/cocoom/cocoom-gateway/proxy"
 )
 
 // refusal is an answer of the gateway's own instead of what was asked for: the
@@ -71,7 +73,7 @@ var (
 
 	errUpstream        = &refusal{status: http.StatusBadGateway, code: "upstream_unavailable"}
 	errUpstreamTimeout = &refusal{status: http.StatusGatewayTimeout, code: "upstream_timeout"}
-	errClientGone      = &refusal{status: statusClientGone, code: "client_gone"}
+	errClientGone      = &refusal{status: proxy.StatusClientGone, code: "client_gone"}
 	errBody            = &refusal{status: http.StatusBadRequest, code: "body_malformed"}
 	errTooLarge        = &refusal{status: http.StatusRequestEntityTooLarge, code: "too_large"}
 )
@@ -119,7 +121,7 @@ func WriteError(w http.ResponseWriter, r *http.Request, status int) {
 		x.refuse(r, errMethod)
 	case http.StatusRequestEntityTooLarge:
 		x.refuse(r, errTooLarge)
-	case statusClientGone:
+	case proxy.StatusClientGone:
 		x.refuse(r, errClientGone)
 	case http.StatusInternalServerError:
 		x.refuse(r, errInternal)
@@ -129,7 +131,3 @@ func WriteError(w http.ResponseWriter, r *http.Request, status int) {
 		x.refuse(r, errUpstream)
 	}
 }
-
-// statusClientGone is what proxy calls a client that did not wait: nobody reads
-// the answer but the access log.
-const statusClientGone = 499

@@ -5,6 +5,7 @@ import (
 	"database/sql"
 	"fmt"
 	"log/slog"
+	"sync"
 	"sync/atomic"
 	"time"
 
@@ -29,6 +30,8 @@ type revocations struct {
 	store *store.Store
 	now   func() time.Time
 	list  atomic.Pointer[revocationList]
+
+	reading sync.Mutex
 }
 
 type revocationList struct {
@@ -45,8 +48,11 @@ func loadRevocations(ctx context.Context, st *store.Store, now func() time.Time)
 	return r, r.refresh(ctx)
 }
 
-// refresh reads the list anew.
+// refresh reads the list anew. One at a time: an older list must not replace a
+// younger one.
 func (r *revocations) refresh(ctx context.Context) error {
+	r.reading.Lock()
+	defer r.reading.Unlock()
 	begun := r.now()
 	rows, err := r.store.Read().QueryContext(ctx,
 		`SELECT kind, value, not_before FROM revocation WHERE expires_at > $1`, begun.UnixMilli())
@@ -72,32 +78,41 @@ func (r *revocations) refresh(ctx context.Context) error {
 
 // follow refreshes until ctx ends. It says once that the store cannot be read,
 // and once that it can again.
-func (r *revocations) follow(ctx context.Context, log *slog.Logger) error {
-	tick, prune := time.NewTicker(revocationPoll), time.NewTicker(pruneEvery)
-	defer tick.Stop()
-	defer prune.Stop()
+func (r *revocations) follow(ctx context.Context, log *slog.Logger) {
 	failing := false
-	for {
-		select {
-		case <-ctx.Done():
-			return nil
-		case <-prune.C:
-			if err := r.prune(ctx); err != nil && ctx.Err() == nil {
-				log.Error("rows of ended sessions cannot be removed", "error", err)
-			}
-			continue
-		case <-tick.C:
-		}
+	every(ctx, revocationPoll, func() {
 		err := r.refresh(ctx)
 		switch {
 		case ctx.Err() != nil:
-			return nil
 		case err != nil && !failing:
 			log.Error("revocations cannot be read; the last list holds for a while", "max_lag", revocationMaxLag, "error", err)
 		case err == nil && failing:
 			log.Info("revocations can be read again")
 		}
 		failing = err != nil
+	})
+}
+
+// prune removes, until ctx ends, what is over.
+func (r *revocations) prune(ctx context.Context, log *slog.Logger) {
+	every(ctx, pruneEvery, func() {
+		if err := r.removeEnded(ctx); err != nil && ctx.Err() == nil {
+			log.Error("rows of ended sessions cannot be removed", "error", err)
+		}
+	})
+}
+
+// every calls f in intervals until ctx ends.
+func every(ctx context.Context, interval time.Duration, f func()) {
+	tick := time.NewTicker(interval)
+	defer tick.Stop()
+	for {
+		select {
+		case <-ctx.Done():
+			return
+		case <-tick.C:
+			f()
+		}
 	}
 }
 
@@ -139,9 +154,9 @@ func (r *revocations) end(ctx context.Context, s *session, expires time.Time) er
 	return nil
 }
 
-// prune removes the rows of sessions that are over, and of revocations that
-// nothing is left for.
-func (r *revocations) prune(ctx context.Context) error {
+// removeEnded removes the rows of sessions that are over, and of revocations
+// that nothing is left for.
+func (r *revocations) removeEnded(ctx context.Context) error {
 	return r.store.Write(ctx, func(ctx context.Context, tx *sql.Tx) error {
 		now := r.now().UnixMilli()
 		if _, err := tx.ExecContext(ctx, `DELETE FROM session WHERE expires_at <= $1`, now); err != nil {

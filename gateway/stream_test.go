@@ -83,6 +83,13 @@ func TestWebSocket(t *testing.T) {
 			t.Fatalf("read %q, %v", got, err)
 		}
 	}
+	conn.Close(websocket.StatusNormalClosure, "")
+	for !strings.Contains(w.log.String(), `"status":101`) {
+		if ctx.Err() != nil {
+			t.Fatal("no access line with status 101")
+		}
+		time.Sleep(5 * time.Millisecond) // the line is written when both sides have closed
+	}
 }
 
 // TestEventStream: each event arrives when it is sent, not when the stream ends.

@@ -11,9 +11,9 @@ import (
 	"syscall"
 )
 
-// statusClientGone is nginx's status for a client that did not wait. Nobody
+// StatusClientGone is nginx's status for a client that did not wait. Nobody
 // reads it but the access log.
-const statusClientGone = 499
+const StatusClientGone = 499
 
 // errNoKey says that no assertion can be signed. Such a request must not be
 // sent: the app would take it for one of nobody, or trust headers alone.
@@ -25,7 +25,7 @@ func (x *exchange) fail(err error) {
 	status, cause := failure(x.request.Context(), err, x.body.err())
 	if status >= 500 {
 		x.proxy.log.LogAttrs(x.request.Context(), slog.LevelWarn, "request to the app failed",
-			slog.String("host", x.proxy.host), slog.Int("status", status),
+			slog.String("route", x.proxy.host), slog.Int("status", status),
 			slog.String("cause", cause), slog.String("request_id", x.in.RequestID))
 	}
 	if x.hijacked {
@@ -53,7 +53,7 @@ func failure(ctx context.Context, err, fromClient error) (status int, cause stri
 	case errors.As(fromClient, &tooLarge), errors.As(err, &tooLarge):
 		return http.StatusRequestEntityTooLarge, "body_too_large"
 	case errors.Is(ctx.Err(), context.Canceled), errors.Is(fromClient, io.ErrUnexpectedEOF), errors.As(fromClient, &op):
-		return statusClientGone, "client_gone"
+		return StatusClientGone, "client_gone"
 	case fromClient != nil: // and the client is still there: bad chunks
 		return http.StatusBadRequest, "body_malformed"
 	case errors.Is(err, errNoKey):

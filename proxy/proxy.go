@@ -183,6 +183,6 @@ func (b brokenAnswers) Write(line []byte) (int, error) {
 	if strings.Contains(string(line), "unexpected EOF") {
 		cause = "cut_short"
 	}
-	b.log.Warn("answer of the app broke off", "host", b.host, "cause", cause)
+	b.log.Warn("answer of the app broke off", "route", b.host, "cause", cause)
 	return len(line), nil
 }
