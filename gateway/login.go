@@ -32,11 +32,10 @@ type logins struct {
 
 func newLogins(at Slack, sealer *Sealer, now func() time.Time) *logins {
 	at = at.WithDefaults()
-	client := newSlackClient()
 	used, _ := lru.New[string, struct{}](1 << 14) // fails only for a size below 1
 	return &logins{
-		provider: &provider{issuer: at.Issuer, client: client, now: now},
-		people:   &people{apiURL: at.APIURL, client: client},
+		provider: &provider{issuer: at.Issuer, client: newOpenIDClient(), now: now},
+		people:   &people{apiURL: at.APIURL},
 		sealer:   sealer, now: now, used: used,
 	}
 }

@@ -5,13 +5,13 @@ import (
 	"errors"
 	"fmt"
 	"net"
-	"net/http"
 	"net/url"
 	"slices"
 	"strings"
 
 	"github.com/slack-go/slack"
 
+	"github.com/cocoom/cocoom-gateway/internal/slackapi"
 	"github.com/cocoom/cocoom-gateway/policy"
 )
 
@@ -19,7 +19,6 @@ import (
 // whether somebody is a guest, an admin or deactivated.
 type people struct {
 	apiURL string
-	client *http.Client
 }
 
 // complete fills in Guest and Admin. It refuses who is deactivated, and guests
@@ -29,11 +28,9 @@ func (p *people) complete(ctx context.Context, rt *Route, id *policy.Identity) e
 	if rt.SlackApp.BotToken == "" {
 		return nil
 	}
-	token := rt.SlackApp.BotToken.Reveal()
-	client := *p.client
-	client.Transport = bearer{token, p.client.Transport}
-	api := slack.New(token, slack.OptionAPIURL(p.apiURL), slack.OptionHTTPClient(&client))
-	user, err := api.GetUserInfoContext(ctx, id.User)
+	ctx, cancel := context.WithTimeout(ctx, slackTimeout)
+	defer cancel()
+	user, err := slackapi.New(rt.SlackApp.BotToken, p.apiURL, nil).GetUserInfoContext(ctx, id.User)
 	if err != nil {
 		return infoError(err)
 	}
@@ -57,19 +54,6 @@ func (p *people) complete(ctx context.Context, rt *Route, id *policy.Identity) e
 	return nil
 }
 
-// bearer sends the token in the header too: slack-go puts it into the form,
-// and not every stand-in for Slack's Web API looks there.
-type bearer struct {
-	token string
-	next  http.RoundTripper
-}
-
-func (b bearer) RoundTrip(r *http.Request) (*http.Response, error) {
-	r = r.Clone(r.Context())
-	r.Header.Set("Authorization", "Bearer "+b.token)
-	return b.next.RoundTrip(r)
-}
-
 // infoError tells apart whose fault a failed users.info is.
 func infoError(err error) error {
 	var limited *slack.RateLimitedError
@@ -80,13 +64,13 @@ func infoError(err error) error {
 		return errSlackDown.because(errors.New("users.info is rate limited"))
 	case errors.As(err, &status):
 		return errSlackDown.because(fmt.Errorf("users.info answered %d", status.Code))
+	case errors.As(err, &said) && slackapi.Unavailable(said.Err):
+		return errSlackDown.because(fmt.Errorf("users.info answered %s", said.Err))
 	case errors.As(err, &said):
 		cause := fmt.Errorf("users.info answered %s", clip(said.Err, 80))
 		switch said.Err {
 		case "user_not_found", "user_not_visible", "users_not_found":
 			return errWorkspace.because(cause)
-		case "ratelimited", "rate_limited", "internal_error", "fatal_error", "service_unavailable", "request_timeout", "team_added_to_org":
-			return errSlackDown.because(cause)
 		}
 		return errSetup.because(cause)
 	case isNetwork(err):

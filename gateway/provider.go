@@ -4,7 +4,6 @@ import (
 	"context"
 	"errors"
 	"fmt"
-	"io"
 	"net/http"
 	"slices"
 	"strings"
@@ -13,37 +12,36 @@ import (
 
 	"github.com/coreos/go-oidc/v3/oidc"
 	"golang.org/x/oauth2"
+
+	"github.com/cocoom/cocoom-gateway/internal/slackapi"
 )
 
 const (
 	slackTimeout     = 10 * time.Second // one call to Slack
-	slackMaxBody     = 1 << 20          // bytes of one answer; Slack's are a few KiB
 	discoveryRefresh = 24 * time.Hour   // endpoints move rarely
 	discoveryAgain   = time.Minute      // until a failed renewal is tried again
 	discoveryPause   = 2 * time.Second  // between failed discoveries, so that a crowd does not hammer a Slack that is down
 )
 
-// newSlackClient gives the HTTP client for all calls of sign-in: with a time
-// limit, with bounded answers, and without following redirects, since neither
-// a token nor a code may be carried to another place.
-func newSlackClient() *http.Client {
+// newOpenIDClient gives the HTTP client for discovery, tokens and keys: with a
+// time limit, with bounded answers, since go-oidc reads them whole, and without
+// following redirects, since neither a token nor a code may be carried to
+// another place.
+func newOpenIDClient() *http.Client {
 	return &http.Client{
 		Timeout:       slackTimeout,
-		Transport:     boundedAnswers{http.DefaultTransport.(*http.Transport).Clone()},
+		Transport:     bounded{http.DefaultTransport},
 		CheckRedirect: func(*http.Request, []*http.Request) error { return http.ErrUseLastResponse },
 	}
 }
 
-// boundedAnswers cuts answers off: go-oidc and slack-go read them whole.
-type boundedAnswers struct{ next http.RoundTripper }
+// bounded cuts answers off.
+type bounded struct{ next http.RoundTripper }
 
-func (b boundedAnswers) RoundTrip(r *http.Request) (*http.Response, error) {
+func (b bounded) RoundTrip(r *http.Request) (*http.Response, error) {
 	resp, err := b.next.RoundTrip(r)
 	if err == nil {
-		resp.Body = struct {
-			io.Reader
-			io.Closer
-		}{io.LimitReader(resp.Body, slackMaxBody), resp.Body}
+		resp.Body = slackapi.Bounded(resp.Body)
 	}
 	return resp, err
 }
@@ -244,7 +242,7 @@ func exchangeError(err error) error {
 		return errState.because(cause)
 	case slices.Contains([]string{"account_inactive", "user_removed_from_team", "deleted_user"}, re.ErrorCode):
 		return errDeactivated.because(cause)
-	case slices.Contains([]string{"ratelimited", "rate_limited", "internal_error", "fatal_error", "service_unavailable", "request_timeout"}, re.ErrorCode):
+	case slackapi.Unavailable(re.ErrorCode):
 		return errSlackDown.because(cause)
 	}
 	return errSetup.because(cause)
