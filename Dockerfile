@@ -17,6 +17,6 @@ USER 65532:65532
 VOLUME /data
 EXPOSE 8080
 # The operators' listener stays on loopback inside the container, where health asks it.
-HEALTHCHECK --interval=30s --timeout=6s --start-period=10s CMD ["/cocoom-gateway", "health"]
+HEALTHCHECK --interval=30s --timeout=6s --start-period=10s CMD ["/cocoom-gateway", "health", "-c", "/etc/cocoom/gateway.yaml"]
 ENTRYPOINT ["/cocoom-gateway"]
 CMD ["serve", "-c", "/etc/cocoom/gateway.yaml"]

@@ -88,6 +88,7 @@ func (d *demo) start(ctx context.Context, getenv func(string) string) error {
 		return err
 	}
 	d.log = slog.New(slog.NewJSONHandler(d.logFile, nil))
+	quietLibraries(d.log)
 	if d.appAt, err = net.Listen("tcp", "127.0.0.1:0"); err != nil {
 		return err
 	}

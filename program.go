@@ -23,7 +23,8 @@ import (
 
 const (
 	// drainTime is how long requests under way may take after a stop was asked for.
-	drainTime = 20 * time.Second
+	// Container runtimes kill after ten seconds.
+	drainTime = 8 * time.Second
 	// headerBytes bounds a request's line and headers; more gets 431. Old PHP
 	// servers refuse more than 8 KiB themselves.
 	headerBytes = 32 << 10

@@ -11,7 +11,6 @@ import (
 	"github.com/spf13/cobra"
 
 	"github.com/cocoom/cocoom-gateway/configs"
-	"github.com/cocoom/cocoom-gateway/internal/store"
 )
 
 func serveCommand(getenv func(string) string) *cobra.Command {
@@ -26,6 +25,7 @@ func serveCommand(getenv func(string) string) *cobra.Command {
 				return err
 			}
 			log := slog.New(slog.NewJSONHandler(cmd.ErrOrStderr(), nil))
+			quietLibraries(log)
 			p, err := start(cmd.Context(), cfg, log)
 			if err != nil {
 				return err
@@ -62,22 +62,22 @@ func configFlag(cmd *cobra.Command, file *string) {
 	cmd.Flags().StringVarP(file, "config", "c", "cocoom-gateway.yaml", "configuration `file`")
 }
 
-// load reads a configuration; its mistakes go to stderr, one a line, as they
-// are, so that editors and terminals find file, line and column.
+// load reads a configuration, reporting its mistakes.
 func load(file string, getenv func(string) string, stderr io.Writer) (*configs.Config, error) {
 	cfg, err := configs.Load(file, getenv)
+	return cfg, report(err, stderr)
+}
+
+// report prints the mistakes of a configuration, one a line, as they are, so that
+// editors and terminals find file, line and column. Other errors it gives back.
+func report(err error, stderr io.Writer) error {
 	var mistakes *configs.Error
-	if errors.As(err, &mistakes) {
-		fmt.Fprintln(stderr, mistakes)
-		fmt.Fprintf(stderr, "%s in the configuration\n", plural(len(mistakes.Mistakes), "mistake"))
-		return nil, errReported
+	if !errors.As(err, &mistakes) {
+		return err
 	}
-	if err == nil && cfg.MasterKey != "" {
-		if _, err := store.LoadMaster(cfg.State.Reveal(), cfg.MasterKey.Reveal()); err != nil {
-			return nil, fmt.Errorf("%s: %w", file, err)
-		}
-	}
-	return cfg, err
+	fmt.Fprintln(stderr, mistakes)
+	fmt.Fprintf(stderr, "%s in the configuration\n", plural(len(mistakes.Mistakes), "mistake"))
+	return errReported
 }
 
 func plural(n int, what string) string {
@@ -88,29 +88,46 @@ func plural(n int, what string) string {
 }
 
 func healthCommand() *cobra.Command {
-	var admin string
+	var file, admin string
 	cmd := &cobra.Command{
 		Use:   "health",
 		Short: "Ask a running gateway whether it is ready (for container checks)",
-		Args:  cobra.NoArgs,
+		Long: "health asks the operators' listener whether the gateway is ready, and exits with 0 if it is, else with 1.\n" +
+			"Of the configuration file it reads the key admin alone, so it needs none of the secrets.",
+		Args: cobra.NoArgs,
 		RunE: func(cmd *cobra.Command, _ []string) error {
-			client := http.Client{Timeout: 5 * time.Second}
-			resp, err := client.Get("http://" + admin + "/readyz")
-			if err != nil {
-				return fmt.Errorf("ask %s: %w", admin, err)
+			if file != "" && !cmd.Flags().Changed("admin") {
+				var err error
+				if admin, err = configs.AdminAddress(file); err != nil {
+					return report(err, cmd.ErrOrStderr())
+				}
 			}
-			defer resp.Body.Close()
-			body, err := io.ReadAll(io.LimitReader(resp.Body, 8<<10))
-			if err != nil {
-				return fmt.Errorf("ask %s: %w", admin, err)
-			}
-			if resp.StatusCode != http.StatusOK {
-				return fmt.Errorf("not ready: %s", body)
+			if err := askReady(admin); err != nil {
+				return err
 			}
 			fmt.Fprintln(cmd.OutOrStdout(), "ready")
 			return nil
 		},
 	}
-	cmd.Flags().StringVar(&admin, "admin", "127.0.0.1:9090", "`address` of the operators' listener")
+	cmd.Flags().StringVarP(&file, "config", "c", "", "configuration `file` that says where the operators' listener is")
+	cmd.Flags().StringVar(&admin, "admin", "127.0.0.1:9090", "`address` of the operators' listener, rather than the file's")
 	return cmd
+}
+
+// askReady is nil if the gateway whose operators' listener is at admin is ready.
+func askReady(admin string) error {
+	client := http.Client{Timeout: 5 * time.Second}
+	resp, err := client.Get("http://" + admin + "/readyz")
+	if err != nil {
+		return fmt.Errorf("ask %s: %w", admin, err)
+	}
+	defer resp.Body.Close()
+	body, err := io.ReadAll(io.LimitReader(resp.Body, 8<<10))
+	if err != nil {
+		return fmt.Errorf("ask %s: %w", admin, err)
+	}
+	if resp.StatusCode != http.StatusOK {
+		return fmt.Errorf("not ready: %s", body)
+	}
+	return nil
 }

@@ -19,12 +19,15 @@ type Config struct {
 	Listen string `yaml:"listen"`
 	// Admin is the operators' listener's address; default "127.0.0.1:9090".
 	Admin string `yaml:"admin"`
-	// Private is the address of a listener inside the network; empty: none.
+	// Private is for the address of a listener inside the network. There is none
+	// yet, so Load leaves it empty or refuses the file.
 	Private string `yaml:"private"`
 	// State is a directory or a postgres:// URL; default "data" beside the
 	// file. The URL holds a password, hence the type.
 	State secret.String `yaml:"state"`
-	// MasterKey seals the key ring in the store; empty: one is generated there.
+	// MasterKey seals the key ring in the store: 32 bytes, as secret.Key32 reads
+	// them. Empty: one is made in the directory State; with PostgreSQL it must
+	// be given.
 	MasterKey secret.String `yaml:"master_key"`
 	// PublicScheme is how browsers reach the gateway: "https" (default) or,
 	// for hosts of this machine only, "http".
@@ -67,7 +70,8 @@ type Route struct {
 	Workspace string `yaml:"workspace"`
 	// WorkspaceName is for pages that must name it.
 	WorkspaceName string `yaml:"workspace_name"`
-	// SlackApp is the route's own Slack app.
+	// SlackApp is the route's own Slack app. Its signing secret will tell that
+	// Slack's events and buttons come from Slack; nothing reads it yet.
 	SlackApp gateway.SlackApp `yaml:"slack_app"`
 	// Login is nil on a route without login.
 	Login *gateway.Login `yaml:"login"`

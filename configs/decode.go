@@ -126,7 +126,7 @@ func (d *decoder) decodeShort(n ast.Node, u shortForm, v reflect.Value, p *place
 	}
 	if _, isMap := entriesOf(n); isMap && v.Kind() == reflect.Struct {
 		found := len(d.mistakes) + len(d.notYet)
-		d.decodeStruct(n, reflect.New(v.Type()).Elem(), p)
+		d.decodeStruct(n, v, p)
 		if len(d.mistakes)+len(d.notYet) > found {
 			return
 		}

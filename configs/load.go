@@ -58,6 +58,27 @@ func Load(path string, getenv func(string) string) (*Config, error) {
 	return &cfg, nil
 }
 
+// AdminAddress gives the operators' listener's address from the configuration
+// file at path, or its default. It looks at no other key, no included file and
+// no secret, so that a process without the server's environment may ask. The
+// error is an *Error.
+func AdminAddress(path string) (string, error) {
+	var l loader
+	l.left.Store(maxBytes)
+	cfg, main := defaults(), l.read(path)
+	if n, ok := locate(main.root, "admin"); ok {
+		d := &decoder{file: path, types: &l.types}
+		d.decode(n, reflect.ValueOf(&cfg.Admin).Elem(), (*place)(nil).in("admin"))
+		main.add(d.mistakes...)
+	}
+	v := &validator{cfg: &cfg, main: main}
+	v.adminListener()
+	if err := failure(main.mistakes, path); err != nil {
+		return "", err
+	}
+	return cfg.Admin, nil
+}
+
 // read parses one file.
 func (l *loader) read(path string) *document {
 	doc := &document{file: path}

@@ -195,10 +195,27 @@ routes:
 	}
 }
 
+func TestAdminAddress(t *testing.T) {
+	for _, row := range []struct{ content, want, mistake string }{
+		{"admin: 127.0.0.1:9191\n", "127.0.0.1:9191", ""},
+		{"{admin: ':9191', lisen: x, master_key: env:NONE, include: [none.yaml], routes: [{host: 1}]}", ":9191", ""},
+		{"listen: ':9090'\n", "127.0.0.1:9090", ""},
+		{"admin: 9191\n", "", ":1:8: admin: is no address"},
+		{"admin: [x]\n", "", ":1:8: admin: is a list"},
+		{"admin: {\n", "", "cannot be read as YAML"},
+		{"", "", ":1:1: the file is empty"},
+	} {
+		got, err := configs.AdminAddress(write(t, "gateway.yaml", row.content))
+		if got != row.want || (row.mistake == "") != (err == nil) || err != nil && !strings.Contains(mistakes(t, err)[0].String(), row.mistake) {
+			t.Errorf("%q: got %q, %v", row.content, got, err)
+		}
+	}
+}
+
 func TestCertificate(t *testing.T) {
 	cert, key := certificate(t)
 	_, otherKey := certificate(t)
-	const routes = "\nroutes: [{host: a.example.com, slack_app: {bot_token: xoxb-1}, notify: {}}]\n"
+	const routes = "\nroutes: [{host: a.example.com, slack_app: {bot_token: xoxb-1}, notify: {bearer_tokens: [ck_0123456789abcdef]}}]\n"
 	for _, row := range []struct{ name, tls, key, want string }{
 		{"both", "{cert: c.pem, key: k.pem}", key, ""},
 		{"with file:", "{cert: file:c.pem, key: file:k.pem}", key, ""},
@@ -221,7 +238,7 @@ func TestCertificate(t *testing.T) {
 
 // A pattern and a name may meet in one file, which is read once.
 func TestIncludedOnce(t *testing.T) {
-	const route = "{host: %s.example.com, slack_app: {bot_token: xoxb-1}, notify: {}}"
+	const route = "{host: %s.example.com, slack_app: {bot_token: xoxb-1}, notify: {bearer_tokens: [ck_0123456789abcdef]}}"
 	path := write(t, "gateway.yaml", "include: [d/*.yaml, d/a.yaml, none/*.yaml]",
 		"d/b.yaml", fmt.Sprintf("\ufeff- "+route+"\r\n", "b"), "d/a.yaml", fmt.Sprintf(route, "a"))
 	cfg, err := configs.Load(path, none)

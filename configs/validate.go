@@ -28,6 +28,7 @@ func (v *validator) config() {
 	v.public()
 	v.reservedPrefix()
 	v.state()
+	v.masterKey()
 	v.tls()
 	c.Slack.Validate(v.under("slack"))
 	c.Session.Validate(v.under("session"))
@@ -40,13 +41,17 @@ func (v *validator) under(section string) func(key, text string) {
 
 func (v *validator) listeners() {
 	listen, listenOK := v.listener("listen", v.cfg.Listen, ":8080")
-	admin, adminOK := v.listener("admin", v.cfg.Admin, "127.0.0.1:9090")
+	admin, adminOK := v.adminListener()
 	if !listenOK || !adminOK || listen.port == 0 || listen.port != admin.port {
 		return
 	}
 	if listen.host == admin.host || listen.all() || admin.all() {
 		v.main.mistake("admin", "is the address of listen too: give it a port of its own, such as 127.0.0.1:9090")
 	}
+}
+
+func (v *validator) adminListener() (listener, bool) {
+	return v.listener("admin", v.cfg.Admin, "127.0.0.1:9090")
 }
 
 type listener struct {
@@ -102,15 +107,33 @@ func isNotPrefixRune(r rune) bool {
 
 func (v *validator) state() {
 	state := v.cfg.State.Reveal()
-	scheme, _, isURL := strings.Cut(state, "://")
 	switch {
 	case state == "":
 		v.main.mistake("state", "is empty: name a directory, such as ./data, or write postgres://…")
-	case !isURL:
+	case !strings.Contains(state, "://"):
 		v.cfg.State = secret.String(relativeTo(v.main.dir(), state))
-	case scheme != "postgres" && scheme != "postgresql":
+	case !v.onPostgres():
 		v.main.mistake("state", "is of a kind that is not known: name a directory, such as ./data, or write postgres://…")
 	}
+}
+
+// masterKey demands a key where the store has no directory that one could be
+// made in.
+func (v *validator) masterKey() {
+	const hint = "; make one with: openssl rand -base64 32"
+	switch key := v.cfg.MasterKey.Reveal(); {
+	case key != "":
+		if _, err := secret.Key32(key); err != nil {
+			v.main.mistake("master_key", err.Error()+hint)
+		}
+	case v.onPostgres():
+		v.main.mistake("master_key", "is missing: with PostgreSQL every replica needs the same one"+hint)
+	}
+}
+
+func (v *validator) onPostgres() bool {
+	scheme, _, isURL := strings.Cut(v.cfg.State.Reveal(), "://")
+	return isURL && (scheme == "postgres" || scheme == "postgresql")
 }
 
 // tls looks at the files, and whether they belong together.

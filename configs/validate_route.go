@@ -34,8 +34,8 @@ func (s spot) wrote(key string) bool {
 	return s.doc.wrote(join(s.doc.keyOf(s.index), key))
 }
 
-// need reports that a key of the Slack app is missing, but for an app that is
-// to be set up through a link.
+// need reports what is missing, but for a Slack app that is to be set up through
+// a link, where it is not the operator who writes it.
 func (s spot) need(key, text string) {
 	if !s.wrote("slack_app.managed") {
 		s.mistake(key, text)
@@ -71,6 +71,9 @@ func (v *validator) route(s spot) {
 	}
 	if s.Notify != nil {
 		s.Notify.Validate(s.under("notify"))
+		if len(s.Notify.SigningSecrets)+len(s.Notify.BearerTokens) == 0 {
+			s.need("notify", "has neither signing_secrets nor bearer_tokens, so that nobody could call it: add bearer_tokens: [env:NAME]")
+		}
 		if !s.botToken() {
 			s.need("slack_app.bot_token", "notify posts with it: write the bot token (xoxb-…) of the route's Slack app, as env:NAME or file:PATH")
 		}
@@ -81,6 +84,18 @@ func (v *validator) route(s spot) {
 	}
 	s.Headers.Validate(s.under("headers"))
 	s.Assertion.Validate(s.under("assertion"))
+	if s.Upstream == nil && s.Login == nil && !s.mistaken("upstream") {
+		v.withoutApp(s)
+	}
+}
+
+// withoutApp looks for keys that only mean something in front of an app.
+func (v *validator) withoutApp(s spot) {
+	for _, key := range []string{"case_insensitive", "encoded_slash", "headers", "assertion"} {
+		if s.wrote(key) {
+			s.mistake(key, "is about the app, but the route has no upstream: add one, or remove "+key)
+		}
+	}
 }
 
 func (v *validator) host(s spot) {

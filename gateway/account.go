@@ -16,7 +16,7 @@ func (g *Gateway) account(x *exchange, c echo.Context) error {
 	t, id := textFor(l, "account", rt), x.session.identity
 	facts := []fact{
 		{labels[l]["name"], id.Name}, {labels[l]["email"], id.Email}, {labels[l]["workspace"], rt.workspace()},
-		{labels[l]["until"], g.sessions.expires(x.session).Format("2006-01-02 15:04 MST")},
+		{labels[l]["until"], x.session.ends.Format("2006-01-02 15:04 MST")},
 	}
 	if id.Name == "" {
 		facts = facts[1:]
@@ -41,7 +41,7 @@ func (g *Gateway) me(x *exchange, c echo.Context) error {
 		Guest     bool     `json:"guest"`
 		Admin     bool     `json:"admin"`
 		ExpiresAt int64    `json:"expires_at"` // Unix seconds
-	}{id.Team, id.User, id.Email, id.Name, id.Groups, id.Guest, id.Admin, g.sessions.expires(x.session).Unix()})
+	}{id.Team, id.User, id.Email, id.Name, id.Groups, id.Guest, id.Admin, x.session.ends.Unix()})
 }
 
 // confirmSignOut asks before signing out: a link may not change anything.
@@ -58,8 +58,12 @@ func (g *Gateway) confirmSignOut(x *exchange, c echo.Context) error {
 // signOut ends the session, in the browser and for whoever else holds a copy
 // of its cookie. Only a form of this very origin may ask for it: the pages of
 // sister subdomains are same-site to a browser, and their forms bring cookies.
+// GET only asks.
 func (g *Gateway) signOut(x *exchange, c echo.Context) error {
 	r, rt := c.Request(), x.route
+	if r.Method != http.MethodPost {
+		return g.confirmSignOut(x, c)
+	}
 	if r.Header.Get("Origin") != rt.Origin {
 		return errOrigin
 	}
@@ -70,7 +74,7 @@ func (g *Gateway) signOut(x *exchange, c echo.Context) error {
 	// the same registrable domain (https://www.w3.org/TR/clear-site-data/).
 	x.Header().Set("Clear-Site-Data", `"cache", "storage"`)
 	if x.session != nil {
-		if err := g.sessions.revoked.end(r.Context(), x.session, g.sessions.expires(x.session)); err != nil {
+		if err := g.sessions.revoked.end(r.Context(), x.session, x.session.ends); err != nil {
 			// The browser is signed out all the same; a stolen copy is not.
 			g.cfg.Log.Error("sign-out is not recorded: a copied cookie stays good until it expires", "request_id", x.id, "error", err)
 		}

@@ -29,13 +29,14 @@ type exchange struct {
 	session      *session   // nil: nobody is signed in
 	decision     policy.Decision
 	failure      error // why the gateway itself answered, for the log
+	unread       bool  // the request has a body that nobody is going to read
 
 	status int
 	bytes  int64
 }
 
 func open(w http.ResponseWriter, r *http.Request, now time.Time) *exchange {
-	return &exchange{ResponseWriter: w, id: newID(), begun: now}
+	return &exchange{ResponseWriter: w, id: newID(), begun: now, unread: r.ContentLength != 0 && r.ProtoMajor == 1}
 }
 
 // newID gives 64 random bits: enough to find one request in a log.
@@ -69,6 +70,10 @@ func (x *exchange) Unwrap() http.ResponseWriter { return x.ResponseWriter }
 func (x *exchange) WriteHeader(status int) {
 	if x.status == 0 && (status >= 200 || status == http.StatusSwitchingProtocols) {
 		x.status = status
+		if x.unread {
+			// Or net/http would wait for the body before it sends the answer.
+			x.Header().Set("Connection", "close")
+		}
 	}
 	x.ResponseWriter.WriteHeader(status)
 }
@@ -76,7 +81,7 @@ func (x *exchange) WriteHeader(status int) {
 // Write counts the body's bytes.
 func (x *exchange) Write(b []byte) (int, error) {
 	if x.status == 0 {
-		x.status = http.StatusOK
+		x.WriteHeader(http.StatusOK)
 	}
 	n, err := x.ResponseWriter.Write(b)
 	x.bytes += int64(n)

@@ -107,6 +107,44 @@ func TestEveryMethodPassesButConnect(t *testing.T) {
 	}
 }
 
+// TestOwnPagesMethods: HEAD is GET without a body, and what is not served is
+// said to be so, with what is.
+func TestOwnPagesMethods(t *testing.T) {
+	w := newWorld(t)
+	for target, want := range map[string]struct {
+		status int
+		allow  string
+	}{
+		"HEAD /.gateway/jwks.json": {200, ""}, "HEAD /.gateway/me": {401, ""}, "POST /.gateway/me": {405, "GET, HEAD"},
+		"DELETE /.gateway/sign-out": {405, "GET, HEAD, POST"}, "POST /.gateway/callback": {405, "GET"}, "PUT /.gateway/none": {404, ""},
+	} {
+		got := raw(t, w, target+" HTTP/1.1\r\nHost: "+host+"\r\nContent-Length: 0\r\nConnection: close\r\n\r\n")
+		if got.StatusCode != want.status || got.Header.Get("Allow") != want.allow {
+			t.Errorf("%s answered %d, Allow %q; want %d, %q", target, got.StatusCode, got.Header.Get("Allow"), want.status, want.allow)
+		}
+	}
+}
+
+// TestUnfinishedBody: an answer of ours does not wait for a body that nobody
+// reads, and the connection, out of step by then, is closed.
+func TestUnfinishedBody(t *testing.T) {
+	w := newWorld(t)
+	for name, request := range map[string]string{
+		"sign in first": "POST /x HTTP/1.1\r\nHost: " + host, "unknown host": "POST /x HTTP/1.1\r\nHost: nobody.example",
+		"sign-out": "POST /.gateway/sign-out HTTP/1.1\r\nHost: " + host, "bad path": "POST /%2f HTTP/1.1\r\nHost: " + host,
+	} {
+		t.Run(name, func(t *testing.T) {
+			got := raw(t, w, request+"\r\nContent-Length: 100\r\n\r\nabc")
+			if got.StatusCode < 400 || !got.Close {
+				t.Errorf("answered %d, closing %t", got.StatusCode, got.Close)
+			}
+		})
+	}
+	if got := raw(t, w, "CONNECT x:1 HTTP/1.1\r\nHost: "+host+"\r\n\r\nGET / HTTP/1.1\r\nHost: "+host+"\r\n\r\n"); !got.Close {
+		t.Error("CONNECT leaves the connection open")
+	}
+}
+
 // TestRequestClass: who is sent to Slack and who is told 401, by what browsers
 // and programs really send.
 func TestRequestClass(t *testing.T) {

@@ -8,6 +8,7 @@ import (
 	"net/http"
 	"net/netip"
 	"net/url"
+	"slices"
 	"strings"
 	"time"
 
@@ -93,15 +94,25 @@ func (g *Gateway) mount() {
 	e.SchemeExtractor = echo.ExtractSchemeDirect()
 	p := g.cfg.Prefix
 
-	e.GET(p, login(g.account))
-	e.GET(p+"/", login(g.account))
-	e.GET(p+"/login", login(g.startLogin))
-	e.GET(p+"/callback", login(g.defaultCallback))
-	e.GET(p+"/sign-out", login(g.confirmSignOut))
-	e.POST(p+"/sign-out", login(g.signOut))
-	e.GET(p+"/signed-out", login(g.signedOut))
-	e.GET(p+"/me", login(g.me))
-	e.GET(p+"/jwks.json", with(g.jwks))
+	// RouteNotFound takes every method: Echo's own routes would leave those
+	// that a page does not serve to the routes below.
+	page := func(path string, h echo.HandlerFunc, methods ...string) {
+		e.RouteNotFound(path, func(c echo.Context) error {
+			if slices.Contains(methods, c.Request().Method) {
+				return h(c)
+			}
+			c.Response().Header().Set("Allow", strings.Join(methods, ", "))
+			return errMethod
+		})
+	}
+	page(p, login(g.account), "GET", "HEAD")
+	page(p+"/", login(g.account), "GET", "HEAD")
+	page(p+"/login", login(g.startLogin), "GET")
+	page(p+"/callback", login(g.defaultCallback), "GET")
+	page(p+"/sign-out", login(g.signOut), "GET", "HEAD", "POST")
+	page(p+"/signed-out", login(g.signedOut), "GET", "HEAD")
+	page(p+"/me", login(g.me), "GET", "HEAD")
+	page(p+"/jwks.json", with(g.jwks), "GET", "HEAD")
 	for _, path := range []string{p + "/v1", p + "/v1/*"} {
 		e.RouteNotFound(path, with(g.notify))
 	}
@@ -135,12 +146,13 @@ func (g *Gateway) ServeHTTP(w http.ResponseWriter, r *http.Request) {
 	x.peer(g.peers, r)
 	x.Header().Set("X-Request-Id", x.id)
 
-	if x.route = g.routes.find(r.Host); x.route == nil {
-		x.refuse(r, errUnknownHost)
+	if r.Method == http.MethodConnect {
+		x.Header().Set("Connection", "close") // what follows may be a tunnel's bytes
+		x.refuse(r, errConnect)
 		return
 	}
-	if r.Method == http.MethodConnect {
-		x.refuse(r, errConnect)
+	if x.route = g.routes.find(r.Host); x.route == nil {
+		x.refuse(r, errUnknownHost)
 		return
 	}
 	r, err := canonical(r, x.route.EncodedSlash)
@@ -203,6 +215,7 @@ func (g *Gateway) front(x *exchange, c echo.Context) error {
 		if x.session != nil && classOf(r) == navigation {
 			g.sessions.slide(x, rt, x.session)
 		}
+		x.unread = false // the app reads it
 		rt.Upstream.Serve(x, r, proxy.Inbound{Who: x.session.principal(), ForwardedFor: x.forwardedFor, RequestID: x.id})
 		return nil
 	case policy.Login:
@@ -232,6 +245,7 @@ func (g *Gateway) notify(x *exchange, c echo.Context) error {
 		return errNotFound
 	}
 	r := c.Request()
+	x.unread = false // the API reads it
 	r.Header.Set("X-Request-Id", x.id)
 	http.StripPrefix(g.cfg.Prefix, x.route.Notify).ServeHTTP(x, r)
 	return nil

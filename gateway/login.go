@@ -145,10 +145,13 @@ func (l *logins) identify(ctx context.Context, rt *Route, code, nonce string) (p
 	if c.User == "" {
 		c.User = c.Subject // Slack's sub is the user id
 	}
+	if !plausibleID(c.User) {
+		return policy.Identity{}, errSlackAnswer.because(errors.New("the user id is none"))
+	}
 	if !plausibleEmail(c.Email) || !bool(c.EmailVerified) {
 		return policy.Identity{}, errEmail
 	}
-	id := policy.Identity{Team: c.Team, User: clip(c.User, 64), Email: c.Email, Name: plainName(c.Name)}
+	id := policy.Identity{Team: c.Team, User: c.User, Email: c.Email, Name: plainName(c.Name)}
 	if err := l.people.complete(ctx, rt, &id); err != nil {
 		return policy.Identity{}, err
 	}
@@ -176,7 +179,7 @@ func (g *Gateway) signIn(x *exchange, c echo.Context, id policy.Identity, path s
 	r, rt := c.Request(), x.route
 	if old := g.sessions.open(rt, r); old != nil {
 		// A browser holds one session; what it held before must not live on.
-		if err := g.sessions.revoked.end(r.Context(), old, g.sessions.expires(old)); err != nil {
+		if err := g.sessions.revoked.end(r.Context(), old, old.ends); err != nil {
 			return errStore.because(err)
 		}
 	}
@@ -199,7 +202,7 @@ func (g *Gateway) record(ctx context.Context, rt *Route, ss *session, device, ad
 		_, err := tx.ExecContext(ctx, `INSERT INTO session (id, route, team, user_id, email, device, address, created_at, seen_at, expires_at)
 			VALUES ($1, $2, $3, $4, $5, $6, $7, $8, $9, $10)`,
 			ss.hash(), rt.Host, ss.identity.Team, ss.identity.User, ss.identity.Email,
-			strings.ToValidUTF8(clip(device, 300), ""), address, begun, begun, g.sessions.expires(ss).UnixMilli())
+			strings.ToValidUTF8(clip(device, 300), ""), address, begun, begun, ss.ends.UnixMilli())
 		return err
 	})
 }

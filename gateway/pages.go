@@ -143,6 +143,9 @@ func (x *exchange) refuse(r *http.Request, err error) {
 // ownHeaders are the headers of everything the gateway itself says.
 func (x *exchange) ownHeaders(contentType string) http.Header {
 	h := x.Header()
+	for _, name := range [...]string{"Content-Length", "Content-Encoding", "Etag", "Last-Modified"} {
+		h.Del(name) // what an app had begun to say
+	}
 	h.Set("Content-Type", contentType)
 	h.Set("Cache-Control", "no-store")
 	h.Set("Content-Security-Policy", pagePolicy)

@@ -93,3 +93,12 @@ func plausibleEmail(s string) bool {
 	return ok && local != "" && domain != "" && len(s) <= 254 && !strings.Contains(domain, "@") &&
 		!strings.ContainsFunc(s, func(r rune) bool { return r <= ' ' || r == 0x7f })
 }
+
+// plausibleID refuses what is no id of a person: it becomes part of revocations'
+// names, of headers and of logs. Slack's are upper case and short; a provider
+// without Slack's own claim may use its subject.
+func plausibleID(s string) bool {
+	return s != "" && len(s) <= 128 && !strings.ContainsFunc(s, func(r rune) bool {
+		return !('a' <= r && r <= 'z' || 'A' <= r && r <= 'Z' || '0' <= r && r <= '9' || strings.ContainsRune("-_.:|@", r))
+	})
+}

@@ -75,6 +75,7 @@ var (
 	errUpstreamTimeout = &refusal{status: http.StatusGatewayTimeout, code: "upstream_timeout"}
 	errClientGone      = &refusal{status: proxy.StatusClientGone, code: "client_gone"}
 	errBody            = &refusal{status: http.StatusBadRequest, code: "body_malformed"}
+	errBodySilent      = &refusal{status: http.StatusRequestTimeout, code: "body_silent"}
 	errTooLarge        = &refusal{status: http.StatusRequestEntityTooLarge, code: "too_large"}
 )
 
@@ -119,6 +120,8 @@ func WriteError(w http.ResponseWriter, r *http.Request, status int) {
 		x.refuse(r, errBody)
 	case http.StatusMethodNotAllowed:
 		x.refuse(r, errMethod)
+	case http.StatusRequestTimeout:
+		x.refuse(r, errBodySilent)
 	case http.StatusRequestEntityTooLarge:
 		x.refuse(r, errTooLarge)
 	case proxy.StatusClientGone:

@@ -24,6 +24,7 @@ type session struct {
 	id       string
 	identity policy.Identity
 	begun    time.Time
+	ends     time.Time // at the latest; set at sign-in, so that a longer lifetime revives nothing
 	seen     time.Time // last page opened, give or take slideStep
 	sender   *proxy.Principal
 }
@@ -61,6 +62,7 @@ type cookiePayload struct {
 	Guest bool   `json:"g,omitempty"`
 	Admin bool   `json:"a,omitempty"`
 	Begun int64  `json:"b"` // Unix seconds
+	Ends  int64  `json:"x"` // Unix seconds
 	Seen  int64  `json:"s"` // Unix seconds
 }
 
@@ -118,7 +120,8 @@ func (s *sessions) open(rt *Route, r *http.Request) *session {
 	now := s.now()
 	switch {
 	case found.identity.Team != rt.Workspace, // the route has moved to another workspace
-		now.Sub(found.begun) >= s.times.Lifetime,
+		!now.Before(found.ends),
+		now.Sub(found.begun) >= s.times.Lifetime, // which may have been shortened
 		now.Sub(found.seen) >= s.times.Idle,
 		s.revoked.includes(rt, found, now):
 		return nil
@@ -137,7 +140,7 @@ func (s *sessions) unseal(rt *Route, cookie string) *session {
 	}
 	id := policy.Identity{Team: p.Team, User: p.User, Email: p.Email, Name: p.Name, Guest: p.Guest, Admin: p.Admin}
 	return &session{
-		id: p.ID, identity: id, begun: time.Unix(p.Begun, 0), seen: time.Unix(p.Seen, 0),
+		id: p.ID, identity: id, begun: time.Unix(p.Begun, 0), ends: time.Unix(p.Ends, 0), seen: time.Unix(p.Seen, 0),
 		sender: proxy.NewPrincipal(id, p.ID),
 	}
 }
@@ -146,7 +149,7 @@ func (s *sessions) unseal(rt *Route, cookie string) *session {
 func (s *sessions) begin(id policy.Identity) *session {
 	now := s.now()
 	sid := randomText(16)
-	return &session{id: sid, identity: id, begun: now, seen: now, sender: proxy.NewPrincipal(id, sid)}
+	return &session{id: sid, identity: id, begun: now, ends: now.Add(s.times.Lifetime), seen: now, sender: proxy.NewPrincipal(id, sid)}
 }
 
 // slideStep is how stale a session's idle time may be before a page renews it:
@@ -170,7 +173,7 @@ func (s *sessions) slide(w http.ResponseWriter, rt *Route, old *session) {
 func (s *sessions) write(w http.ResponseWriter, rt *Route, ss *session) error {
 	p := cookiePayload{
 		ID: ss.id, Team: ss.identity.Team, User: ss.identity.User, Email: ss.identity.Email, Name: ss.identity.Name,
-		Guest: ss.identity.Guest, Admin: ss.identity.Admin, Begun: ss.begun.Unix(), Seen: ss.seen.Unix(),
+		Guest: ss.identity.Guest, Admin: ss.identity.Admin, Begun: ss.begun.Unix(), Ends: ss.ends.Unix(), Seen: ss.seen.Unix(),
 	}
 	plain, err := json.Marshal(p)
 	if err != nil {
@@ -180,12 +183,9 @@ func (s *sessions) write(w http.ResponseWriter, rt *Route, ss *session) error {
 	if err != nil {
 		return fmt.Errorf("seal session: %w", err)
 	}
-	setCookie(w, rt, cookieName(rt), sealed, s.times.Lifetime-s.now().Sub(ss.begun))
+	setCookie(w, rt, cookieName(rt), sealed, ss.ends.Sub(s.now()))
 	return nil
 }
-
-// expires is when a session ends at the latest.
-func (s *sessions) expires(ss *session) time.Time { return ss.begun.Add(s.times.Lifetime) }
 
 // setCookie sets a cookie of ours: for this host only, out of scripts' reach,
 // and with SameSite=Lax, since Slack's redirect back must bring it along.

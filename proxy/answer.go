@@ -1,14 +1,21 @@
 package proxy
 
 import (
+	"errors"
 	"io"
 	"net/http"
 	"strings"
 )
 
+// errStatus says that an answer's status is none of HTTP's.
+var errStatus = errors.New("status below 100")
+
 // modify makes of the app's answer the one that the client gets.
 func (x *exchange) modify(res *http.Response) error {
 	p := x.proxy
+	if res.StatusCode < 100 { // net/http panics on writing it
+		return errStatus
+	}
 	p.cleanAnswer(res.Header)
 	for _, name := range [...]string{"Location", "Content-Location"} {
 		if values := res.Header[name]; len(values) == 1 {

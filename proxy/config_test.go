@@ -38,8 +38,7 @@ func TestConfigInYAML(t *testing.T) {
 		t.Errorf("got %+v", got)
 	}
 	for text, named := range map[string]string{
-		"upstream: {url: x, timout: 1s}": "timout", "upstream: {url: x, tls: {cert: y}}": "cert", "upstream: [x]": "URL or a map",
-		"login: header": "header", "login: {form: {}}": "form", "login: {basic: {users: x}}": "users", "upstream: {max_body: 12Q}": "12Q",
+		"upstream: [x]": "URL or a map", "upstream: {max_body: 12Q}": "URL or a map", "login: header": `"header"`, "login: [headers]": "neither the word headers",
 	} {
 		if err := read(text); err == nil || !strings.Contains(err.Error(), named) {
 			t.Errorf("%s: %v", text, err)

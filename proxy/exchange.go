@@ -11,6 +11,7 @@ import (
 	"net/url"
 	"strings"
 	"sync/atomic"
+	"time"
 )
 
 // exchange is one request and its answer. As a ResponseWriter it holds the
@@ -52,8 +53,9 @@ func (x *exchange) prepare() *http.Request {
 		// An app may begin its answer before it has read the whole body. By
 		// default, the server would then stop reading for it. An error means
 		// that the protocol has no such default.
-		_ = http.NewResponseController(x.ResponseWriter).EnableFullDuplex()
-		x.body = &requestBody{ReadCloser: http.MaxBytesReader(x.ResponseWriter, r.Body, x.proxy.maxBody)}
+		control := http.NewResponseController(x.ResponseWriter)
+		_ = control.EnableFullDuplex()
+		x.body = &requestBody{ReadCloser: http.MaxBytesReader(x.ResponseWriter, r.Body, x.proxy.maxBody), control: control, patience: x.proxy.patience}
 		out.Body = x.body
 	}
 	return out
@@ -64,19 +66,38 @@ func isWebSocket(r *http.Request) bool {
 	return r.Method == http.MethodGet && len(upgrade) == 1 && strings.EqualFold(upgrade[0], "websocket")
 }
 
+// bodyPatience is how long a client may be silent in the middle of a body. An
+// upload may take as long as it likes, as long as it goes on.
+const bodyPatience = time.Minute
+
 // requestBody remembers how reading from the client failed, which tells the
-// client's failures from the app's.
+// client's failures from the app's, and gives up on a silent client.
 type requestBody struct {
 	io.ReadCloser
-	failure atomic.Pointer[error]
+	control  *http.ResponseController
+	patience time.Duration
+	failure  atomic.Pointer[error]
 }
 
 func (b *requestBody) Read(p []byte) (int, error) {
+	// An error means that the connection has no deadlines, as in some tests.
+	_ = b.control.SetReadDeadline(time.Now().Add(b.patience))
 	n, err := b.ReadCloser.Read(p)
+	if err != nil {
+		// The connection is watched while the answer is written: the deadline
+		// must not end a long one.
+		_ = b.control.SetReadDeadline(time.Time{})
+	}
 	if err != nil && err != io.EOF {
 		b.failure.Store(&err)
 	}
 	return n, err
+}
+
+// Close stops waiting for the client.
+func (b *requestBody) Close() error {
+	_ = b.control.SetReadDeadline(time.Time{})
+	return b.ReadCloser.Close()
 }
 
 func (b *requestBody) err() error {

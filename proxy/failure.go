@@ -8,6 +8,7 @@ import (
 	"log/slog"
 	"net"
 	"net/http"
+	"os"
 	"syscall"
 )
 
@@ -52,6 +53,8 @@ func failure(ctx context.Context, err, fromClient error) (status int, cause stri
 	switch {
 	case errors.As(fromClient, &tooLarge), errors.As(err, &tooLarge):
 		return http.StatusRequestEntityTooLarge, "body_too_large"
+	case errors.Is(fromClient, os.ErrDeadlineExceeded):
+		return http.StatusRequestTimeout, "body_silent"
 	case errors.Is(ctx.Err(), context.Canceled), errors.Is(fromClient, io.ErrUnexpectedEOF), errors.As(fromClient, &op):
 		return StatusClientGone, "client_gone"
 	case fromClient != nil: // and the client is still there: bad chunks

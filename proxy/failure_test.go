@@ -1,8 +1,10 @@
 package proxy_test
 
 import (
+	"bufio"
 	"context"
 	"encoding/pem"
+	"fmt"
 	"io"
 	"log"
 	"net"
@@ -106,6 +108,52 @@ func TestMalformedBodyIsTheClientsFault(t *testing.T) {
 	answer := f.send(t, "POST / HTTP/1.1\nHost: x\nTransfer-Encoding: chunked\nConnection: close\n\nno chunk\n")
 	if !strings.HasPrefix(answer, "HTTP/1.1 400") || f.logs.String() != "" {
 		t.Errorf("got %q, logged %s", answer, f.logs)
+	}
+}
+
+// TestSilentBody: a client that stops in the middle of a body is given up on.
+func TestSilentBody(t *testing.T) {
+	app := httptest.NewServer(http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) { _, _ = io.Copy(io.Discard, r.Body) }))
+	defer app.Close()
+	f := newFront(t, app.URL, nil, nil)
+	f.proxy.SetPatience(50 * time.Millisecond)
+	conn, err := net.Dial("tcp", f.Listener.Addr().String())
+	if err != nil {
+		t.Fatal(err)
+	}
+	defer conn.Close()
+	fmt.Fprint(conn, "POST / HTTP/1.1\r\nHost: x\r\nContent-Length: 100\r\n\r\nabc")
+	if got := <-f.errors; got != http.StatusRequestTimeout {
+		t.Errorf("status %d, want 408", got)
+	}
+}
+
+// TestStatusThatIsNone: what net/http would panic on.
+func TestStatusThatIsNone(t *testing.T) {
+	ln, err := net.Listen("tcp", "127.0.0.1:0")
+	if err != nil {
+		t.Fatal(err)
+	}
+	defer ln.Close()
+	go func() {
+		for {
+			conn, err := ln.Accept()
+			if err != nil {
+				return
+			}
+			_, _ = http.ReadRequest(bufio.NewReader(conn))
+			fmt.Fprint(conn, "HTTP/1.1 099 Odd\r\nContent-Length: 0\r\n\r\n")
+			conn.Close()
+		}
+	}()
+	f := newFront(t, "http://"+ln.Addr().String(), nil, nil)
+	resp, err := http.Get(f.URL)
+	if err != nil {
+		t.Fatal(err)
+	}
+	resp.Body.Close()
+	if got := <-f.errors; got != http.StatusBadGateway {
+		t.Errorf("status %d, want 502", got)
 	}
 }
 

@@ -36,6 +36,7 @@ type Proxy struct {
 	sentHost  string // the Host header
 	public    *url.URL
 	maxBody   int64
+	patience  time.Duration // with a silent client, see bodyPatience
 	transport *http.Transport
 	buffers   *bufferPool
 	reserved  reserved
@@ -72,7 +73,7 @@ func New(cfg Config) (*Proxy, error) {
 	}
 	p := &Proxy{
 		host: cfg.Host, target: target, public: public, sentHost: public.Host,
-		maxBody: defaultMaxBody, transport: transport, buffers: &bufferPool{},
+		maxBody: defaultMaxBody, patience: bodyPatience, transport: transport, buffers: &bufferPool{},
 		names: cfg.Headers.withDefaults(), signer: signer, basic: cfg.Login.Basic,
 		log: cfg.Log, errorPage: cfg.Error,
 	}

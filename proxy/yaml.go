@@ -1,48 +1,33 @@
 package proxy
 
 import (
+	"errors"
 	"fmt"
 	"math"
-	"slices"
 	"strconv"
 	"strings"
 )
 
 // UnmarshalYAML reads the URL alone or the map of settings through unmarshal,
-// which decodes the YAML node into what it is given.
+// which decodes the YAML node into what it is given. Its error says which forms
+// there are; what is wrong inside a map, unmarshal finds.
 func (u *Upstream) UnmarshalYAML(unmarshal func(any) error) error {
 	var short string
 	if unmarshal(&short) == nil {
 		*u = Upstream{URL: short}
 		return nil
 	}
-	if err := onlyKeys(unmarshal, "an upstream is a URL or a map", "url", "host", "tls", "timeout", "max_body"); err != nil {
-		return err
-	}
 	type plain Upstream // without this method, which would call itself
 	var p plain
-	if err := unmarshal(&p); err != nil {
-		return fmt.Errorf("read upstream: %w", err)
+	if unmarshal(&p) != nil {
+		return errors.New("an upstream is a URL or a map with the keys url, host, tls, timeout, max_body")
 	}
 	*u = Upstream(p)
 	return nil
 }
 
-// UnmarshalYAML reads the map of TLS settings and refuses unknown keys.
-func (t *UpstreamTLS) UnmarshalYAML(unmarshal func(any) error) error {
-	if err := onlyKeys(unmarshal, "tls is a map", "ca", "server_name"); err != nil {
-		return err
-	}
-	type plain UpstreamTLS
-	var p plain
-	if err := unmarshal(&p); err != nil {
-		return fmt.Errorf("read tls: %w", err)
-	}
-	*t = UpstreamTLS(p)
-	return nil
-}
-
-// UnmarshalYAML reads the word "headers" or a map with basic.
+// UnmarshalYAML reads the word "headers" or a map with basic, as
+// [Upstream.UnmarshalYAML] does.
 func (l *UpstreamLogin) UnmarshalYAML(unmarshal func(any) error) error {
 	var word string
 	if unmarshal(&word) == nil {
@@ -52,44 +37,12 @@ func (l *UpstreamLogin) UnmarshalYAML(unmarshal func(any) error) error {
 		*l = UpstreamLogin{}
 		return nil
 	}
-	if err := onlyKeys(unmarshal, "upstream is the word headers or a map", "basic"); err != nil {
-		return err
-	}
 	type plain UpstreamLogin
 	var p plain
-	if err := unmarshal(&p); err != nil {
-		return fmt.Errorf("read upstream login: %w", err)
+	if unmarshal(&p) != nil {
+		return errors.New("is neither the word headers nor a map: write headers or {basic: …}")
 	}
 	*l = UpstreamLogin(p)
-	return nil
-}
-
-// UnmarshalYAML reads the map and refuses unknown keys.
-func (b *Basic) UnmarshalYAML(unmarshal func(any) error) error {
-	if err := onlyKeys(unmarshal, "basic is a map", "user", "password", "derive_from"); err != nil {
-		return err
-	}
-	type plain Basic
-	var p plain
-	if err := unmarshal(&p); err != nil {
-		return fmt.Errorf("read basic: %w", err)
-	}
-	*b = Basic(p)
-	return nil
-}
-
-// onlyKeys is an error that names the key if the node has one that is not
-// known, and an error that says what it is if it is no map.
-func onlyKeys(unmarshal func(any) error, what string, known ...string) error {
-	var keys map[string]any
-	if unmarshal(&keys) != nil {
-		return fmt.Errorf("%s with the keys %s", what, strings.Join(known, ", "))
-	}
-	for key := range keys {
-		if !slices.Contains(known, key) {
-			return fmt.Errorf("unknown key %q; the keys are %s", key, strings.Join(known, ", "))
-		}
-	}
 	return nil
 }
 

@@ -1,8 +1,12 @@
 // Package secret holds the one type that configuration and code use for a
-// value that must never be printed.
+// value that must never be printed, and reads the text form of keys.
 package secret
 
-import "log/slog"
+import (
+	"fmt"
+	"io"
+	"log/slog"
+)
 
 // String is a secret: a password, a token, a key. Whatever prints, logs or
 // marshals it gets Redacted; only Reveal gives the value.
@@ -23,8 +27,10 @@ func (s String) String() string {
 	return Redacted
 }
 
-// GoString is String, for %#v.
-func (s String) GoString() string { return s.String() }
+// Format is String, for every verb that asks a value how to print itself; beside
+// one that is not for texts, such as %d, fmt would else complain with the value.
+// %p and %w do not ask: never write them for a String.
+func (s String) Format(f fmt.State, _ rune) { io.WriteString(f, s.String()) }
 
 // MarshalText is String, for JSON, YAML and XML.
 func (s String) MarshalText() ([]byte, error) { return []byte(s.String()), nil }

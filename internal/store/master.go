@@ -13,11 +13,9 @@ import (
 	"io/fs"
 	"os"
 	"path/filepath"
-	"strings"
-)
 
-// masterSize is the length of a master key in bytes: AES-256.
-const masterSize = 32
+	"github.com/cocoom/cocoom-gateway/internal/secret"
+)
 
 // Master is the key under which the key ring lies sealed. Its zero value seals
 // and opens nothing.
@@ -36,7 +34,7 @@ func LoadMaster(state, configured string) (Master, error) {
 	const hint = "make one with: openssl rand -base64 32"
 	switch {
 	case configured != "":
-		key, err := decodeMaster(configured)
+		key, err := secret.Key32(configured)
 		if err != nil {
 			return Master{}, fmt.Errorf("master_key: %w; %s", err, hint)
 		}
@@ -63,20 +61,6 @@ func newMaster(key []byte, source string) Master {
 	return Master{key: func() []byte { return key }, id: hex.EncodeToString(sum[:8]), source: source}
 }
 
-func decodeMaster(text string) ([]byte, error) {
-	text = strings.TrimSpace(text)
-	for _, decode := range []func(string) ([]byte, error){
-		hex.DecodeString,
-		base64.StdEncoding.DecodeString, base64.RawStdEncoding.DecodeString,
-		base64.URLEncoding.DecodeString, base64.RawURLEncoding.DecodeString,
-	} {
-		if key, err := decode(text); err == nil && len(key) == masterSize {
-			return key, nil
-		}
-	}
-	return nil, errors.New("must be 32 bytes in base64 or hex") // without the text: it may be a near miss of the key
-}
-
 func readMaster(file string) ([]byte, error) {
 	info, err := os.Stat(file)
 	if err != nil {
@@ -89,7 +73,7 @@ func readMaster(file string) ([]byte, error) {
 	if err != nil {
 		return nil, err
 	}
-	key, err := decodeMaster(string(text))
+	key, err := secret.Key32(string(text))
 	if err != nil {
 		return nil, fmt.Errorf("%s: damaged: %w; put a copy back, since only this key opens what is sealed", file, err)
 	}
@@ -99,7 +83,7 @@ func readMaster(file string) ([]byte, error) {
 // createMaster writes a new key to file whole or not at all: to a name of its
 // own, synced, and only then linked to file. A file that is there by now stays.
 func createMaster(file string) (err error) {
-	key := make([]byte, masterSize)
+	key := make([]byte, secret.KeySize)
 	rand.Read(key) // never fails
 	temp := file + "." + rand.Text()
 	f, err := os.OpenFile(temp, os.O_WRONLY|os.O_CREATE|os.O_EXCL, 0o600)

@@ -104,6 +104,7 @@ CREATE TABLE lane (
   lease_until  BIGINT  NOT NULL DEFAULT 0
 );
 CREATE INDEX lane_due  ON lane (due_at) WHERE due_at IS NOT NULL;
+CREATE INDEX lane_route_due ON lane (route, due_at) WHERE due_at IS NOT NULL;
 CREATE INDEX lane_gate ON lane (gate);
 CREATE INDEX lane_unresolved ON lane (gate) WHERE conversation IS NULL AND due_at IS NOT NULL;
 
