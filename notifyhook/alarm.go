@@ -80,20 +80,6 @@ func (a *alarms) isHeld(host string) bool {
 	return ok
 }
 
-// held returns at most limit held routes.
-func (a *alarms) held(limit int) []string {
-	a.mu.Lock()
-	defer a.mu.Unlock()
-	var hosts []string
-	for host := range a.probe {
-		if len(hosts) == limit {
-			break
-		}
-		hosts = append(hosts, host)
-	}
-	return hosts
-}
-
 // list returns the alarms, ordered by route and kind.
 func (a *alarms) list() []Alarm {
 	a.mu.Lock()

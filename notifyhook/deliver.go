@@ -11,34 +11,30 @@ import (
 const (
 	lookupsWait    = 5 * time.Minute // until a look-up without its scope is tried again
 	gateLanes      = 3               // throttled at the same time: the limit is the workspace's
-	recordTries    = 3
 	recordInterval = time.Second
 )
 
-// work does what a claimed lane needs: find its conversation, or send its head.
+// work does what a claimed lane needs: send its head, or find its conversation
+// and move its deliveries there. A stop must not lose what Slack said, so the
+// record ends with the lease only: after it, the fence would refuse it anyway.
 func (r *Relay) work(ctx context.Context, c claim) {
-	calls, cancel := context.WithTimeout(ctx, workLimit)
+	calls, cancel := context.WithDeadline(ctx, c.begun.Add(workLimit))
 	defer cancel()
-	if c.conversation == "" {
-		r.lookUp(calls, c)
-	} else {
-		r.settle(ctx, c, r.send(calls, c))
+	record, cancelRecord := context.WithDeadline(context.WithoutCancel(ctx), c.begun.Add(lease))
+	defer cancelRecord()
+	if c.conversation != "" {
+		r.settle(record, c, r.send(calls, c))
+		return
 	}
-	r.nudge()
-}
-
-// lookUp resolves the recipient and moves the lane's deliveries to the lane of
-// the conversation.
-func (r *Relay) lookUp(ctx context.Context, c claim) {
-	conversation, o := r.resolve(ctx, c.route, c.to)
+	conversation, o := r.resolve(calls, c.route, c.to)
 	if o.class != done {
-		r.settle(context.WithoutCancel(ctx), c, o)
+		r.settle(record, c, o)
 		return
 	}
 	if r.alarms.clear(c.route.host, "lookups") {
 		r.log.Info("recipients can be looked up again", "route", c.route.host)
 	}
-	if err := r.move(context.WithoutCancel(ctx), c, conversation); err != nil {
+	if err := r.move(record, c, conversation); err != nil {
 		r.log.Error("move deliveries failed", "route", c.route.host, "delivery", c.delivery, "error", err)
 	}
 }
@@ -60,14 +56,35 @@ func (r *Relay) send(ctx context.Context, c claim) outcome {
 		}
 	}
 	o := r.post(ctx, c, compose(c.request))
-	if o.class != badContent {
-		return o
+	if o.class == badContent {
+		refused := o.reason
+		if o = r.post(ctx, c, composePlain(c.request)); o.class == done {
+			o.reason = "sent_as_plain_text: " + refused
+		}
 	}
-	refused := o.reason
-	if o = r.post(ctx, c, composePlain(c.request)); o.class == done {
-		o.reason = "sent_as_plain_text: " + refused
+	if o.class == routeDown && isPerhapsRecipient(o.reason) {
+		o.class = r.whoIsRefused(ctx, c.route)
 	}
 	return o
+}
+
+// whoIsRefused tells a refusal of one conversation from one of the token, so
+// that a single conversation does not hold its route: Slack takes the token, or
+// not, or cannot be asked now.
+func (r *Relay) whoIsRefused(ctx context.Context, rt *route) class {
+	switch outcomeOf(rt.app.test(ctx)).class {
+	case done:
+		return recipientGone
+	case routeDown:
+		return routeDown
+	}
+	return transient
+}
+
+// isPerhapsRecipient says whether Slack uses the word for a conversation that
+// the app may not post to, as well as for an app that may not post.
+func isPerhapsRecipient(reason string) bool {
+	return reason == "no_permission" || reason == "access_denied" || reason == "team_access_not_granted"
 }
 
 func (r *Relay) post(ctx context.Context, c claim, m message) outcome {
@@ -92,9 +109,9 @@ func (r *Relay) isActor(ctx context.Context, c claim) bool {
 	return o.class == done && conversation == c.conversation
 }
 
-// settle writes an outcome down and does what it asks for beyond its lane.
+// settle writes an outcome down, trying until ctx ends, and does what it asks
+// for beyond its lane.
 func (r *Relay) settle(ctx context.Context, c claim, o outcome) {
-	ctx = context.WithoutCancel(ctx) // a stop must not lose what Slack said
 	now, err := r.clock(ctx)
 	if err != nil {
 		now = r.now()
@@ -104,12 +121,15 @@ func (r *Relay) settle(ctx context.Context, c claim, o outcome) {
 	if lookupHeld {
 		v.notBefore = now.Add(lookupsWait)
 	}
-	for try := 1; ; try++ {
+	for {
 		err = r.record(ctx, c, o, v)
-		if err == nil || errors.Is(err, errLeaseLost) || try == recordTries {
+		if err == nil || errors.Is(err, errLeaseLost) || ctx.Err() != nil {
 			break
 		}
-		time.Sleep(recordInterval) // within the lease; after it, the record is fenced off
+		select {
+		case <-ctx.Done():
+		case <-time.After(recordInterval):
+		}
 	}
 	if err != nil {
 		r.log.Error("record outcome failed", "route", c.route.host, "delivery", c.delivery, "outcome", o.class.String(), "error", err)
@@ -181,8 +201,10 @@ func (r *Relay) raise(host, kind, reason string) {
 // good again.
 func (r *Relay) probe(ctx context.Context) {
 	for _, host := range r.alarms.probes(r.now()) {
-		rt := r.routes[host]
-		if o := outcomeOf(rt.app.test(ctx)); o.class == done {
+		if ctx.Err() != nil {
+			return
+		}
+		if o := outcomeOf(r.routes[host].app.test(ctx)); o.class == done {
 			r.alarms.tryAgain(host)
 			r.log.Info("held route is tried again", "route", host)
 			r.nudge()

@@ -249,7 +249,7 @@ func TestActorIsNotTold(t *testing.T) {
 			clock.advance(holdAgain)
 		}
 		v := show(t, r, id)
-		if len(sim.Messages(team, "U0MARIE")) != 0 || v.Recipients[0].State != "cancelled" || v.Recipients[0].Error != "actor" || v.Status != "sent" {
+		if len(sim.Messages(team, "U0MARIE")) != 0 || v.Recipients[0].State != "suppressed" || v.Recipients[0].Error != "actor" || v.Status != "sent" {
 			t.Errorf("marie got %q, %+v", texts(sim.Messages(team, "U0MARIE")), v)
 		}
 		if v := show(t, r, only); v.Status != "suppressed" || v.FinishedAt == nil {

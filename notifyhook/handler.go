@@ -10,6 +10,7 @@ import (
 	"time"
 
 	"github.com/cocoom/cocoom-gateway/internal/secret"
+	"github.com/cocoom/cocoom-gateway/internal/store"
 )
 
 const (
@@ -83,21 +84,17 @@ func (e endpoint) post(w http.ResponseWriter, r *http.Request) *problem {
 		return e.fault(r, err)
 	}
 	e.relay.log.Debug("notification accepted", "route", e.route.host, "notification", id, "duplicate", duplicate, "credential", who.ID)
-	return e.answer(ctx, w, r, accepted{id, duplicate, warnings})
-}
-
-// accepted is what became of a posted notification.
-type accepted struct {
-	id        string
-	duplicate bool
-	warnings  []string
-}
-
-func (e endpoint) answer(ctx context.Context, w http.ResponseWriter, r *http.Request, a accepted) *problem {
-	v, err := e.relay.show(ctx, e.route.host, a.id)
-	if err != nil {
-		return e.fault(r, err)
+	v := req.asAccepted(id, now)
+	if duplicate {
+		if v, err = e.relay.show(ctx, e.route.host, id); err != nil {
+			return e.fault(r, err)
+		}
 	}
+	writeAccepted(w, v, duplicate, warnings)
+	return nil
+}
+
+func writeAccepted(w http.ResponseWriter, v notificationView, duplicate bool, warnings []string) {
 	out := struct {
 		ID         string          `json:"id"`
 		Key        string          `json:"key,omitempty"`
@@ -105,17 +102,16 @@ func (e endpoint) answer(ctx context.Context, w http.ResponseWriter, r *http.Req
 		Duplicate  bool            `json:"duplicate"`
 		Recipients []recipientLine `json:"recipients"`
 		Warnings   []string        `json:"warnings"`
-	}{ID: v.ID, Key: v.Key, Status: v.Status, Duplicate: a.duplicate, Warnings: append([]string{}, a.warnings...)}
+	}{ID: v.ID, Key: v.Key, Status: v.Status, Duplicate: duplicate, Warnings: append([]string{}, warnings...)}
 	for _, d := range v.Recipients {
 		out.Recipients = append(out.Recipients, recipientLine{To: d.To, State: d.State})
 	}
 	status := http.StatusAccepted
-	if a.duplicate {
+	if duplicate {
 		status = http.StatusOK
 		w.Header().Set("Idempotent-Replayed", "true")
 	}
 	writeJSON(w, status, out)
-	return nil
 }
 
 type recipientLine struct {
@@ -226,8 +222,11 @@ func readBody(w http.ResponseWriter, r *http.Request) ([]byte, *problem) {
 
 // fault is for what is not the caller's doing.
 func (e endpoint) fault(r *http.Request, err error) *problem {
-	e.relay.log.Error("store unavailable", "route", e.route.host, "request_id", r.Header.Get("X-Request-Id"), "error", err)
-	return unavailable()
+	e.relay.log.Error("notification request failed", "route", e.route.host, "request_id", r.Header.Get("X-Request-Id"), "error", err)
+	if errors.Is(store.Classify(err), store.ErrUnavailable) {
+		return unavailable()
+	}
+	return &problem{Status: http.StatusInternalServerError, Code: "internal", Detail: "the fault is ours; the log has it under the request id"}
 }
 
 func writeJSON(w http.ResponseWriter, status int, v any) {

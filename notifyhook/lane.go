@@ -14,11 +14,10 @@ import (
 )
 
 const (
-	lease         = 30 * time.Second
-	workLimit     = 25 * time.Second // all calls of one claim together; less than the lease
-	holdAgain     = 100 * time.Millisecond
-	unconfigured  = 5 * time.Minute // until a lane of an unknown route is looked at again
-	maxHeldListed = 500
+	lease     = 30 * time.Second
+	workLimit = 25 * time.Second // all calls of one claim together; less than the lease
+	holdAgain = 100 * time.Millisecond
+	maxEnded  = 50 // deliveries ended while one lane is claimed
 )
 
 // claim is a leased lane with the delivery at its head.
@@ -28,6 +27,8 @@ type claim struct {
 	owner    string // random for each claim: the fence
 	failures int    // of the lane
 	at       time.Time
+	begun    time.Time // no later than at, by this process's clock: lease and workLimit count from here
+	ended    []ending  // heads that died on the way
 
 	delivery     string
 	notification string
@@ -37,6 +38,9 @@ type claim struct {
 	attempt      int // number of the attempt begun; 0: none, the recipient is not resolved
 	before       tried
 }
+
+// ending is a delivery that was ended without a call to Slack.
+type ending struct{ route, delivery, reason string }
 
 // candidate is a lane that is due.
 type candidate struct {
@@ -48,6 +52,7 @@ type candidate struct {
 // claim leases up to limit due lanes and begins the attempt of each head that
 // has a conversation. It returns nothing if nothing is due, without writing.
 func (r *Relay) claim(ctx context.Context, limit int) ([]claim, error) {
+	begun := time.Now() // not later: what waits for its turn to write loses time to work, not safety
 	now, err := r.clock(ctx)
 	if err != nil {
 		return nil, err
@@ -57,17 +62,11 @@ func (r *Relay) claim(ctx context.Context, limit int) ([]claim, error) {
 		return nil, err
 	}
 	var claims []claim
+	var ended []ending
 	err = r.store.Write(ctx, func(ctx context.Context, tx *sql.Tx) error {
-		claims = nil // the function may run again
+		claims, ended = nil, nil // the function may run again
 		for _, one := range list {
-			rt := r.routes[one.host]
-			if rt == nil {
-				if err := postpone(ctx, tx, one.lane, now.Add(unconfigured)); err != nil {
-					return err
-				}
-				continue
-			}
-			c := claim{place: one.place, route: rt, owner: rand.Text(), at: now}
+			c := claim{place: one.place, route: r.routes[one.host], owner: rand.Text(), at: now, begun: begun}
 			ok, err := r.take(ctx, tx, &c)
 			if err != nil {
 				return err
@@ -75,33 +74,32 @@ func (r *Relay) claim(ctx context.Context, limit int) ([]claim, error) {
 			if ok {
 				claims = append(claims, c)
 			}
+			ended = append(ended, c.ended...)
 		}
 		return nil
 	})
 	if err != nil {
 		return nil, err
 	}
+	for _, e := range ended {
+		r.log.Warn("delivery dead", "route", e.route, "delivery", e.delivery, "reason", e.reason)
+	}
+	if len(list) == limit && len(claims) < limit {
+		r.nudge() // others are due, and workers free
+	}
 	return claims, nil
 }
 
 // due chooses among the due lanes so that routes get equal shares of the
 // workers, whatever the length of their queues: a lane counts as far back as
-// its rank within its route and the route's calls under way.
+// its rank within its route and the route's calls under way. Only routes that
+// this process knows and does not hold are looked at.
 func (r *Relay) due(ctx context.Context, now time.Time, limit int) ([]candidate, error) {
-	held := r.alarms.held(maxHeldListed)
-	args := []any{now.UnixMilli(), limit, limit * 4}
-	without := ""
-	for _, host := range held {
-		args = append(args, host)
-		without += fmt.Sprintf(", $%d", len(args))
+	query, args := r.dueQuery(now, limit)
+	if query == "" {
+		return nil, nil
 	}
-	if without != "" {
-		without = " AND route NOT IN (" + without[2:] + ")"
-	}
-	rows, err := r.store.Read().QueryContext(ctx, `SELECT lane, route, conversation, position FROM (
-			SELECT lane, route, conversation, due_at, ROW_NUMBER() OVER (PARTITION BY route ORDER BY due_at, lane) AS position FROM lane
-			WHERE due_at <= $1 AND not_before <= $1 AND lease_until <= $1 AND paused = 0`+without+`) AS due
-		WHERE position <= $2 ORDER BY position, due_at LIMIT $3`, args...)
+	rows, err := r.store.Read().QueryContext(ctx, query, args...)
 	if err != nil {
 		return nil, fmt.Errorf("list due lanes: %w", err)
 	}
@@ -114,10 +112,8 @@ func (r *Relay) due(ctx context.Context, now time.Time, limit int) ([]candidate,
 			return nil, fmt.Errorf("list due lanes: %w", err)
 		}
 		c.conversation = conversation.String
-		if !r.alarms.isHeld(c.host) {
-			c.rank += r.flight.of(c.host)
-			list = append(list, c)
-		}
+		c.rank += r.flight.of(c.host)
+		list = append(list, c)
 	}
 	if err := rows.Err(); err != nil {
 		return nil, fmt.Errorf("list due lanes: %w", err)
@@ -126,6 +122,37 @@ func (r *Relay) due(ctx context.Context, now time.Time, limit int) ([]candidate,
 	list = list[:min(len(list), limit)]
 	slices.SortFunc(list, func(a, b candidate) int { return a.place.compare(b.place) }) // the order of locking
 	return list, nil
+}
+
+// dueQuery lists the first due lanes of each route. It compares pairs so that
+// only lane_route_due serves, which finds the first limit lanes of a route at
+// once, however many are due. It is empty if there is no route to look at.
+func (r *Relay) dueQuery(now time.Time, limit int) (string, []any) {
+	args := []any{now.UnixMilli(), limit, limit * 4}
+	hosts := ""
+	for host := range r.routes {
+		if !r.alarms.isHeld(host) {
+			args = append(args, host)
+			hosts += fmt.Sprintf(", ($%d)", len(args))
+		}
+	}
+	if hosts == "" {
+		return "", nil
+	}
+	among := "IN"
+	if r.store.Postgres() { // which would read all lanes for the other
+		among = "= ANY (ARRAY"
+	}
+	query := `WITH host (route) AS (VALUES ` + hosts[2:] + `)
+		SELECT lane, route, conversation, position FROM (
+			SELECT l.lane, l.route, l.conversation, l.due_at, ROW_NUMBER() OVER (PARTITION BY l.route ORDER BY l.due_at) AS position
+			FROM host CROSS JOIN lane l WHERE l.lane ` + among + ` (SELECT d.lane FROM lane d
+				WHERE d.due_at IS NOT NULL AND (d.route, d.due_at) >= (host.route, 0) AND (d.route, d.due_at) <= (host.route, $1)
+				AND d.not_before <= $1 AND d.lease_until <= $1 AND d.paused = 0 ORDER BY d.route, d.due_at LIMIT $2)`
+	if r.store.Postgres() {
+		query += ")"
+	}
+	return query + `) AS due ORDER BY position, due_at LIMIT $3`, args
 }
 
 // take leases one lane if it is still due, settles what an earlier holder left
@@ -144,20 +171,11 @@ func (r *Relay) take(ctx context.Context, tx *sql.Tx, c *claim) (bool, error) {
 	if err := r.recover(ctx, tx, c); err != nil {
 		return false, err
 	}
-	for {
-		found, over, err := r.head(ctx, tx, c)
-		if err != nil {
-			return false, err
+	if found, err := r.liveHead(ctx, tx, c); err != nil || !found {
+		if err == nil {
+			err = c.release(ctx, tx)
 		}
-		if !found {
-			return false, r.release(ctx, tx, c.lane, c.at)
-		}
-		if !over {
-			break
-		}
-		if err := r.end(ctx, tx, c, verdict{state: "dead", reason: "expired"}, outcome{}); err != nil {
-			return false, err
-		}
+		return false, err
 	}
 	if err := c.lookBack(ctx, tx); err != nil {
 		return false, err
@@ -171,7 +189,11 @@ func (r *Relay) take(ctx context.Context, tx *sql.Tx, c *claim) (bool, error) {
 		}
 		return false, err
 	}
-	return true, r.begin(ctx, tx, c)
+	begun, err := c.begin(ctx, tx)
+	if err == nil && !begun {
+		err = c.release(ctx, tx)
+	}
+	return begun, err
 }
 
 // recover settles deliveries left in state sending: whoever began them did not
@@ -205,8 +227,29 @@ func (r *Relay) recover(ctx context.Context, tx *sql.Tx, c *claim) error {
 	}
 }
 
-// head reads the first delivery of the lane, and whether its time is over.
-func (r *Relay) head(ctx context.Context, tx *sql.Tx, c *claim) (found, over bool, err error) {
+// liveHead finds the first delivery of the lane that can be sent, and ends those
+// before it. After maxEnded of them it leaves the rest to the next claim.
+func (r *Relay) liveHead(ctx context.Context, tx *sql.Tx, c *claim) (bool, error) {
+	for range maxEnded {
+		found, over, err := c.head(ctx, tx)
+		if err != nil || !found {
+			return false, err
+		}
+		if over == "" {
+			return true, nil
+		}
+		if err := r.end(ctx, tx, c, verdict{state: "dead", reason: over}, outcome{}); err != nil {
+			return false, err
+		}
+		c.ended = append(c.ended, ending{route: c.route.host, delivery: c.delivery, reason: over})
+	}
+	return false, nil
+}
+
+// head reads the first delivery of the lane and, if it cannot be sent any more,
+// why. A request that cannot be decoded is no error, since it would be one for
+// all lanes claimed at once.
+func (c *claim) head(ctx context.Context, tx *sql.Tx) (found bool, over string, err error) {
 	var asked string
 	var expires int64
 	err = tx.QueryRowContext(ctx, `SELECT d.seq, d.id, d.notification_id, d.recipient, n.request, n.expires_at
@@ -214,16 +257,19 @@ func (r *Relay) head(ctx context.Context, tx *sql.Tx, c *claim) (found, over boo
 		WHERE d.lane = $1 AND d.state IN ('queued', 'sending') ORDER BY d.seq LIMIT 1`, c.lane).
 		Scan(&c.seq, &c.delivery, &c.notification, &c.to, &asked, &expires)
 	if errors.Is(err, sql.ErrNoRows) {
-		return false, false, nil
+		return false, "", nil
 	}
 	if err != nil {
-		return false, false, fmt.Errorf("read head of lane: %w", err)
+		return false, "", fmt.Errorf("read head of lane: %w", err)
 	}
 	c.request = request{}
-	if err := json.Unmarshal([]byte(asked), &c.request); err != nil {
-		return false, false, fmt.Errorf("decode notification: %w", err)
+	switch {
+	case expires <= c.at.UnixMilli():
+		over = expired.String()
+	case json.Unmarshal([]byte(asked), &c.request) != nil:
+		over = "unreadable"
 	}
-	return true, expires <= c.at.UnixMilli(), nil
+	return true, over, nil
 }
 
 // olderUnresolved says whether an older delivery of the route is just being
@@ -243,14 +289,20 @@ func (r *Relay) olderUnresolved(ctx context.Context, tx *sql.Tx, c *claim) (bool
 	return true, nil
 }
 
-// begin writes down that an attempt begins, before it does.
-func (r *Relay) begin(ctx context.Context, tx *sql.Tx, c *claim) error {
-	if _, err := tx.ExecContext(ctx, `UPDATE delivery SET state = 'sending', attempts = attempts + 1 WHERE id = $1`, c.delivery); err != nil {
-		return fmt.Errorf("begin attempt: %w", err)
+// begin writes down that an attempt begins, before it does. It reports whether
+// the delivery is still queued: who expires it does not hold its lane.
+func (c *claim) begin(ctx context.Context, tx *sql.Tx) (bool, error) {
+	result, err := tx.ExecContext(ctx, `UPDATE delivery SET state = 'sending', attempts = attempts + 1 WHERE id = $1 AND state = 'queued'`, c.delivery)
+	if err != nil {
+		return false, fmt.Errorf("begin attempt: %w", err)
 	}
-	var err error
+	if n, err := result.RowsAffected(); err != nil {
+		return false, fmt.Errorf("begin attempt: %w", err)
+	} else if n == 0 {
+		return false, nil
+	}
 	c.attempt, err = c.insertAttempt(ctx, tx)
-	return err
+	return err == nil, err
 }
 
 // insertAttempt opens the delivery's next attempt and returns its number.
@@ -281,7 +333,8 @@ func countAttempts(ctx context.Context, tx *sql.Tx, delivery string, how class) 
 	return n, nil
 }
 
-// postpone gives a lane back, to be looked at again later.
+// postpone gives a lane back, to be looked at again later. The caller holds its
+// lock.
 func postpone(ctx context.Context, tx *sql.Tx, lane string, until time.Time) error {
 	_, err := tx.ExecContext(ctx, `UPDATE lane SET not_before = $1, due_at = $1, lease_owner = NULL, lease_until = 0 WHERE lane = $2`, until.UnixMilli(), lane)
 	if err != nil {
@@ -291,4 +344,4 @@ func postpone(ctx context.Context, tx *sql.Tx, lane string, until time.Time) err
 }
 
 // isWaiting says whether the lane was made for one delivery's send_at.
-func (p place) isWaiting(rt *route) bool { return strings.HasPrefix(p.lane, rt.host+"@") }
+func (c claim) isWaiting() bool { return strings.HasPrefix(c.lane, c.route.host+"@") }

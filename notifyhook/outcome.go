@@ -193,7 +193,8 @@ func judge(o outcome, before tried, failures int, now time.Time, rnd float64) ve
 		wait := o.wait + time.Duration(rnd*0.1*float64(o.wait)) // never earlier than asked
 		return verdict{state: "queued", reason: o.reason, notBefore: now.Add(wait), failures: failures}
 	case routeDown:
-		return verdict{state: "queued", reason: o.reason, notBefore: now, failures: failures}
+		// Not before the route is asked about: its other lanes go first then.
+		return verdict{state: "queued", reason: o.reason, notBefore: now.Add(probeEvery), failures: failures}
 	case quota:
 		return verdict{state: "queued", reason: o.reason, notBefore: now.Add(quotaWait), failures: failures}
 	case transient:

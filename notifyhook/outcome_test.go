@@ -22,7 +22,7 @@ func TestJudge(t *testing.T) {
 	}{
 		{done, tried{}, 3, "sent", true, false, sec(1), 0},
 		{throttled, tried{}, 2, "queued", false, false, sec(10), 2},
-		{routeDown, tried{}, 2, "queued", false, false, now, 2},
+		{routeDown, tried{}, 2, "queued", false, false, now.Add(probeEvery), 2},
 		{quota, tried{}, 2, "queued", false, false, sec(3600), 2},
 		{transient, tried{}, 0, "queued", true, false, now.Add(800 * time.Millisecond), 1},
 		{transient, tried{ambiguous: 1, unknown: 9}, 1, "queued", true, false, sec(4), 2},

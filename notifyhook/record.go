@@ -19,9 +19,8 @@ func (r *Relay) record(ctx context.Context, c claim, o outcome, v verdict) error
 	if err != nil {
 		return err
 	}
+	c.at = now
 	return r.store.Write(ctx, func(ctx context.Context, tx *sql.Tx) error {
-		c := c
-		c.at = now
 		if err := c.fence(ctx, tx, v); err != nil {
 			return err
 		}
@@ -31,7 +30,7 @@ func (r *Relay) record(ctx context.Context, c claim, o outcome, v verdict) error
 		if err := r.end(ctx, tx, &c, v, o); err != nil {
 			return err
 		}
-		return r.release(ctx, tx, c.lane, now)
+		return c.release(ctx, tx)
 	})
 }
 
@@ -117,13 +116,20 @@ func (r *Relay) finish(ctx context.Context, tx *sql.Tx, notification string, now
 }
 
 // release gives a lane back and says when it is due next. The caller holds its
-// lock, so that what is queued at the same time is either seen here or waits.
-func (r *Relay) release(ctx context.Context, tx *sql.Tx, lane string, now time.Time) error {
+// lock, so that what is queued at the same time is either seen here or waits. A
+// lane made for a single delivery goes with it.
+func (c claim) release(ctx context.Context, tx *sql.Tx) error {
+	if c.isWaiting() {
+		if _, err := tx.ExecContext(ctx, `DELETE FROM lane WHERE lane = $1
+			AND NOT EXISTS (SELECT 1 FROM delivery WHERE lane = $1 AND state IN ('queued', 'sending'))`, c.lane); err != nil {
+			return fmt.Errorf("delete lane: %w", err)
+		}
+	}
 	_, err := tx.ExecContext(ctx, `UPDATE lane SET lease_owner = NULL, lease_until = 0, due_at = CASE
 			WHEN NOT EXISTS (SELECT 1 FROM delivery WHERE lane = $1 AND state IN ('queued', 'sending')) THEN NULL
 			WHEN not_before > $2 THEN not_before
 			ELSE $2 END
-		WHERE lane = $1`, lane, now.UnixMilli())
+		WHERE lane = $1`, c.lane, c.at.UnixMilli())
 	if err != nil {
 		return fmt.Errorf("release lane: %w", err)
 	}
@@ -138,8 +144,9 @@ func (r *Relay) move(ctx context.Context, c claim, conversation string) error {
 	if err != nil {
 		return err
 	}
+	c.at = now
 	to := c.route.conversation(conversation)
-	err = r.store.Write(ctx, func(ctx context.Context, tx *sql.Tx) error {
+	return r.store.Write(ctx, func(ctx context.Context, tx *sql.Tx) error {
 		if err := c.fence(ctx, tx, verdict{notBefore: time.UnixMilli(0)}); err != nil {
 			return err
 		}
@@ -149,15 +156,8 @@ func (r *Relay) move(ctx context.Context, c claim, conversation string) error {
 		if _, err := tx.ExecContext(ctx, `UPDATE delivery SET lane = $1 WHERE lane = $2 AND state IN ('queued', 'sending')`, to.lane, c.lane); err != nil {
 			return fmt.Errorf("move deliveries: %w", err)
 		}
-		if !c.isWaiting(c.route) {
-			return r.release(ctx, tx, c.lane, now)
-		}
-		if _, err := tx.ExecContext(ctx, `DELETE FROM lane WHERE lane = $1`, c.lane); err != nil {
-			return fmt.Errorf("delete lane: %w", err)
-		}
-		return nil
+		return c.release(ctx, tx)
 	})
-	return err
 }
 
 // pause holds lanes of a route back: all of them, or those whose recipient is

@@ -10,12 +10,12 @@
 //	accept ─► queued ──── attempt begun (committed) ──► sending ───────┴┴─► sent
 //	           │ ▲                                        │ │ │
 //	           │ └── lease ran out: crashed meanwhile* ───┘ │ └─► cancelled (to its actor)
-//	           └──── expired ────────────────► dead ◄───────┘
+//	           └──── expired, unreadable ────► dead ◄───────┘
 //	                                            permanent; unknown 5 times; ambiguous again
 //
 //	* marked possible_duplicate
 //
-// What is leased is the lane, the ordered stream of one Slack app to one
+// What is leased is the lane, the ordered stream of one route to one Slack
 // conversation, and only the delivery at its head is sent. A lane whose
 // recipient is an e-mail address, a user or a #channel has no conversation yet:
 //
@@ -36,8 +36,6 @@ package notifyhook
 
 import (
 	"context"
-	"database/sql"
-	"errors"
 	"fmt"
 	"log/slog"
 	"net/http"
@@ -95,7 +93,7 @@ type Relay struct {
 // route is a Route ready to serve.
 type route struct {
 	host      string
-	gate      string // workspace and app: what Slack's limits per method are for
+	gate      string // workspace and host: what Slack's limits per method hold back, a route being an app of its own
 	scheme    string
 	linkHosts []string
 	creds     credentials
@@ -203,20 +201,20 @@ func (r *Relay) Run(ctx context.Context) error {
 	defer abort()
 	var group sync.WaitGroup
 	slots := make(chan struct{}, workers)
-	swept := time.Time{}
-	for ctx.Err() == nil {
-		pause := r.round(calls, &group, slots)
-		if now := r.now(); now.Sub(swept) >= sweep {
-			swept = now
-			group.Go(func() { r.keepHouse(calls) })
+	group.Go(func() {
+		for ctx.Err() == nil {
+			r.keepHouse(ctx)
+			wait(ctx, nil, sweep)
 		}
-		timer := time.NewTimer(pause)
-		select {
-		case <-ctx.Done():
-		case <-r.wake:
-		case <-timer.C:
+	})
+	for looked := time.Now(); ctx.Err() == nil; {
+		now := time.Now()
+		if err := r.followClock(calls, clockStep(looked, now)); err != nil {
+			r.log.Error("follow clock failed", "error", err)
+		} else {
+			looked = now
 		}
-		timer.Stop()
+		wait(ctx, r.wake, r.round(calls, &group, slots))
 	}
 	ended := make(chan struct{})
 	go func() { group.Wait(); close(ended) }()
@@ -229,6 +227,17 @@ func (r *Relay) Run(ctx context.Context) error {
 		<-ended
 	}
 	return nil
+}
+
+// wait returns when ctx ends, when woken, or after the pause.
+func wait(ctx context.Context, wake <-chan struct{}, pause time.Duration) {
+	timer := time.NewTimer(pause)
+	defer timer.Stop()
+	select {
+	case <-ctx.Done():
+	case <-wake:
+	case <-timer.C:
+	}
 }
 
 // round claims for all free workers and returns how long to wait for the next.
@@ -279,7 +288,7 @@ func (r *Relay) nextDue(ctx context.Context) time.Duration {
 func (r *Relay) keepHouse(ctx context.Context) {
 	for {
 		n, err := r.expire(ctx)
-		if err != nil {
+		if err != nil && ctx.Err() == nil {
 			r.log.Error("expire deliveries failed", "error", err)
 		}
 		if err != nil || n == 0 {
@@ -288,23 +297,6 @@ func (r *Relay) keepHouse(ctx context.Context) {
 		r.log.Warn("deliveries expired", "count", n)
 	}
 	r.probe(ctx)
-}
-
-// takeOver clears the leases of this directory's former process, which is dead:
-// the store let us in. On PostgreSQL another replica may well be alive, so
-// leases run out there.
-func (r *Relay) takeOver(ctx context.Context) error {
-	if r.store.Postgres() {
-		return nil
-	}
-	err := r.store.Write(ctx, func(ctx context.Context, tx *sql.Tx) error {
-		_, err := tx.ExecContext(ctx, `UPDATE lane SET lease_owner = NULL, lease_until = 0 WHERE lease_owner IS NOT NULL`)
-		return err
-	})
-	if err != nil && !errors.Is(err, context.Canceled) {
-		return fmt.Errorf("clear old leases: %w", err)
-	}
-	return nil
 }
 
 // nudge wakes Run; it never waits.

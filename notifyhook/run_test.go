@@ -21,22 +21,7 @@ import (
 func TestRunForHours(t *testing.T) {
 	dir := filepath.Join(t.TempDir(), "state")
 	synctest.Test(t, func(t *testing.T) {
-		s, err := store.Open(t.Context(), dir, slog.New(slog.DiscardHandler))
-		if err != nil {
-			t.Fatal(err)
-		}
-		defer s.Close()
-		sim, err := slacksim.New(slacksim.Config{BaseURL: "http://slack.test"})
-		if err != nil {
-			t.Fatal(err)
-		}
-		furnish(t, sim)
-		client, stop := sim.Client()
-		defer stop()
-		r, err := New(Config{Routes: testRoutes(), Store: s, APIURL: sim.APIURL(), PublicScheme: "https", Log: slog.New(slog.DiscardHandler), Client: client})
-		if err != nil {
-			t.Fatal(err)
-		}
+		r, _, sim := relayInBubble(t, dir)
 		ctx, cancel := context.WithCancel(t.Context())
 		ended := make(chan error, 1)
 		go func() { ended <- r.Run(ctx) }()

@@ -2,6 +2,7 @@ package notifyhook
 
 import (
 	"fmt"
+	"log/slog"
 	"strings"
 	"sync"
 	"testing"
@@ -80,6 +81,29 @@ func relayOn(t *testing.T, s *store.Store) (*Relay, *fakeClock, *slacksim.Sim, *
 	clock = c
 	mu.Unlock()
 	return r, c, sim.Sim, log
+}
+
+// relayInBubble makes a relay within a synctest bubble, where time is free, with
+// real clocks and a simulator in memory. dir is to be made outside of it.
+func relayInBubble(t *testing.T, dir string) (*Relay, *store.Store, *slacksim.Sim) {
+	t.Helper()
+	s, err := store.Open(t.Context(), dir, slog.New(slog.DiscardHandler))
+	if err != nil {
+		t.Fatal(err)
+	}
+	t.Cleanup(func() { _ = s.Close() })
+	sim, err := slacksim.New(slacksim.Config{BaseURL: "http://slack.test"})
+	if err != nil {
+		t.Fatal(err)
+	}
+	furnish(t, sim)
+	client, stop := sim.Client()
+	t.Cleanup(stop)
+	r, err := New(Config{Routes: testRoutes(), Store: s, APIURL: sim.APIURL(), PublicScheme: "https", Log: slog.New(slog.DiscardHandler), Client: client})
+	if err != nil {
+		t.Fatal(err)
+	}
+	return r, s, sim
 }
 
 func texts(list []slacksim.Message) []string {

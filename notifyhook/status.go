@@ -6,6 +6,8 @@ import (
 	"encoding/json"
 	"errors"
 	"fmt"
+	"maps"
+	"slices"
 	"time"
 )
 
@@ -29,7 +31,7 @@ type notificationView struct {
 // deliveryView is one recipient's part.
 type deliveryView struct {
 	To                string        `json:"to"`
-	State             string        `json:"state"` // queued | sending | sent | dead | cancelled | suppressed
+	State             string        `json:"state"` // queued | sending | sent | dead | suppressed
 	Attempts          int           `json:"attempts"`
 	PossibleDuplicate bool          `json:"possible_duplicate,omitempty"`
 	Error             string        `json:"error,omitempty"`
@@ -49,6 +51,25 @@ type attemptView struct {
 	Error   string     `json:"error,omitempty"`
 }
 
+// asAccepted is a notification as it is shown right after it was accepted. It
+// is made without a look at the store, which may fail after the commit.
+func (q request) asAccepted(id string, now time.Time) notificationView {
+	v := notificationView{ID: id, Key: q.Key}
+	begins := q.begins(now)
+	if begins.After(now) {
+		v.SendAt = &begins
+	}
+	for _, to := range q.To {
+		d := deliveryView{To: to, State: "queued", NextAt: &begins}
+		if q.suppresses(to) {
+			d.State = "suppressed"
+		}
+		v.Recipients = append(v.Recipients, d)
+	}
+	v.Status = status(v)
+	return v
+}
+
 // show reads one notification of a route.
 func (r *Relay) show(ctx context.Context, host, id string) (notificationView, error) {
 	v := notificationView{ID: id}
@@ -65,9 +86,7 @@ func (r *Relay) show(ctx context.Context, host, id string) (notificationView, er
 		return v, fmt.Errorf("read notification: %w", err)
 	}
 	var q request
-	if err := json.Unmarshal([]byte(asked), &q); err != nil {
-		return v, fmt.Errorf("decode notification: %w", err)
-	}
+	readable := json.Unmarshal([]byte(asked), &q) == nil
 	v.Key, v.Meta = key.String, q.Meta
 	v.AcceptedAt, v.ExpiresAt, v.FinishedAt = *moment(accepted), *moment(expires), nullMoment(finished)
 	if q.SendAt > accepted {
@@ -76,6 +95,9 @@ func (r *Relay) show(ctx context.Context, host, id string) (notificationView, er
 	byRecipient, err := r.showDeliveries(ctx, id)
 	if err != nil {
 		return v, err
+	}
+	if !readable { // who was suppressed at the accept is not known any more
+		q.To = slices.Sorted(maps.Keys(byRecipient))
 	}
 	for _, to := range q.To {
 		d, ok := byRecipient[to]
@@ -108,6 +130,9 @@ func (r *Relay) showDeliveries(ctx context.Context, notification string) (map[st
 			return nil, fmt.Errorf("read deliveries: %w", err)
 		}
 		d.FinishedAt, d.History = nullMoment(finished), append([]attemptView{}, byRecipient[d.To].History...)
+		if d.State == "cancelled" { // only an actor's deliveries are
+			d.State = "suppressed"
+		}
 		if d.State == "queued" && due.Valid {
 			d.NextAt = moment(max(due.Int64, notBefore.Int64))
 		}
@@ -139,8 +164,6 @@ func status(v notificationView) string {
 		return "sent"
 	case count["dead"] > 0:
 		return "failed"
-	case count["cancelled"] > 0:
-		return "cancelled"
 	}
 	return "suppressed"
 }
