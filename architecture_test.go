@@ -24,7 +24,7 @@ var imports = map[string][]string{
 	"gateway":                  {"policy", "proxy", "internal/store", "internal/slackapi", "internal/secret"},
 	"policy":                   {},
 	"proxy":                    {"policy", "internal/secret"},
-	"notifyhook":               {"internal/store", "internal/secret"},
+	"notifyhook":               {"internal/store", "internal/secret", "internal/slackapi"},
 	"internal/admin":           {"notifyhook"},
 	"internal/store":           {"internal/secret"},
 	"internal/store/storetest": {"internal/store"},

@@ -210,7 +210,9 @@ func readBody(w http.ResponseWriter, r *http.Request) ([]byte, *problem) {
 	// A server that cannot set the deadline (a test recorder) has its own.
 	_ = ctl.SetReadDeadline(time.Now().Add(bodyReadTimeout))
 	body, err := io.ReadAll(http.MaxBytesReader(w, r.Body, maxBody))
-	_ = ctl.SetReadDeadline(time.Time{})
+	if err == nil { // else it goes on holding for what net/http would still read
+		_ = ctl.SetReadDeadline(time.Time{})
+	}
 	if tooBig := (*http.MaxBytesError)(nil); errors.As(err, &tooBig) {
 		return nil, tooLarge
 	}

@@ -12,6 +12,8 @@ import (
 	"time"
 
 	"github.com/slack-go/slack"
+
+	"github.com/cocoom/cocoom-gateway/internal/slackapi"
 )
 
 // class is what a call to Slack came to, as far as it decides what happens next.
@@ -37,12 +39,10 @@ func (c class) String() string {
 }
 
 const (
-	throttleDefault = 30 * time.Second // a 429 without a usable Retry-After
-	throttleLimit   = time.Hour
-	quotaWait       = time.Hour
-	pace            = time.Second // Slack: one message per second and conversation
-	maxUnknown      = 5           // attempts
-	maxInterrupted  = 5           // attempts
+	quotaWait      = time.Hour
+	pace           = time.Second // Slack: one message per second and conversation
+	maxUnknown     = 5           // attempts
+	maxInterrupted = 5           // attempts
 )
 
 // outcome is the result of a call to Slack. Its words are safe to show: never a
@@ -61,7 +61,7 @@ func outcomeOf(err error) outcome {
 		return outcome{class: done}
 	}
 	if limited, ok := errors.AsType[*slack.RateLimitedError](err); ok {
-		return outcome{class: throttled, reason: "rate_limited", wait: min(max(limited.RetryAfter, time.Second), throttleLimit)}
+		return outcome{class: throttled, reason: "rate_limited", wait: min(max(limited.RetryAfter, time.Second), slackapi.MaxWait)}
 	}
 	if answer, ok := errors.AsType[slack.SlackErrorResponse](err); ok {
 		return slackError(answer.Err)
@@ -69,8 +69,8 @@ func outcomeOf(err error) outcome {
 	if status, ok := errors.AsType[slack.StatusCodeError](err); ok {
 		return httpStatus(status.Code)
 	}
-	if failed, ok := errors.AsType[*unsentError](err); ok {
-		return outcome{class: transient, reason: failed.reason}
+	if unsent, ok := errors.AsType[*slackapi.UnsentError](err); ok {
+		return outcome{class: transient, reason: transportReason(unsent.Err)}
 	}
 	return outcome{class: ambiguous, reason: transportReason(err)}
 }
@@ -84,7 +84,7 @@ func slackError(name string) outcome {
 	}
 	switch name {
 	case "ratelimited", "rate_limited":
-		o.class, o.wait = throttled, throttleDefault
+		o.class, o.wait = throttled, slackapi.DefaultWait
 	case "request_timeout", "service_unavailable", "team_added_to_org", "external_channel_migrating":
 		o.class = transient
 	case "internal_error", "fatal_error": // Slack: some aspect of the operation may have succeeded
@@ -112,7 +112,7 @@ var errorName = regexp.MustCompile(`^[a-z0-9_]{1,64}$`)
 func httpStatus(code int) outcome {
 	switch {
 	case code == http.StatusTooManyRequests:
-		return outcome{class: throttled, reason: "rate_limited", wait: throttleDefault}
+		return outcome{class: throttled, reason: "rate_limited", wait: slackapi.DefaultWait}
 	case code >= 500:
 		return outcome{class: ambiguous, reason: "http_5xx"}
 	case code >= 300 && code < 400:
@@ -120,15 +120,6 @@ func httpStatus(code int) outcome {
 	}
 	return outcome{class: unknown, reason: "http_4xx"}
 }
-
-// unsentError says that a request failed before Slack can have read it.
-type unsentError struct {
-	reason string
-	err    error
-}
-
-func (e *unsentError) Error() string { return "not sent: " + e.reason }
-func (e *unsentError) Unwrap() error { return e.err }
 
 // errNoTimestamp is an answer that names neither an error nor a message. The
 // client library takes {"ok":false} for a success.
@@ -204,7 +195,8 @@ func judge(o outcome, before tried, failures int, now time.Time, rnd float64) ve
 			dead.reason = "outcome_unknown"
 			return dead
 		}
-		again.duplicate = true
+		// There is one repeat only: a moment's outage must not use it up.
+		again.duplicate, again.notBefore = true, backoff(now, max(failures+1, 2), rnd)
 		return again
 	case recipientGone, badContent, expired:
 		return dead

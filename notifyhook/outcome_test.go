@@ -1,9 +1,11 @@
 package notifyhook
 
 import (
-	"errors"
+	"net"
 	"testing"
 	"time"
+
+	"github.com/cocoom/cocoom-gateway/internal/slackapi"
 )
 
 // The whole table: each class, without and with a doubtful past.
@@ -26,7 +28,7 @@ func TestJudge(t *testing.T) {
 		{quota, tried{}, 2, "queued", false, false, sec(3600), 2},
 		{transient, tried{}, 0, "queued", true, false, now.Add(800 * time.Millisecond), 1},
 		{transient, tried{ambiguous: 1, unknown: 9}, 1, "queued", true, false, sec(4), 2},
-		{ambiguous, tried{}, 0, "queued", true, true, now.Add(800 * time.Millisecond), 1},
+		{ambiguous, tried{}, 0, "queued", true, true, now.Add(4 * time.Second), 1},
 		{ambiguous, tried{ambiguous: 1}, 0, "dead", true, false, now, 0},
 		{unknown, tried{unknown: 3}, 3, "queued", true, false, sec(96), 4},
 		{unknown, tried{unknown: 4}, 4, "dead", true, false, now, 0},
@@ -75,7 +77,7 @@ func TestSlackErrors(t *testing.T) {
 			}
 		}
 	}
-	if o := outcomeOf(&unsentError{reason: "dns", err: errors.New("lookup secret.host")}); o.class != transient || o.reason != "dns" {
+	if o := outcomeOf(&slackapi.UnsentError{Err: &net.DNSError{Name: "secret.host"}}); o.class != transient || o.reason != "dns" {
 		t.Errorf("unsent: %+v", o)
 	}
 }

@@ -45,6 +45,10 @@ func (p problem) write(w http.ResponseWriter, r *http.Request) {
 	h := w.Header()
 	h.Set("Cache-Control", "no-store")
 	h.Set("X-Content-Type-Options", "nosniff")
+	if r.ProtoMajor == 1 && r.ContentLength != 0 {
+		// A body that is not read to its end must not hold the answer up.
+		h.Set("Connection", "close")
+	}
 	if p.challenge != "" {
 		h.Set("WWW-Authenticate", p.challenge)
 	}
