@@ -5,12 +5,13 @@ import (
 	"crypto/sha256"
 	_ "embed"
 	"encoding/base64"
-	"encoding/json"
 	"html/template"
 	"net/http"
 	"strings"
 
 	"golang.org/x/text/language"
+
+	"github.com/cocoom/cocoom-gateway/internal/problem"
 )
 
 //go:embed templates/page.html
@@ -77,29 +78,6 @@ func (x *exchange) show(r *http.Request, status int, p page) error {
 	return nil
 }
 
-// problemTypes begins the type of every problem; an identifier (RFC 9457
-// section 3.1.1), the same as the notification API's.
-const problemTypes = "https://github.com/cocoom/cocoom-gateway/problems/"
-
-// problem writes an application/problem+json answer (RFC 9457).
-func (x *exchange) problem(r *http.Request, why *refusal, t text) {
-	body, err := json.Marshal(struct {
-		Type      string `json:"type"`
-		Title     string `json:"title"`
-		Status    int    `json:"status"`
-		Code      string `json:"code"`
-		Detail    string `json:"detail,omitempty"`
-		LoginURL  string `json:"login_url,omitempty"`
-		RequestID string `json:"request_id"`
-	}{problemTypes + why.code, t.Title, why.status, why.code, strings.Join(t.Text, " "), loginLink(why), x.id})
-	if err != nil {
-		body = []byte("{}")
-	}
-	x.ownHeaders("application/problem+json")
-	x.WriteHeader(why.status)
-	x.body(r, body)
-}
-
 func loginLink(why *refusal) string {
 	if why.status == http.StatusUnauthorized {
 		return why.link
@@ -128,7 +106,9 @@ func (x *exchange) refuse(r *http.Request, err error) {
 	}
 	t := textFor(lang(r), why.code, x.route)
 	if classOf(r) == background {
-		x.problem(r, why, t)
+		x.ownHeaders("application/problem+json")
+		problem.Problem{Status: why.status, Code: why.code, Title: t.Title, Detail: strings.Join(t.Text, " "),
+			LoginURL: loginLink(why), RequestID: x.id}.Write(x, r)
 		return
 	}
 	p := page{Title: t.Title, Text: t.Text, RequestID: x.id}

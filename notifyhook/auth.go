@@ -170,5 +170,5 @@ func ended(end, now time.Time) bool { return !end.IsZero() && !now.Before(end) }
 
 // refuse is a 401 that names the check that failed.
 func (c credentials) refuse(code, detail string) *problem {
-	return &problem{Status: http.StatusUnauthorized, Code: code, Detail: detail, challenge: fmt.Sprintf("Bearer realm=%q", c.host)}
+	return &problem{Status: http.StatusUnauthorized, Code: code, Detail: detail, Challenge: fmt.Sprintf("Bearer realm=%q", c.host)}
 }

@@ -40,13 +40,13 @@ func (e endpoint) ServeHTTP(w http.ResponseWriter, r *http.Request) {
 		p = &problem{Status: http.StatusNotFound, Code: "not_found", Detail: "there is nothing at this path"}
 	}
 	if p != nil {
-		p.write(w, r)
+		p.Write(w, r)
 	}
 }
 
 func only(r *http.Request, method string, serve func() *problem) *problem {
 	if r.Method != method {
-		return &problem{Status: http.StatusMethodNotAllowed, Code: "method_not_allowed", Detail: "use " + method, allow: method}
+		return &problem{Status: http.StatusMethodNotAllowed, Code: "method_not_allowed", Detail: "use " + method, Allow: method}
 	}
 	return serve()
 }
