@@ -13,7 +13,7 @@ race:
 	go test -race -shuffle=on ./...
 
 bench:
-	go test -run='^$$' -bench=. -benchmem ./policy ./proxy ./gateway ./internal/store
+	go test -run='^$$' -bench=. -benchmem ./...
 
 check: ## everything CI does, on a clean clone of what is committed
 	.ci/run

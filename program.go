@@ -181,6 +181,7 @@ type server struct {
 	http http.Server
 	ln   net.Listener
 	tls  configs.TLS
+	log  *slog.Logger
 	cut  context.CancelFunc // ends the requests' contexts, and so every stream
 }
 
@@ -191,7 +192,7 @@ func listen(key, address string, h http.Handler, certificate configs.TLS, log *s
 		return nil, fmt.Errorf("%s: %w", key, err)
 	}
 	base, cut := context.WithCancel(context.Background())
-	return &server{ln: ln, tls: certificate, cut: cut, http: http.Server{
+	return &server{ln: ln, tls: certificate, log: log, cut: cut, http: http.Server{
 		Handler: h, ReadHeaderTimeout: 10 * time.Second, IdleTimeout: 2 * time.Minute, MaxHeaderBytes: headerBytes,
 		BaseContext: func(net.Listener) context.Context { return base },
 		ErrorLog:    slog.NewLogLogger(log.Handler(), slog.LevelDebug), // strangers' TLS and HTTP mistakes
@@ -217,6 +218,7 @@ func (s *server) run(ctx context.Context) error {
 		return fmt.Errorf("serve %s: %w", s.addr(), err)
 	case <-ctx.Done():
 	}
+	s.log.Info("stopping; requests under way may end", "address", s.addr(), "limit", drainTime.String())
 	drain, cancel := context.WithTimeout(context.Background(), drainTime)
 	defer cancel()
 	err := s.http.Shutdown(drain)

@@ -9,3 +9,6 @@ func (g *Gateway) RefreshRevocations(ctx context.Context) error {
 
 // Prune does what Run does every hour.
 func (g *Gateway) Prune(ctx context.Context) error { return g.sessions.revoked.removeEnded(ctx) }
+
+// CookieNames are those of a route's session and of a sign-in under way.
+func CookieNames(rt *Route) []string { return []string{cookieName(rt), pendingPrefix(rt) + "t1-x"} }

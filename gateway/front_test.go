@@ -14,6 +14,7 @@ import (
 	"time"
 
 	"github.com/cocoom/cocoom-gateway/gateway"
+	"github.com/cocoom/cocoom-gateway/proxy"
 )
 
 // TestAdvisoryHostSpelling (CVE-2026-48794, CVE-2021-21291): a host is the
@@ -438,5 +439,17 @@ func TestAdvisorySecondLoginGetsANewSession(t *testing.T) {
 	}
 	if got := w.browser().get(origin+"/", "Cookie", "gw="+first); got.StatusCode != 302 {
 		t.Errorf("the first session's cookie still answers %d", got.StatusCode)
+	}
+}
+
+// TestOwnCookiesAreProxysOwn holds the names that this package gives its cookies
+// and those that proxy keeps from the app together.
+func TestOwnCookiesAreProxysOwn(t *testing.T) {
+	for _, origin := range []string{"http://agrafmania.localhost:8080", "https://agrafmania.cocoom.com"} {
+		for _, name := range gateway.CookieNames(&gateway.Route{Origin: origin}) {
+			if !proxy.OwnCookie(name) {
+				t.Errorf("proxy lets the cookie %s through", name)
+			}
+		}
 	}
 }

@@ -90,11 +90,11 @@ CREATE INDEX delivery_of        ON delivery (notification_id);
 CREATE INDEX delivery_list      ON delivery (route, state, accepted_at);
 CREATE INDEX delivery_recipient ON delivery (route, recipient, accepted_at);
 
--- The ordered stream of one Slack app to one conversation. What is leased is the lane, never a delivery.
+-- The ordered stream of one route to one conversation. What is leased is the lane, never a delivery.
 CREATE TABLE lane (
   lane         TEXT    PRIMARY KEY,
   route        TEXT    NOT NULL,
-  gate         TEXT    NOT NULL DEFAULT '', -- workspace and app: what a workspace-wide limit holds back
+  gate         TEXT    NOT NULL DEFAULT '', -- workspace and route: what a workspace-wide limit holds back
   conversation TEXT,                    -- resolved Slack conversation id; NULL: not resolved yet
   due_at       BIGINT,                  -- NULL: nothing queued
   not_before   BIGINT  NOT NULL DEFAULT 0, -- pacing, backoff, Retry-After
