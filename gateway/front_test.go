@@ -134,12 +134,14 @@ func TestUnfinishedBody(t *testing.T) {
 		"sign in first": "POST /x HTTP/1.1\r\nHost: " + host, "unknown host": "POST /x HTTP/1.1\r\nHost: nobody.example",
 		"sign-out": "POST /.gateway/sign-out HTTP/1.1\r\nHost: " + host, "bad path": "POST /%2f HTTP/1.1\r\nHost: " + host,
 	} {
-		t.Run(name, func(t *testing.T) {
-			got := raw(t, w, request+"\r\nContent-Length: 100\r\n\r\nabc")
-			if got.StatusCode < 400 || !got.Close {
-				t.Errorf("answered %d, closing %t", got.StatusCode, got.Close)
-			}
-		})
+		for _, accept := range []string{"*/*", "text/html"} { // a problem, a page
+			t.Run(name+" "+accept, func(t *testing.T) {
+				got := raw(t, w, request+"\r\nAccept: "+accept+"\r\nContent-Length: 100\r\n\r\nabc")
+				if got.StatusCode < 400 || !got.Close {
+					t.Errorf("answered %d, closing %t", got.StatusCode, got.Close)
+				}
+			})
+		}
 	}
 	if got := raw(t, w, "CONNECT x:1 HTTP/1.1\r\nHost: "+host+"\r\n\r\nGET / HTTP/1.1\r\nHost: "+host+"\r\n\r\n"); !got.Close {
 		t.Error("CONNECT leaves the connection open")

@@ -87,12 +87,13 @@ func (h Headers) Validate(report func(key, text string)) {
 	for _, name := range []string{"x-forwarded-for", "x-forwarded-proto", "x-forwarded-host", "x-request-id"} {
 		taken[name] = "the gateway itself"
 	}
+	essential := essentialHeaders()
 	for _, n := range h.withDefaults().names() {
 		folded := foldName(n.name)
 		switch other, twice := taken[folded]; {
 		case !httpguts.ValidHeaderFieldName(n.name) || len(n.name) > maxFolded:
 			report(n.key, fmt.Sprintf("%q is no header name; write letters, digits and -, such as X-Remote-User", n.name))
-		case slices.Contains(essentialHeaders(), folded):
+		case slices.Contains(essential, folded):
 			report(n.key, fmt.Sprintf("is %s, which HTTP or the app needs for itself; write a name of its own, such as X-Remote-User", n.name))
 		case twice:
 			report(n.key, fmt.Sprintf("is %s, which to an app is the same name as that of %s; write another", n.name, other))
