@@ -6,6 +6,7 @@ import (
 	"encoding/json"
 	"fmt"
 	"io"
+	"math/rand/v2"
 	"net"
 	"net/http"
 	"os"
@@ -33,20 +34,26 @@ func need(t *testing.T, program string) string {
 	return path
 }
 
+// freePort gives a port for a server that cannot be told to take any. It lies
+// below the range from which systems hand out ports by themselves, so that no
+// other test gets it before it is used.
 func freePort(t *testing.T) int {
 	t.Helper()
-	ln, err := net.Listen("tcp", "127.0.0.1:0")
-	if err != nil {
-		t.Fatal(err)
+	for range 100 {
+		port := 20000 + rand.IntN(12000)
+		if ln, err := net.Listen("tcp", loopback(port)); err == nil {
+			ln.Close()
+			return port
+		}
 	}
-	defer ln.Close()
-	return portOf(ln.Addr())
+	t.Fatal("no port is free")
+	return 0
 }
 
-// newDemo gives a demo on free ports that is not running yet.
+// newDemo gives a demo that is not running yet.
 func newDemo(t *testing.T) *demo {
 	t.Helper()
-	return &demo{Port: freePort(t), SlackPort: freePort(t), AdminPort: freePort(t), State: t.TempDir()}
+	return &demo{Port: freePort(t), State: t.TempDir()}
 }
 
 // startDemo runs the demo as a person would; it is stopped, and must stop cleanly,
@@ -76,6 +83,7 @@ func startDemo(t *testing.T, d *demo) {
 	select {
 	case <-ready.said:
 	case err := <-done:
+		done <- nil // for the clean-up
 		t.Fatalf("the demo did not start: %v", err)
 	case <-time.After(60 * time.Second):
 		t.Fatal("the demo does not start")
@@ -283,7 +291,7 @@ func TestE2EMainJob(t *testing.T) {
 func (d *demo) seesInSlack(tb *tab, c customer, task string) {
 	tb.t.Helper()
 	for {
-		tb.open(fmt.Sprintf("http://127.0.0.1:%d/workspace/%s?as=%s&refresh=0", d.SlackPort, c.Team, c.people[1].ID))
+		tb.open(fmt.Sprintf("%s/workspace/%s?as=%s&refresh=0", d.slack.URL(), c.Team, c.people[1].ID))
 		if strings.Contains(tb.sees("body"), task) {
 			return
 		}
