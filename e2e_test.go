@@ -12,7 +12,6 @@ import (
 	"os"
 	"os/exec"
 	"path/filepath"
-	"regexp"
 	"strings"
 	"testing"
 	"time"
@@ -394,24 +393,4 @@ func fetch(t *testing.T, address, host string) []byte {
 		t.Fatalf("%s: %d %v", address, resp.StatusCode, err)
 	}
 	return body
-}
-
-// TestREADMESnippets: the PHP in the README is run as it stands there.
-func TestREADMESnippets(t *testing.T) {
-	php := need(t, "php")
-	readme, err := os.ReadFile("README.md")
-	if err != nil {
-		t.Fatal(err)
-	}
-	snippets := regexp.MustCompile("(?s)```php\n(.*?)```").FindAllSubmatch(readme, -1)
-	if len(snippets) != 2 {
-		t.Fatalf("%d PHP snippets in the README, want 2", len(snippets))
-	}
-	for _, s := range snippets {
-		cmd := exec.Command(php, "-l")
-		cmd.Stdin = strings.NewReader("<?php\n" + string(s[1]))
-		if out, err := cmd.CombinedOutput(); err != nil {
-			t.Errorf("%s\n%s", out, s[1])
-		}
-	}
 }

@@ -16,7 +16,7 @@ import (
 
 const (
 	keyRotation = 30 * 24 * time.Hour  // a key is used for so long
-	keyAnnounce = 24 * time.Hour       // and is known to replicas and verifiers so long before
+	keyAnnounce = 48 * time.Hour       // and is known to replicas, and to apps that fetch keys daily, so long before
 	keyOverlap  = 120 * 24 * time.Hour // what the last one sealed or signed stays good: longer than any session
 	keyRefresh  = time.Minute          // how soon a key that another replica has made is known here
 )

@@ -3,7 +3,9 @@ package main
 import (
 	"bufio"
 	"context"
+	"encoding/json"
 	"fmt"
+	"io"
 	"log/slog"
 	"net"
 	"net/http"
@@ -14,14 +16,16 @@ import (
 	"time"
 
 	"github.com/cocoom/cocoom-gateway/configs"
+	"github.com/cocoom/cocoom-gateway/internal/store/storetest"
 )
 
-// startProgram runs a gateway of one route with notifications; it must stop
-// cleanly at the end of the test.
-func startProgram(t *testing.T) *program {
+// startProgram runs a gateway of one route with notifications on a state; it
+// must stop cleanly at the end of the test.
+func startProgram(t *testing.T, state string) *program {
 	t.Helper()
 	file := filepath.Join(t.TempDir(), "gateway.yaml")
-	config := `
+	config := "state: " + state + `
+master_key: MDEyMzQ1Njc4OWFiY2RlZjAxMjM0NTY3ODlhYmNkZWY=
 listen: 127.0.0.1:0
 admin: 127.0.0.1:0
 public_scheme: http
@@ -56,7 +60,7 @@ routes:
 
 // TestListenerBounds: what the listener itself refuses, before any handler.
 func TestListenerBounds(t *testing.T) {
-	p := startProgram(t)
+	p := startProgram(t, "./data")
 	for name, row := range map[string]struct {
 		request string
 		want    int
@@ -95,4 +99,51 @@ func TestListenerBounds(t *testing.T) {
 func webhook(form string) string {
 	return fmt.Sprintf("POST /.gateway/v1/notifications HTTP/1.1\r\nHost: relais.localhost\r\nAuthorization: Bearer ck_relais_0123456789abcdef\r\n"+
 		"Content-Type: application/x-www-form-urlencoded\r\nContent-Length: %d\r\n\r\n%s", len(form), form)
+}
+
+// TestTwoReplicas: two processes on one PostgreSQL are one gateway. What one
+// accepts the other shows and takes for a duplicate, and they sign with the
+// same keys.
+func TestTwoReplicas(t *testing.T) {
+	state := storetest.Postgres(t)
+	a, b := startProgram(t, state), startProgram(t, state)
+	ask := func(p *program, method, path, form string) (int, string) {
+		t.Helper()
+		req, err := http.NewRequest(method, "http://"+p.public.addr()+"/.gateway"+path, strings.NewReader(form))
+		if err != nil {
+			t.Fatal(err)
+		}
+		req.Host = "relais.localhost"
+		req.Header.Set("Authorization", "Bearer ck_relais_0123456789abcdef")
+		req.Header.Set("Content-Type", "application/x-www-form-urlencoded")
+		resp, err := http.DefaultClient.Do(req)
+		if err != nil {
+			t.Fatal(err)
+		}
+		defer resp.Body.Close()
+		body, err := io.ReadAll(resp.Body)
+		if err != nil {
+			t.Fatal(err)
+		}
+		return resp.StatusCode, string(body)
+	}
+	const form = "to=U0PAUL&text=hello&key=k1"
+	status, accepted := ask(a, "POST", "/v1/notifications", form)
+	if status != 202 {
+		t.Fatalf("the first replica answered %d %s", status, accepted)
+	}
+	var n struct{ ID string }
+	if err := json.Unmarshal([]byte(accepted), &n); err != nil {
+		t.Fatal(err)
+	}
+	if status, body := ask(b, "POST", "/v1/notifications", form); status != 200 || !strings.Contains(body, n.ID) {
+		t.Errorf("the second replica answered the same key with %d %s", status, body)
+	}
+	if status, body := ask(b, "GET", "/v1/notifications/"+n.ID, ""); status != 200 || !strings.Contains(body, "U0PAUL") {
+		t.Errorf("the second replica shows %d %s", status, body)
+	}
+	_, one := ask(a, "GET", "/jwks.json", "")
+	if _, two := ask(b, "GET", "/jwks.json", ""); one != two || !strings.Contains(one, `"kid"`) {
+		t.Errorf("the replicas publish different keys: %s and %s", one, two)
+	}
 }

@@ -180,7 +180,7 @@ func (g *Gateway) signIn(x *exchange, c echo.Context, id policy.Identity, path s
 	if old := g.sessions.open(rt, r); old != nil {
 		// A browser holds one session; what it held before must not live on.
 		if err := g.sessions.revoked.end(r.Context(), old, old.ends); err != nil {
-			return errStore.because(err)
+			return errStore.because(err).linking(g.loginURL(rt, path))
 		}
 	}
 	ss := g.sessions.begin(id)

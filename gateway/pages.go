@@ -45,7 +45,7 @@ type page struct {
 	PostLabel string   //
 	RequestID string   // empty: not shown
 
-	RequestLabel string
+	RequestLabel string // set by show, as are Lang and Style
 }
 
 type fact struct{ Name, Value string }

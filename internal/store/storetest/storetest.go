@@ -5,14 +5,13 @@
 package storetest
 
 import (
+	"crypto/rand"
 	"database/sql"
 	"log/slog"
 	"os"
 	"path/filepath"
 	"strings"
 	"testing"
-
-	"crypto/rand"
 
 	_ "github.com/jackc/pgx/v5/stdlib" // the database/sql driver "pgx"
 
