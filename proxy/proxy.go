@@ -23,7 +23,7 @@ type Config struct {
 	Login     UpstreamLogin
 	Keys      *Keys // sign assertions; not needed for HS256
 	Log       *slog.Logger
-	// Error writes the page for a status: 400, 405, 413, 499, 500, 502 or 504.
+	// Error writes the page for a status: 400, 405, 408, 413, 499, 500, 502 or 504.
 	// nil writes one line of text.
 	Error func(w http.ResponseWriter, r *http.Request, status int)
 	Now   func() time.Time // nil: time.Now
