@@ -10,7 +10,7 @@ import (
 // FuzzReservedHeaders: no name that an app could read as a reserved one is
 // left, and names that no app could are.
 func FuzzReservedHeaders(f *testing.F) {
-	for _, name := range []string{"X-Forwarded-User", "x_forwarded.user", "X!Gateway~Team", "X-Forwarde", "Remote_User", "Accept", strings.Repeat("x", 70)} {
+	for _, name := range []string{"X-Forwarded-User", "x_forwarded.user", "X!Gateway~Team", "X-Forwarde", "Remote_User", "Accept", "XáGAtewAY ", strings.Repeat("x", 70)} {
 		f.Add(name)
 	}
 	r := newReserved(Headers{}.withDefaults())
@@ -18,15 +18,7 @@ func FuzzReservedHeaders(f *testing.F) {
 		h := http.Header{name: {"forged"}, "Accept": {"*/*"}}
 		r.strip(h)
 		_, left := h[name]
-		cgi := strings.Map(func(c rune) rune {
-			switch {
-			case 'A' <= c && c <= 'Z', '0' <= c && c <= '9':
-				return c
-			case 'a' <= c && c <= 'z':
-				return c + 'A' - 'a'
-			}
-			return '_'
-		}, name)
+		cgi := cgiName(name)
 		dangerous := strings.HasPrefix(cgi, "X_FORWARDED_") || strings.HasPrefix(cgi, "X_GATEWAY_") || strings.HasPrefix(cgi, "X_ORIGINAL_") || cgi == "REMOTE_USER" || cgi == "PROXY"
 		if dangerous && left {
 			t.Errorf("%q is left", name)
@@ -38,6 +30,22 @@ func FuzzReservedHeaders(f *testing.F) {
 			t.Error("Accept is gone")
 		}
 	})
+}
+
+// cgiName is name as PHP and Apache write it: byte by byte, so that "á" is two
+// characters, as it is to them.
+func cgiName(name string) string {
+	out := []byte(name)
+	for i, c := range out {
+		switch {
+		case 'A' <= c && c <= 'Z', '0' <= c && c <= '9':
+		case 'a' <= c && c <= 'z':
+			out[i] = c - 'a' + 'A'
+		default:
+			out[i] = '_'
+		}
+	}
+	return string(out)
 }
 
 // FuzzCookies: none of ours is left, and of the others nothing changes.

@@ -48,6 +48,52 @@ CREATE TABLE revocation (
   PRIMARY KEY (kind, value)
 );
 
+-- What is known of a person who has signed in to a route: from Slack, and how fresh it is.
+CREATE TABLE person (
+  route       TEXT    NOT NULL,
+  team        TEXT    NOT NULL,
+  user_id     TEXT    NOT NULL,
+  email       TEXT    NOT NULL DEFAULT '', -- as at the last sign-in
+  first_email TEXT    NOT NULL DEFAULT '', -- as at the first: what pin_email holds to
+  name        TEXT    NOT NULL DEFAULT '',
+  guest       INTEGER NOT NULL DEFAULT 0,
+  admin       INTEGER NOT NULL DEFAULT 0,
+  deactivated INTEGER NOT NULL DEFAULT 0,
+  user_groups TEXT,                       -- JSON list of usergroup handles; NULL: not known, which is not "none"
+  token       TEXT    NOT NULL DEFAULT '', -- the person's own access token, sealed; only routes without a bot token keep one
+  checked_at  BIGINT  NOT NULL,           -- when Slack last said so
+  changed_at  BIGINT  NOT NULL,           -- when anything here last became different; replicas read what is newer
+  PRIMARY KEY (route, team, user_id)
+);
+CREATE INDEX person_changed ON person (changed_at);
+CREATE INDEX person_email   ON person (route, email);
+
+-- A form that was sent with an expired session, kept until its person has signed in again and sends it, once.
+CREATE TABLE draft (
+  id         TEXT   PRIMARY KEY,        -- hex of SHA-256 of the id
+  session    TEXT   NOT NULL,           -- hash of the session that may send it: the expired one, then the one that followed
+  route      TEXT   NOT NULL,
+  sealed     TEXT   NOT NULL,           -- path, type and body, sealed
+  size       BIGINT NOT NULL,           -- bytes of sealed
+  created_at BIGINT NOT NULL,
+  expires_at BIGINT NOT NULL
+);
+CREATE INDEX draft_session ON draft (session);
+CREATE INDEX draft_prune   ON draft (expires_at);
+
+-- Links that an operator hands out, each good once and for a time.
+CREATE TABLE link (
+  id         TEXT   PRIMARY KEY,        -- hex of SHA-256 of the secret in the link
+  kind       TEXT   NOT NULL,           -- break_glass
+  route      TEXT   NOT NULL,
+  detail     TEXT   NOT NULL DEFAULT '', -- JSON, by kind
+  created_by TEXT   NOT NULL DEFAULT '',
+  created_at BIGINT NOT NULL,
+  expires_at BIGINT NOT NULL,
+  used_at    BIGINT                     -- NULL: not used yet
+);
+CREATE INDEX link_prune ON link (expires_at);
+
 -- What an application asked for, once per (route, idem_key).
 CREATE TABLE notification (
   seq         IDENTITY,
