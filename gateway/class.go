@@ -44,34 +44,40 @@ func classOf(r *http.Request) class {
 		}
 		return background
 	}
-	if r.Header.Get("X-Requested-With") != "" || r.Header.Get("Hx-Request") != "" {
-		return background
-	}
-	if accepts(r, "text/html") {
+	if asksForPage(r) && !scripted(r) {
 		return page
 	}
 	return background
 }
 
-// isPrefetch knows today's Sec-Purpose and yesterday's Purpose and X-Moz.
+// asksForPage tells by the Accept header, where nothing better is sent: before
+// Safari 16.4, and by every browser over http. What a browser wants for a page
+// names HTML, XHTML and, last, anything
+// (https://fetch.spec.whatwg.org/#document-accept-header-value; Internet
+// Explorer and Opera differ in the order only). Scripts and programs that want
+// HTML do not name all three: "text/html" alone is a fetch, with XHTML it is
+// Turbo, with "*/*" jQuery, between feed types a feed reader.
+func asksForPage(r *http.Request) bool {
+	accept := r.Header.Get("Accept")
+	return strings.Contains(accept, "text/html") && strings.Contains(accept, "application/xhtml+xml") && strings.Contains(accept, "*/*")
+}
+
+// scripted knows the mark of XHR libraries. Android's WebView puts the name of
+// its app there instead, such as com.example.mail, on pages too.
+func scripted(r *http.Request) bool {
+	by := r.Header.Get("X-Requested-With")
+	return by != "" && !strings.Contains(by, ".")
+}
+
+// isPrefetch knows today's Sec-Purpose ("prefetch", "prefetch;prerender") and
+// yesterday's names: nobody looks at the answer yet.
 func isPrefetch(r *http.Request) bool {
 	return strings.Contains(r.Header.Get("Sec-Purpose"), "prefetch") ||
-		r.Header.Get("Purpose") == "prefetch" || r.Header.Get("X-Moz") == "prefetch"
+		r.Header.Get("Purpose") == "prefetch" || r.Header.Get("X-Moz") == "prefetch" || r.Header.Get("X-Purpose") == "preview"
 }
 
 // wantsWebSocket is wider than what proxy will carry (GET, one Upgrade header):
 // whatever an app might take for a handshake must come from our own pages.
 func wantsWebSocket(r *http.Request) bool {
 	return slices.ContainsFunc(r.Header["Upgrade"], func(v string) bool { return strings.Contains(strings.ToLower(v), "websocket") })
-}
-
-// accepts reports whether the Accept header names the media type itself;
-// "*/*", which every program sends, is not enough.
-func accepts(r *http.Request, media string) bool {
-	for _, v := range r.Header.Values("Accept") {
-		if strings.Contains(strings.ToLower(v), media) {
-			return true
-		}
-	}
-	return false
 }

@@ -3,7 +3,6 @@ package gateway_test
 import (
 	"bufio"
 	"context"
-	"encoding/json"
 	"fmt"
 	"net"
 	"net/http"
@@ -25,7 +24,7 @@ func TestAdvisoryHostSpelling(t *testing.T) {
 		host: 302, strings.ToUpper(host): 302, host + ":1": 302, host + ".": 302, "AGRAFMANIA.localhost.:8080": 302,
 		"bad" + host: 421, "x." + host: 421, "localhost": 421, host + "..": 421, host + ":x": 421, host + ":80:80": 421, "": 421, "127.0.0.1": 421,
 	} {
-		if got := raw(t, w, "GET / HTTP/1.1\r\nHost: "+given+"\r\nAccept: text/html\r\nConnection: close\r\n\r\n"); got.StatusCode != want {
+		if got := raw(t, w, "GET / HTTP/1.1\r\nHost: "+given+"\r\nAccept: "+safariPage+"\r\nConnection: close\r\n\r\n"); got.StatusCode != want {
 			t.Errorf("Host %q answered %d, want %d", given, got.StatusCode, want)
 		}
 	}
@@ -81,7 +80,7 @@ func TestPaths(t *testing.T) {
 		"/.gatewayx":                    {302, ""},
 	} {
 		before := len(w.seen)
-		got := raw(t, w, "GET "+target+" HTTP/1.1\r\nHost: "+host+"\r\nAccept: text/html\r\nConnection: close\r\n\r\n")
+		got := raw(t, w, "GET "+target+" HTTP/1.1\r\nHost: "+host+"\r\nAccept: "+safariPage+"\r\nConnection: close\r\n\r\n")
 		if got.StatusCode != want.status {
 			t.Errorf("%s answered %d, want %d", target, got.StatusCode, want.status)
 		}
@@ -134,7 +133,7 @@ func TestUnfinishedBody(t *testing.T) {
 		"sign in first": "POST /x HTTP/1.1\r\nHost: " + host, "unknown host": "POST /x HTTP/1.1\r\nHost: nobody.example",
 		"sign-out": "POST /.gateway/sign-out HTTP/1.1\r\nHost: " + host, "bad path": "POST /%2f HTTP/1.1\r\nHost: " + host,
 	} {
-		for _, accept := range []string{"*/*", "text/html"} { // a problem, a page
+		for _, accept := range []string{"*/*", safariPage} { // a problem, a page
 			t.Run(name+" "+accept, func(t *testing.T) {
 				got := raw(t, w, request+"\r\nAccept: "+accept+"\r\nContent-Length: 100\r\n\r\nabc")
 				if got.StatusCode < 400 || !got.Close {
@@ -145,56 +144,6 @@ func TestUnfinishedBody(t *testing.T) {
 	}
 	if got := raw(t, w, "CONNECT x:1 HTTP/1.1\r\nHost: "+host+"\r\n\r\nGET / HTTP/1.1\r\nHost: "+host+"\r\n\r\n"); !got.Close {
 		t.Error("CONNECT leaves the connection open")
-	}
-}
-
-// TestRequestClass: who is sent to Slack and who is told 401, by what browsers
-// and programs really send.
-func TestRequestClass(t *testing.T) {
-	w := newWorld(t)
-	url := w.routes[0].Origin + "/x"
-	for name, row := range map[string]struct {
-		method string
-		header []string
-		want   int
-	}{
-		"page":                 {"GET", []string{"Sec-Fetch-Mode", "navigate", "Sec-Fetch-Dest", "document", "Accept", "text/html,*/*;q=0.8"}, 302},
-		"iframe":               {"GET", []string{"Sec-Fetch-Mode", "navigate", "Sec-Fetch-Dest", "iframe", "Accept", "text/html"}, 401},
-		"fetch":                {"GET", []string{"Sec-Fetch-Mode", "cors", "Sec-Fetch-Dest", "empty", "Accept", "*/*"}, 401},
-		"image":                {"GET", []string{"Sec-Fetch-Mode", "no-cors", "Sec-Fetch-Dest", "image", "Accept", "image/*"}, 401},
-		"prefetch":             {"GET", []string{"Sec-Purpose", "prefetch;prerender", "Sec-Fetch-Mode", "navigate", "Sec-Fetch-Dest", "document"}, 401},
-		"old browser":          {"GET", []string{"Sec-Fetch-Mode", "", "Sec-Fetch-Dest", "", "Accept", "text/html,application/xhtml+xml"}, 302},
-		"old XHR":              {"GET", []string{"Sec-Fetch-Mode", "", "Sec-Fetch-Dest", "", "Accept", "text/html", "X-Requested-With", "XMLHttpRequest"}, 401},
-		"htmx":                 {"GET", []string{"Sec-Fetch-Mode", "", "Sec-Fetch-Dest", "", "Accept", "text/html", "HX-Request", "true"}, 401},
-		"curl":                 {"GET", []string{"Sec-Fetch-Mode", "", "Sec-Fetch-Dest", "", "Accept", "*/*"}, 401},
-		"EventSource":          {"GET", []string{"Sec-Fetch-Mode", "cors", "Sec-Fetch-Dest", "empty", "Accept", "text/event-stream"}, 401},
-		"WebSocket of ours":    {"GET", []string{"Upgrade", "websocket", "Connection", "Upgrade", "Origin", w.routes[0].Origin}, 401},
-		"WebSocket of another": {"GET", []string{"Upgrade", "websocket", "Connection", "Upgrade", "Origin", w.routes[1].Origin}, 403},
-		"WebSocket of nobody":  {"GET", []string{"Upgrade", "websocket", "Connection", "Upgrade"}, 403},
-		"form":                 {"POST", []string{"Sec-Fetch-Mode", "navigate", "Sec-Fetch-Dest", "document", "Accept", "text/html"}, 401},
-		"DELETE":               {"DELETE", []string{"Accept", "text/html"}, 401},
-	} {
-		t.Run(name, func(t *testing.T) {
-			got := w.browser().do(row.method, url, nil, row.header...)
-			if got.StatusCode != row.want {
-				t.Fatalf("answered %d, want %d", got.StatusCode, row.want)
-			}
-			if row.want != 302 && len(got.Cookies()) > 0 {
-				t.Errorf("leaves cookies: %v", got.Cookies())
-			}
-			if row.want == 401 && got.Header.Get("WWW-Authenticate") == "" {
-				t.Error("401 without WWW-Authenticate")
-			}
-			if row.want == 401 && name != "form" {
-				var p struct {
-					Code     string
-					LoginURL string `json:"login_url"`
-				}
-				if err := json.Unmarshal([]byte(got.text), &p); err != nil || p.Code != "sign_in_required" || !strings.HasPrefix(p.LoginURL, w.routes[0].Origin+"/.gateway/login?to=") {
-					t.Errorf("problem %s (%v)", got.text, err)
-				}
-			}
-		})
 	}
 }
 
