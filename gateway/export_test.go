@@ -11,4 +11,7 @@ func (g *Gateway) RefreshRevocations(ctx context.Context) error {
 func (g *Gateway) Prune(ctx context.Context) error { return g.sessions.revoked.removeEnded(ctx) }
 
 // CookieNames are those of a route's session and of a sign-in under way.
-func CookieNames(rt *Route) []string { return []string{cookieName(rt), pendingPrefix(rt) + "t1-x"} }
+func CookieNames(rt *Route) []string { return []string{cookieName(rt), pendingName(rt, 7)} }
+
+// PendingSlots is how many cookies the sign-ins under way in a browser may have.
+const PendingSlots = pendingSlots

@@ -376,18 +376,30 @@ func TestRestartKeepsSessions(t *testing.T) {
 }
 
 // TestAdvisorySecondLoginGetsANewSession (CVE-2026-34454): nothing of an
-// earlier session lives on in a later one.
+// earlier session lives on in a later one, and while it lives no other one is
+// put in its place.
 func TestAdvisorySecondLoginGetsANewSession(t *testing.T) {
 	w := newWorld(t)
 	b := w.browser()
 	origin := w.routes[0].Origin
+	me := func(want string) {
+		t.Helper()
+		if got := b.get(origin + "/.gateway/me"); !strings.Contains(got.text, want) {
+			t.Errorf("me = %s, want %s", got.text, want)
+		}
+	}
+	begun := b.get(origin + "/other-tab")
 	b.signIn(origin+"/", teams[0], "U0PAUL")
 	u, _ := url.Parse(origin)
 	first := b.Jar.Cookies(u)[0].Value
-	b.signIn(origin+"/.gateway/login?to=/", teams[0], "U0MARIE")
-	if got := b.get(origin + "/.gateway/me"); !strings.Contains(got.text, "U0MARIE") {
-		t.Errorf("me = %s", got.text)
+	late := b.pick(begun.Header.Get("Location"), teams[0], "U0MARIE")
+	if got := b.get(late.Header.Get("Location")); got.Header.Get("Location") != origin+"/other-tab" || len(got.Cookies()) > 0 {
+		t.Errorf("a late tab was answered %q with %v", got.Header.Get("Location"), got.Cookies())
 	}
+	me("U0PAUL")
+	b.do("POST", origin+"/.gateway/sign-out", nil, "Origin", origin)
+	b.signIn(origin+"/.gateway/login?to=/", teams[0], "U0MARIE")
+	me("U0MARIE")
 	if got := w.browser().get(origin+"/", "Cookie", "gw="+first); got.StatusCode != 302 {
 		t.Errorf("the first session's cookie still answers %d", got.StatusCode)
 	}

@@ -281,7 +281,18 @@ func (b *browser) submit(authorize string, choice url.Values) answer {
 	return b.do("POST", authorize, strings.NewReader(choice.Encode()), "Content-Type", "application/x-www-form-urlencoded")
 }
 
-// signIn opens address and comes back signed in; it gives the callback's answer.
+// land follows the callback's answer, which asks whether the browser kept the
+// session, to what comes then. Any other answer is given as it is.
+func (b *browser) land(back answer) answer {
+	b.w.t.Helper()
+	if to := back.Header.Get("Location"); strings.Contains(to, "/.gateway/login?again=") {
+		return b.get(to)
+	}
+	return back
+}
+
+// signIn opens address and comes back signed in; it gives the answer that sends
+// the browser on to address, or the page that refuses.
 func (b *browser) signIn(address, team, user string) answer {
 	b.w.t.Helper()
 	first := b.get(address)
@@ -289,5 +300,5 @@ func (b *browser) signIn(address, team, user string) answer {
 		b.w.t.Fatalf("%s answered %d, want a redirect to Slack: %s", address, first.StatusCode, first.text)
 	}
 	back := b.pick(first.Header.Get("Location"), team, user)
-	return b.get(back.Header.Get("Location"))
+	return b.land(b.get(back.Header.Get("Location")))
 }

@@ -8,11 +8,11 @@ import (
 	"net/http"
 	"net/url"
 	"strings"
+	"sync/atomic"
 	"time"
 
 	lru "github.com/hashicorp/golang-lru/v2"
 	"github.com/labstack/echo/v4"
-	"golang.org/x/oauth2"
 
 	"github.com/cocoom/cocoom-gateway/policy"
 )
@@ -27,16 +27,19 @@ type logins struct {
 	people   *people
 	sealer   *Sealer
 	now      func() time.Time
-	used     *lru.Cache[string, struct{}] // states that came back already
+	used     *lru.Cache[string, struct{}]  // states that came back already
+	told     *lru.Cache[string, time.Time] // when the log was last told of a route's mistake
+	slots    atomic.Uint32                 // cookies of sign-ins under way, handed out in turn
 }
 
 func newLogins(at Slack, sealer *Sealer, now func() time.Time) *logins {
 	at = at.WithDefaults()
 	used, _ := lru.New[string, struct{}](1 << 14) // fails only for a size below 1
+	told, _ := lru.New[string, time.Time](1 << 12)
 	return &logins{
 		provider: &provider{issuer: at.Issuer, client: newOpenIDClient(), now: now},
 		people:   &people{apiURL: at.APIURL},
-		sealer:   sealer, now: now, used: used,
+		sealer:   sealer, now: now, used: used, told: told,
 	}
 }
 
@@ -60,27 +63,9 @@ func (g *Gateway) loginURL(rt *Route, path string) string {
 	return rt.Origin + g.cfg.Prefix + "/login?to=" + url.QueryEscape(path)
 }
 
-// startLogin is GET /login?to=PATH.
-func (g *Gateway) startLogin(x *exchange, c echo.Context) error {
-	return g.toSlack(x, c, localPath(c.QueryParam("to"), x.route.EncodedSlash))
-}
-
 // toSlack begins a sign-in that is to end on path.
 func (g *Gateway) toSlack(x *exchange, c echo.Context, path string) error {
-	d, err := g.logins.provider.get(c.Request().Context())
-	if err != nil {
-		return errSlackDown.because(err).linking(g.loginURL(x.route, path))
-	}
-	pending, secret := newPending(path, g.cfg.Now())
-	state, err := g.logins.sealPending(x.route, pending)
-	if err != nil {
-		return fmt.Errorf("begin sign-in: %w", err)
-	}
-	setPendingCookie(x, c.Request(), x.route, pending, secret)
-	x.Header().Set("Cache-Control", "no-store")
-	oauth := g.logins.provider.oauth(d, x.route)
-	return c.Redirect(http.StatusFound, oauth.AuthCodeURL(state,
-		oauth2.SetAuthURLParam("nonce", pending.Nonce), oauth2.SetAuthURLParam("team", x.route.Workspace)))
+	return g.beginRound(x, c, path, 0)
 }
 
 // defaultCallback is the callback path for routes that do not set their own.
@@ -91,45 +76,56 @@ func (g *Gateway) defaultCallback(x *exchange, c echo.Context) error {
 	return g.callback(x, c)
 }
 
-// callback is where Slack sends people back to. Everything that can be checked
-// without Slack is checked before the one-time code is spent.
+// callback is where Slack sends people back to. Who has a session by now, from
+// another tab, is just sent on: no other one is made.
 func (g *Gateway) callback(x *exchange, c echo.Context) error {
 	r, rt := c.Request(), x.route
 	x.Header().Set("Cache-Control", "no-store")
 	if r.Method != http.MethodGet {
 		return errMethod
 	}
-	q := r.URL.Query()
-	pending, err := g.logins.openPending(rt, q.Get("state"))
+	pending, err := g.logins.openPending(rt, c.QueryParam("state"))
 	if err != nil {
 		return errState.because(err).linking(g.loginURL(rt, "/"))
 	}
-	again := g.loginURL(rt, pending.Return)
-	if !pending.boundTo(rt, r) {
-		// A second tab, after the first has signed in: no session is made here.
-		if g.sessions.open(rt, r) != nil && !pending.expired(g.cfg.Now()) {
-			return c.Redirect(http.StatusFound, rt.Origin+pending.Return)
-		}
-		return errState.because(errors.New("no cookie of this sign-in")).linking(again)
+	if x.session = g.sessions.open(rt, r); x.session != nil {
+		return g.sendOn(x, c, pending.Return)
 	}
-	setCookie(x, rt, pendingPrefix(rt)+pending.ID, "", 0)
-	if pending.expired(g.cfg.Now()) {
-		return errState.because(errors.New("the sign-in took too long")).linking(again)
+	if err := g.finishRound(x, c, pending); err != nil {
+		return g.failRound(x, c, pending, err)
 	}
-	if code := q.Get("error"); code != "" {
-		return slackRefusal(code).linking(again)
-	}
+	return nil
+}
+
+// finishRound signs the person in. Everything that can be checked without
+// Slack is checked before the one-time code is spent.
+func (g *Gateway) finishRound(x *exchange, c echo.Context, pending pendingLogin) error {
+	r, rt, q := c.Request(), x.route, c.QueryParams()
 	if iss := q.Get("iss"); iss != "" && iss != g.logins.provider.issuer { // RFC 9207
-		return errState.because(errors.New("answer of another issuer")).linking(again)
+		return errState.because(errors.New("answer of another issuer"))
+	}
+	if name := q.Get("error"); name != "" {
+		return redirectRefusal(name)
+	}
+	expired := pending.expired(g.cfg.Now())
+	switch {
+	case !expired && pending.boundTo(rt, r):
+	case pending.Round == 0:
+		// Another tab's sign-in cleared the cookie, or the person took too long.
+		return g.beginRound(x, c, pending.Return, 1)
+	case expired:
+		return errState.because(errors.New("the sign-in took too long"))
+	default:
+		return errCookies.because(errors.New("no cookie of this sign-in"))
 	}
 	if q.Get("code") == "" || !g.logins.useOnce(q.Get("state")) {
-		return errState.because(errors.New("no code, or the state was used before")).linking(again)
+		return errState.because(errors.New("no code, or the state was used before"))
 	}
 	id, err := g.logins.identify(r.Context(), rt, q.Get("code"), pending.Nonce)
 	if err != nil {
-		return link(err, again)
+		return err
 	}
-	return g.signIn(x, c, id, pending.Return)
+	return g.signIn(x, c, id, g.again(q.Get("state")))
 }
 
 // identify turns the code into a person of the route's workspace.
@@ -190,7 +186,6 @@ func (g *Gateway) signIn(x *exchange, c echo.Context, id policy.Identity, path s
 	if err := g.sessions.write(x, rt, ss); err != nil {
 		return err
 	}
-	clearPendingCookies(x, r, rt)
 	x.session = ss
 	return c.Redirect(http.StatusFound, rt.Origin+path)
 }
@@ -205,18 +200,4 @@ func (g *Gateway) record(ctx context.Context, rt *Route, ss *session, device, ad
 			strings.ToValidUTF8(clip(device, 300), ""), address, begun, begun, ss.ends.UnixMilli())
 		return err
 	})
-}
-
-// slackRefusal turns the error that Slack's redirect brings into ours.
-func slackRefusal(code string) *refusal {
-	cause := fmt.Errorf("Slack answered %q", clip(code, 80))
-	switch code {
-	case "access_denied":
-		return errCancelled.because(cause)
-	case "invalid_team_for_non_distributed_app", "team_not_found", "invalid_team":
-		return errWorkspace.because(cause)
-	case "server_error", "temporarily_unavailable":
-		return errSlackDown.because(cause)
-	}
-	return errSetup.because(cause)
 }

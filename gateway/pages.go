@@ -41,6 +41,7 @@ type page struct {
 	Facts     []fact   // a list of names and values
 	Link      string   // the next step; empty: none
 	LinkLabel string   //
+	Quiet     bool     // the link is not what the page advises
 	Post      string   // the address of a form with one button; empty: none
 	PostLabel string   //
 	RequestID string   // empty: not shown
@@ -112,6 +113,13 @@ func (x *exchange) refuse(r *http.Request, err error) {
 		return
 	}
 	p := page{Title: t.Title, Text: t.Text, RequestID: x.id}
+	if why.last {
+		last := textFor(lang(r), "last_round", x.route)
+		p.Text, t.Link, p.Quiet = append(p.Text, last.Text...), last.Link, true
+	}
+	if why.slack != "" {
+		p.Facts = []fact{{labels[lang(r)]["slack"], why.slack}}
+	}
 	if why.link != "" && t.Link != "" {
 		p.Link, p.LinkLabel = why.link, t.Link
 	}

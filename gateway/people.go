@@ -7,6 +7,7 @@ import (
 	"net"
 	"net/url"
 	"slices"
+	"strconv"
 	"strings"
 
 	"github.com/slack-go/slack"
@@ -61,7 +62,7 @@ func infoError(err error) error {
 	var said slack.SlackErrorResponse
 	switch {
 	case errors.As(err, &limited):
-		return errSlackDown.because(errors.New("users.info is rate limited"))
+		return errSlackBusy.because(errors.New("users.info is rate limited")).retrying(strconv.Itoa(int(limited.RetryAfter.Seconds())))
 	case errors.As(err, &status):
 		return errSlackDown.because(fmt.Errorf("users.info answered %d", status.Code))
 	case errors.As(err, &said) && slackapi.Unavailable(said.Err):
@@ -72,7 +73,7 @@ func infoError(err error) error {
 		case "user_not_found", "user_not_visible", "users_not_found":
 			return errWorkspace.because(cause)
 		}
-		return errSetup.because(cause)
+		return errSetup.because(cause).saying(said.Err).mending(mendBot(said.Err))
 	case isNetwork(err):
 		return errSlackDown.because(errors.New("users.info cannot be reached"))
 	}

@@ -230,20 +230,5 @@ func exchangeError(err error) error {
 		}
 		return errSlackDown.because(errors.New("token endpoint cannot be reached"))
 	}
-	status := 0
-	if re.Response != nil {
-		status = re.Response.StatusCode
-	}
-	cause := fmt.Errorf("token endpoint answered %d %s", status, clip(re.ErrorCode, 80))
-	switch {
-	case status == http.StatusTooManyRequests, status >= 500:
-		return errSlackDown.because(cause)
-	case slices.Contains([]string{"invalid_code", "invalid_grant", "code_already_used", "code_expired"}, re.ErrorCode):
-		return errState.because(cause)
-	case slices.Contains([]string{"account_inactive", "user_removed_from_team", "deleted_user"}, re.ErrorCode):
-		return errDeactivated.because(cause)
-	case slackapi.Unavailable(re.ErrorCode):
-		return errSlackDown.because(cause)
-	}
-	return errSetup.because(cause)
+	return tokenRefusal(re.Response, re.ErrorCode)
 }

@@ -18,6 +18,9 @@ type refusal struct {
 	retry  string // Retry-After in seconds, if trying again may help
 	link   string // the one next step on the page; texts hold its label
 	cause  error  // for the log alone
+	slack  string // Slack's own name of the error, for the page; empty: not shown
+	mend   string // what the operator has to do about it, for the log; empty: nothing
+	last   bool   // the person has tried often enough
 }
 
 // Error names the refusal and its cause, for the log.
@@ -37,14 +40,8 @@ func (r refusal) because(cause error) *refusal { r.cause = cause; return &r }
 // linking gives the refusal with the address of the next step.
 func (r refusal) linking(to string) *refusal { r.link = to; return &r }
 
-// link gives err the next step, if it is a refusal without one.
-func link(err error, to string) error {
-	var r *refusal
-	if errors.As(err, &r) && r.link == "" {
-		return r.linking(to)
-	}
-	return err
-}
+// finally gives the refusal of the last of several tries.
+func (r refusal) finally() *refusal { r.last = true; return &r }
 
 // Every refusal there is. They are never changed: because and linking copy.
 var (
@@ -62,14 +59,19 @@ var (
 	errDenied     = &refusal{status: http.StatusForbidden, code: "not_allowed", link: "/"}
 
 	errState       = &refusal{status: http.StatusBadRequest, code: "sign_in_stale"}
+	errCookies     = &refusal{status: http.StatusBadRequest, code: "cookies_missing"}
 	errCancelled   = &refusal{status: http.StatusForbidden, code: "sign_in_cancelled"}
 	errWorkspace   = &refusal{status: http.StatusForbidden, code: "wrong_workspace"}
 	errEmail       = &refusal{status: http.StatusForbidden, code: "email_unverified"}
 	errDeactivated = &refusal{status: http.StatusForbidden, code: "deactivated"}
 	errGuest       = &refusal{status: http.StatusForbidden, code: "guest"}
+	errTwoFactor   = &refusal{status: http.StatusForbidden, code: "two_factor_missing"}
+	errNotAdmitted = &refusal{status: http.StatusForbidden, code: "app_not_admitted"}
+	errMoving      = &refusal{status: http.StatusServiceUnavailable, code: "workspace_moving", retry: "300"}
 	errSetup       = &refusal{status: http.StatusBadGateway, code: "slack_setup"}
 	errSlackAnswer = &refusal{status: http.StatusBadGateway, code: "slack_answer"}
 	errSlackDown   = &refusal{status: http.StatusServiceUnavailable, code: "slack_unavailable", retry: "15"}
+	errSlackBusy   = &refusal{status: http.StatusServiceUnavailable, code: "slack_busy", retry: "30"}
 
 	errUpstream        = &refusal{status: http.StatusBadGateway, code: "upstream_unavailable"}
 	errUpstreamTimeout = &refusal{status: http.StatusGatewayTimeout, code: "upstream_timeout"}

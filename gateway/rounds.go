@@ -1,0 +1,99 @@
+package gateway
+
+import (
+	"fmt"
+	"net/http"
+	"net/url"
+
+	"github.com/labstack/echo/v4"
+	"golang.org/x/oauth2"
+)
+
+// A round is one way to Slack and back. Every round knows, sealed in its state,
+// how many came before it and led nowhere, whatever the reason: refused,
+// cancelled, or signed in with a browser that does not keep the cookie. That
+// state is also the ticket for the next round, at GET /login?again=STATE, and
+// all ways lead there:
+//
+//	callback ─ signed in ──────────► /login?again ─ session kept ─► the page asked for
+//	         │                            ▲       └ not kept ─────► next round, by itself
+//	         ├ refused ─► page ─ click ───┘
+//	         └ genuine state, its cookie gone ────────────────────► next round, by itself, once
+//
+// So nothing is left in the browser to count, and a browser without cookies
+// counts as well as any.
+
+// maxRounds is how many rounds may lead nowhere before a page says that one
+// more will hardly help.
+const maxRounds = 3
+
+// again is the path that follows a round.
+func (g *Gateway) again(state string) string {
+	return g.cfg.Prefix + "/login?again=" + url.QueryEscape(state)
+}
+
+// startLogin is GET /login?to=PATH and /login?again=STATE. Who is signed in is
+// just sent on. A state that is too old still knows the way; its rounds are
+// forgotten.
+func (g *Gateway) startLogin(x *exchange, c echo.Context) error {
+	rt := x.route
+	path, round := localPath(c.QueryParam("to"), rt.EncodedSlash), 0
+	if before, err := g.logins.openPending(rt, c.QueryParam("again")); err == nil {
+		path = before.Return
+		if !before.expired(g.cfg.Now()) {
+			round = before.Round + 1
+		}
+	}
+	if x.session = g.sessions.open(rt, c.Request()); x.session != nil {
+		return g.sendOn(x, c, path)
+	}
+	if round >= maxRounds {
+		return errCookies.because(fmt.Errorf("no session after %d rounds", round)).linking(g.loginURL(rt, path)).finally()
+	}
+	return g.beginRound(x, c, path, round)
+}
+
+// sendOn brings who has a session to path. No sign-in is under way any more:
+// the other tabs will find the session too.
+func (g *Gateway) sendOn(x *exchange, c echo.Context, path string) error {
+	clearPendingCookies(x, c.Request(), x.route)
+	x.Header().Set("Cache-Control", "no-store")
+	return c.Redirect(http.StatusFound, x.route.Origin+path)
+}
+
+// beginRound sends the person to Slack. Only who opens a page gets that far:
+// nothing in the background leaves a cookie.
+func (g *Gateway) beginRound(x *exchange, c echo.Context, path string, round int) error {
+	r, rt := c.Request(), x.route
+	if classOf(r) != navigation {
+		return errSignIn.linking(g.loginURL(rt, path))
+	}
+	d, err := g.logins.provider.get(r.Context())
+	if err != nil {
+		return errSlackDown.because(err).linking(g.loginURL(rt, path))
+	}
+	pending, secret := g.logins.newPending(r, rt, path, round)
+	state, err := g.logins.sealPending(rt, pending)
+	if err != nil {
+		return fmt.Errorf("begin sign-in: %w", err)
+	}
+	setPendingCookie(x, rt, pending, secret)
+	x.Header().Set("Cache-Control", "no-store")
+	oauth := g.logins.provider.oauth(d, rt)
+	return c.Redirect(http.StatusFound, oauth.AuthCodeURL(state,
+		oauth2.SetAuthURLParam("nonce", pending.Nonce), oauth2.SetAuthURLParam("team", rt.Workspace)))
+}
+
+// failRound gives what refused a round its next step: the next round or, after
+// the last one, none but to begin from the start.
+func (g *Gateway) failRound(x *exchange, c echo.Context, pending pendingLogin, err error) error {
+	rt, why := x.route, asRefusal(err)
+	if why.mend != "" && g.logins.firstTime(rt.Host+" "+why.slack) {
+		g.cfg.Log.Error("nobody can sign in until a route's Slack app is mended", "route", rt.Host, "mend", why.mend,
+			"redirect_url", rt.Origin+rt.callback, "client_id", rt.SlackApp.ClientID, "error", why, "request_id", x.id)
+	}
+	if pending.Round+1 >= maxRounds {
+		return why.linking(g.loginURL(rt, pending.Return)).finally()
+	}
+	return why.linking(rt.Origin + g.again(c.QueryParam("state")))
+}
