@@ -89,7 +89,7 @@ func (g *Gateway) beginRound(x *exchange, c echo.Context, path string, round int
 func (g *Gateway) failRound(x *exchange, c echo.Context, pending pendingLogin, err error) error {
 	rt, why := x.route, asRefusal(err)
 	if why.mend != "" && g.logins.firstTime(rt.Host+" "+why.slack) {
-		g.cfg.Log.Error("nobody can sign in until a route's Slack app is mended", "route", rt.Host, "mend", why.mend,
+		g.cfg.Log.Error("Slack refuses a route's sign-ins because of its settings", "route", rt.Host, "slack_error", why.slack, "mend", why.mend,
 			"redirect_url", rt.Origin+rt.callback, "client_id", rt.SlackApp.ClientID, "error", why, "request_id", x.id)
 	}
 	if pending.Round+1 >= maxRounds {
