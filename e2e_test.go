@@ -111,12 +111,13 @@ type tab struct {
 
 // chromium gives a way to open browsers that share nothing. Each tab is a
 // browser of its own: a page in the background would not be painted, and
-// waiting for it would not end.
-func chromium(t *testing.T) func(t *testing.T, width, height int) *tab {
+// waiting for it would not end. more are flags for all of them.
+func chromium(t *testing.T, more ...chromedp.ExecAllocatorOption) func(t *testing.T, width, height int) *tab {
 	t.Helper()
 	opts := append(chromedp.DefaultExecAllocatorOptions[:], chromedp.ExecPath(need(t, "chromium")), chromedp.NoSandbox, chromedp.DisableGPU,
 		chromedp.Flag("disable-background-networking", true), chromedp.Flag("disable-component-update", true), chromedp.Flag("disable-sync", true),
 		chromedp.Flag("lang", "en-GB"))
+	opts = append(opts, more...)
 	return func(t *testing.T, width, height int) *tab {
 		t.Helper()
 		alloc, stop := chromedp.NewExecAllocator(context.Background(), opts...)

@@ -1,6 +1,10 @@
 package gateway
 
-import "context"
+import (
+	"context"
+	"fmt"
+	"slices"
+)
 
 // RefreshRevocations does what Run does every second.
 func (g *Gateway) RefreshRevocations(ctx context.Context) error {
@@ -15,3 +19,18 @@ func CookieNames(rt *Route) []string { return []string{cookieName(rt), pendingNa
 
 // PendingSlots is how many cookies the sign-ins under way in a browser may have.
 const PendingSlots = pendingSlots
+
+// PageStyle is the style sheet of every page.
+var PageStyle = pageStyle
+
+// TextKeys are what the texts of a language are found by, with their labels.
+func TextKeys(lang string) (keys []string) {
+	for k, t := range texts[lang] {
+		keys = append(keys, fmt.Sprint(k, " ", t.Title != "", " ", len(t.Text), " ", t.Link != ""))
+	}
+	for k := range labels[lang] {
+		keys = append(keys, k)
+	}
+	slices.Sort(keys)
+	return keys
+}

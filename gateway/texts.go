@@ -51,7 +51,7 @@ var english = map[string]text{
 	"two_factor_missing":   {"Slack asks for two-factor authentication first", []string{"{workspace} requires two-factor authentication, and your Slack account has none yet. Set it up in Slack, then sign in again."}, "Sign in again"},
 	"app_not_admitted":     {"Your workspace does not allow this sign-in", []string{"Slack says that {workspace} does not allow this app, or not for you. An administrator of {workspace} can approve it in Slack, under “Manage apps”."}, "Try again"},
 	"workspace_moving":     {"Slack is moving your workspace", []string{"{workspace} is on its way into an organisation, and Slack lets nobody sign in meanwhile. Please try again later; an administrator of {workspace} knows how long it takes."}, "Try again"},
-	"slack_setup":          {"The connection to Slack is not set up right", []string{"You are not at fault: Slack refused the sign-in because of this site’s settings.", "Please tell whoever looks after {host}, and give them the request number below; the log says what to mend. An administrator of {workspace} knows who that is."}, "Try again"},
+	"slack_setup":          {"The connection to Slack is not set up right", []string{"You are not at fault: Slack refused the sign-in because of this site’s settings.", "Please tell whoever looks after {host}, and give them the request number below: with it they find in the log what to mend. An administrator of {workspace} knows who that is."}, "Try again"},
 	"slack_answer":         {"Slack's answer could not be used", []string{"The sign-in could not be verified, so nobody was signed in. Please try again."}, "Try again"},
 	"slack_unavailable":    {"Slack cannot be reached right now", []string{"Signing in needs Slack, and Slack does not answer. Please try again in a moment."}, "Try again"},
 	"slack_busy":           {"Many people are signing in right now", []string{"Slack asks us to go slower. Please try again in a moment."}, "Try again"},
@@ -89,7 +89,7 @@ var french = map[string]text{
 	"two_factor_missing":   {"Slack demande d’abord l’authentification à deux facteurs", []string{"{workspace} exige l’authentification à deux facteurs, et votre compte Slack ne l’a pas encore. Activez-la dans Slack, puis reconnectez-vous."}, "Se reconnecter"},
 	"app_not_admitted":     {"Votre espace de travail n’autorise pas cette connexion", []string{"D’après Slack, {workspace} n’autorise pas cette application, ou pas pour vous. Un administrateur de {workspace} peut l’approuver dans Slack, sous « Gérer les applications »."}, "Réessayer"},
 	"workspace_moving":     {"Slack déplace votre espace de travail", []string{"{workspace} est en train de rejoindre une organisation ; pendant ce temps, Slack ne laisse personne se connecter. Réessayez plus tard ; un administrateur de {workspace} sait combien de temps cela prendra."}, "Réessayer"},
-	"slack_setup":          {"La liaison avec Slack est mal configurée", []string{"Vous n’y êtes pour rien : Slack a refusé la connexion à cause des réglages de ce site.", "Prévenez la personne qui s’occupe de {host} en lui donnant le numéro de requête ci-dessous ; le journal dit ce qu’il faut corriger. Un administrateur de {workspace} sait qui c’est."}, "Réessayer"},
+	"slack_setup":          {"La liaison avec Slack est mal configurée", []string{"Vous n’y êtes pour rien : Slack a refusé la connexion à cause des réglages de ce site.", "Prévenez la personne qui s’occupe de {host} en lui donnant le numéro de requête ci-dessous : avec lui, elle trouvera dans le journal ce qu’il faut corriger. Un administrateur de {workspace} sait qui c’est."}, "Réessayer"},
 	"slack_answer":         {"La réponse de Slack est inutilisable", []string{"La connexion n’a pas pu être vérifiée ; personne n’a été connecté. Réessayez."}, "Réessayer"},
 	"slack_unavailable":    {"Slack est injoignable pour le moment", []string{"La connexion passe par Slack, qui ne répond pas. Réessayez dans un instant."}, "Réessayer"},
 	"slack_busy":           {"Beaucoup de monde se connecte en ce moment", []string{"Slack nous demande de ralentir. Réessayez dans un instant."}, "Réessayer"},
@@ -105,8 +105,11 @@ var french = map[string]text{
 	"signed_out":           {"Vous êtes déconnecté(e)", []string{"Votre session sur {host} est terminée dans ce navigateur. Vous êtes toujours connecté(e) à Slack."}, "Se reconnecter"},
 }
 
+// moments are how a language writes a point in time.
+var moments = map[string]string{"en": "2 January 2006, 15:04 MST", "fr": "02/01/2006 à 15:04 MST"}
+
 // labels are the short words around facts and buttons.
 var labels = map[string]map[string]string{
-	"en": {"name": "Name", "email": "E-mail", "workspace": "Workspace", "until": "Signed in until", "sign_out": "Sign out", "request": "Request", "slack": "Slack says"},
-	"fr": {"name": "Nom", "email": "E-mail", "workspace": "Espace de travail", "until": "Connecté(e) jusqu’à", "sign_out": "Se déconnecter", "request": "Requête", "slack": "Slack dit"},
+	"en": {"name": "Name", "email": "E-mail", "workspace": "Workspace", "until": "Signed in until", "sign_out": "Sign out", "request": "Request number", "slack": "Slack says"},
+	"fr": {"name": "Nom", "email": "E-mail", "workspace": "Espace de travail", "until": "Connecté(e) jusqu’à", "sign_out": "Se déconnecter", "request": "Numéro de requête", "slack": "Slack dit"},
 }
