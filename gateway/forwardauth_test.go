@@ -139,7 +139,7 @@ func TestForwardAuthDecidesAsTheFront(t *testing.T) {
 			if got := in.ask(auth, row.question); got.StatusCode != row.want {
 				t.Errorf("forward auth answered %d, want %d: %s", got.StatusCode, row.want, got.text)
 			}
-			if got := in.ask(authNginx, row.question); got.StatusCode != row.nginx || got.Header.Get("Location") != "" {
+			if got := in.ask(authNginx, row.question); got.StatusCode != row.nginx || got.Header.Get("Location") != "" || got.Header.Get("WWW-Authenticate") != "" {
 				t.Errorf("nginx was answered %d, want %d", got.StatusCode, row.nginx)
 			}
 			if strings.HasPrefix(row.uri, "/.gateway/") {
