@@ -39,6 +39,7 @@ type behind struct {
 	slack   *slacksim.Server
 	gateway *program
 	app     *httptest.Server
+	change  func(conf string) string // what a test alters in the shipped file; nil: nothing
 
 	mu   sync.Mutex
 	seen []*http.Request // what reached the app
@@ -153,7 +154,11 @@ func (b *behind) shipped(name string, replace ...string) string {
 			b.t.Fatalf("%s does not hold %q", name, replace[i])
 		}
 	}
-	return strings.NewReplacer(replace...).Replace(string(raw))
+	conf := strings.NewReplacer(replace...).Replace(string(raw))
+	if b.change != nil {
+		conf = b.change(conf)
+	}
+	return conf
 }
 
 // startNginx runs nginx with the shipped configuration, as whoever runs the test.

@@ -279,7 +279,7 @@ func (b *behind) sockets(t *testing.T, v *visitor) {
 // and never the app. The idle time is a minute, so it is renewed after 3 seconds.
 func (b *behind) renewal(t *testing.T, v *visitor) {
 	old := cookies(v, b.origin)
-	for deadline := time.Now().Add(20 * time.Second); time.Now().Before(deadline); time.Sleep(100 * time.Millisecond) {
+	for deadline := time.Now().Add(10 * time.Second); time.Now().Before(deadline); time.Sleep(100 * time.Millisecond) {
 		resp, _ := v.visit("GET", b.origin+"/x", "")
 		if resp.StatusCode != 200 || strings.Contains(fmt.Sprint(b.last().Header), "gw=") {
 			t.Fatalf("answered %d; the app got %v", resp.StatusCode, b.last().Header)
