@@ -42,6 +42,7 @@ type program struct {
 	proxies []*proxy.Proxy
 	public  *server
 	admin   *server
+	private *server // nil: there is none
 }
 
 // start opens the store, builds every route and binds the listeners, so that
@@ -72,6 +73,12 @@ func start(ctx context.Context, cfg *configs.Config, log *slog.Logger) (_ *progr
 	pages := admin.New(admin.Config{Ready: p.checks(), Relay: p.relay, Log: log})
 	if p.admin, err = listen("admin", cfg.Admin, pages, configs.TLS{}, log); err != nil {
 		return nil, err
+	}
+	if cfg.Private != "" {
+		inside := p.gateway.Private(admin.Probes(p.checks()))
+		if p.private, err = listen("private", cfg.Private, inside, configs.TLS{}, log); err != nil {
+			return nil, err
+		}
 	}
 	return p, nil
 }
@@ -118,16 +125,20 @@ func (p *program) route(cfg *configs.Config, r *configs.Route) (gateway.Route, e
 	if r.Notify != nil {
 		rt.Notify = p.relay.Handler(r.Host)
 	}
-	if r.Upstream == nil {
-		return rt, nil
-	}
 	c := proxy.Config{
-		Origin: rt.Origin, Host: r.Host, Upstream: *r.Upstream, Headers: r.Headers, Assertion: r.Assertion,
+		Origin: rt.Origin, Host: r.Host, Headers: r.Headers, Assertion: r.Assertion,
 		Keys: p.keys.signing, Log: p.log, Error: gateway.WriteError,
 	}
 	if r.Login != nil {
 		c.Login = r.Login.Upstream
 	}
+	if r.Upstream == nil {
+		if r.Login != nil {
+			rt.Identifier, err = proxy.NewIdentifier(c)
+		}
+		return rt, err
+	}
+	c.Upstream = *r.Upstream
 	if rt.Upstream, err = proxy.New(c); err != nil {
 		return rt, err
 	}
@@ -153,7 +164,10 @@ func (p *program) run(ctx context.Context) error {
 	group.Go(func() error { return p.keys.follow(ctx, p.log) })
 	group.Go(func() error { return p.public.run(ctx) })
 	group.Go(func() error { return p.admin.run(ctx) })
-	p.log.Info("serving", "public", p.public.addr(), "admin", p.admin.addr(), "routes", p.routes, "version", version())
+	if p.private != nil {
+		group.Go(func() error { return p.private.run(ctx) })
+	}
+	p.log.Info("serving", "public", p.public.addr(), "admin", p.admin.addr(), "private", p.private.addr(), "routes", p.routes, "version", version())
 	err := group.Wait()
 	p.log.Info("stopped")
 	return errors.Join(err, p.close())
@@ -162,7 +176,7 @@ func (p *program) run(ctx context.Context) error {
 // close frees what start has opened.
 func (p *program) close() error {
 	var errs []error
-	for _, s := range []*server{p.public, p.admin} {
+	for _, s := range []*server{p.public, p.admin, p.private} {
 		if s != nil {
 			s.ln.Close() // closed already after run
 		}
@@ -200,7 +214,13 @@ func listen(key, address string, h http.Handler, certificate configs.TLS, log *s
 	}}, nil
 }
 
-func (s *server) addr() string { return s.ln.Addr().String() }
+// addr is where the listener is; empty for none.
+func (s *server) addr() string {
+	if s == nil {
+		return ""
+	}
+	return s.ln.Addr().String()
+}
 
 // run serves until ctx ends.
 func (s *server) run(ctx context.Context) error {

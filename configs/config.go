@@ -19,8 +19,8 @@ type Config struct {
 	Listen string `yaml:"listen"`
 	// Admin is the operators' listener's address; default "127.0.0.1:9090".
 	Admin string `yaml:"admin"`
-	// Private is for the address of a listener inside the network. There is none
-	// yet, so Load leaves it empty or refuses the file.
+	// Private is the address of the listener inside the network (notification
+	// API, forward auth, signing keys, probes; plain HTTP); empty: none.
 	Private string `yaml:"private"`
 	// State is a directory or a postgres:// URL; default "data" beside the
 	// file. The URL holds a password, hence the type.
@@ -64,7 +64,8 @@ type Route struct {
 	// Host is the public host: lower case, no port, no trailing dot. An IPv6
 	// address stands in brackets.
 	Host string `yaml:"host"`
-	// Upstream is the app; nil on a route that has notifications only.
+	// Upstream is the app; nil on a route that has notifications only, or whose
+	// app another proxy is in front of, which asks on the listener Private.
 	Upstream *proxy.Upstream `yaml:"upstream"`
 	// Workspace is the Slack team id; nobody from another one gets in.
 	Workspace string `yaml:"workspace"`

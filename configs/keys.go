@@ -9,10 +9,6 @@ const maxKey = 128
 // but is not served by this version; "" for every other key.
 func notYet(p *place) string {
 	switch p.key {
-	case "private":
-		if p.up == nil {
-			return `remove it or write ""; notifications are taken on every route's own host`
-		}
 	case "acme":
 		if p.up.isKey("tls") && p.up.up == nil {
 			return "name the certificate's files as tls.cert and tls.key, or let a front proxy end TLS"

@@ -58,10 +58,10 @@ func write(t *testing.T, nameAndContent ...string) string {
 
 func TestExampleFilesLoad(t *testing.T) {
 	files, err := filepath.Glob("*.yaml")
-	if err != nil || len(files) != 5 {
-		t.Fatalf("got the files %v, %v; want the five examples", files, err)
+	if err != nil || len(files) != 6 {
+		t.Fatalf("got the files %v, %v; want the six examples", files, err)
 	}
-	routes := map[string]int{"one-customer.yaml": 1, "many-customers.yaml": 3, "notifications-only.yaml": 1, "commented.yaml": 1, "complete.yaml": 4}
+	routes := map[string]int{"one-customer.yaml": 1, "many-customers.yaml": 3, "notifications-only.yaml": 1, "commented.yaml": 1, "complete.yaml": 4, "forward-auth.yaml": 1}
 	for _, file := range files {
 		t.Run(file, func(t *testing.T) {
 			cfg, err := configs.Load(file, environment)

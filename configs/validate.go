@@ -42,11 +42,19 @@ func (v *validator) under(section string) func(key, text string) {
 func (v *validator) listeners() {
 	listen, listenOK := v.listener("listen", v.cfg.Listen, ":8080")
 	admin, adminOK := v.adminListener()
-	if !listenOK || !adminOK || listen.port == 0 || listen.port != admin.port {
+	if listenOK && adminOK && listen.meets(admin) {
+		v.main.mistake("admin", "is the address of listen too: give it a port of its own, such as 127.0.0.1:9090")
+	}
+	if v.cfg.Private == "" {
 		return
 	}
-	if listen.host == admin.host || listen.all() || admin.all() {
-		v.main.mistake("admin", "is the address of listen too: give it a port of its own, such as 127.0.0.1:9090")
+	const example = "10.0.0.5:9091"
+	private, ok := v.listener("private", v.cfg.Private, example)
+	switch {
+	case ok && listenOK && private.meets(listen):
+		v.main.mistake("private", "is the address of listen too, which browsers reach: give it a port of its own, such as "+example)
+	case ok && adminOK && private.meets(admin):
+		v.main.mistake("private", "is the address of admin too: give it a port of its own, such as "+example)
 	}
 }
 
@@ -57,6 +65,11 @@ func (v *validator) adminListener() (listener, bool) {
 type listener struct {
 	host string
 	port uint64
+}
+
+// meets tells whether the two cannot be open at once.
+func (l listener) meets(m listener) bool {
+	return l.port != 0 && l.port == m.port && (l.host == m.host || l.all() || m.all())
 }
 
 // all tells whether the listener takes every address of the machine.

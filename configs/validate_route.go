@@ -116,8 +116,12 @@ func (v *validator) host(s spot) {
 }
 
 func (v *validator) login(s spot) {
-	if s.Upstream == nil {
-		s.mistake("upstream", "is missing: login guards an app, so write the app's address, such as http://10.0.0.12:8000")
+	switch {
+	case s.Upstream != nil:
+	case v.cfg.Private == "":
+		s.mistake("upstream", "is missing: login guards an app, so write the app's address, such as http://10.0.0.12:8000, or set private, where nginx, Traefik or Caddy can ask by forward auth")
+	case len(v.cfg.TrustedProxies) == 0 && !v.main.follows("trusted_proxies"):
+		s.mistake("upstream", "is missing, so another proxy must ask by forward auth, but trusted_proxies is empty: write the proxy's address there, or the app's here")
 	}
 	if s.Workspace == "" {
 		s.need("workspace", "is missing: write the Slack team id whose people may sign in, such as T0AGRAF001")

@@ -77,7 +77,9 @@ func isPrefetch(r *http.Request) bool {
 }
 
 // wantsWebSocket is wider than what proxy will carry (GET, one Upgrade header):
-// whatever an app might take for a handshake must come from our own pages.
+// whatever an app might take for a handshake must come from our own pages. A
+// proxy that asks by forward auth may have kept Upgrade to itself; the headers
+// that browsers send beside it are not hop-by-hop.
 func wantsWebSocket(r *http.Request) bool {
-	return slices.ContainsFunc(r.Header["Upgrade"], func(v string) bool { return strings.Contains(strings.ToLower(v), "websocket") })
+	return r.Header["Sec-Websocket-Key"] != nil || r.Header["Sec-Websocket-Version"] != nil || slices.ContainsFunc(r.Header["Upgrade"], func(v string) bool { return strings.Contains(strings.ToLower(v), "websocket") })
 }

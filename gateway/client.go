@@ -26,8 +26,7 @@ func (t trust) includes(a netip.Addr) bool {
 // of all the proxy's own, takes a stranger in.
 func (x *exchange) peer(t trust, r *http.Request) {
 	host := r.RemoteAddr
-	if ap, err := netip.ParseAddrPort(host); err == nil {
-		x.client = ap.Addr().Unmap()
+	if x.client = socketPeer(r); x.client.IsValid() {
 		host = x.client.WithZone("").String()
 	}
 	x.forwardedFor = host
@@ -43,6 +42,13 @@ func (x *exchange) peer(t trust, r *http.Request) {
 		i := strings.LastIndexByte(chain, ',')
 		x.client, chain = hop(strings.TrimSpace(chain[i+1:])), chain[:max(i, 0)]
 	}
+}
+
+// socketPeer is the address at the other end of the connection; the zero Addr
+// if there is none.
+func socketPeer(r *http.Request) netip.Addr {
+	ap, _ := netip.ParseAddrPort(r.RemoteAddr)
+	return ap.Addr().Unmap()
 }
 
 // hop reads one address of X-Forwarded-For; some proxies add the port.

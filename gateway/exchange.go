@@ -30,6 +30,7 @@ type exchange struct {
 	decision     policy.Decision
 	failure      error // why the gateway itself answered, for the log
 	unread       bool  // the request has a body that nobody is going to read
+	forwardAuth  bool  // another proxy asks; the request itself, with its body, is there
 
 	status int
 	bytes  int64
@@ -108,7 +109,7 @@ func (x *exchange) log(log *slog.Logger, r *http.Request, now time.Time) {
 	if !log.Enabled(r.Context(), level) {
 		return
 	}
-	attrs := make([]slog.Attr, 0, 12)
+	attrs := make([]slog.Attr, 0, 13)
 	attrs = append(attrs,
 		slog.String("request_id", x.id),
 		slog.String("method", r.Method),
@@ -120,6 +121,9 @@ func (x *exchange) log(log *slog.Logger, r *http.Request, now time.Time) {
 	)
 	if x.route != nil {
 		attrs = append(attrs, slog.String("route", x.route.Host))
+	}
+	if x.forwardAuth {
+		attrs = append(attrs, slog.Bool("forward_auth", true))
 	}
 	if x.decision.Reason != "" {
 		attrs = append(attrs, slog.String("decision", x.decision.Verdict.String()), slog.String("reason", x.decision.Reason))

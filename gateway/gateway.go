@@ -146,21 +146,29 @@ func (g *Gateway) ServeHTTP(w http.ResponseWriter, r *http.Request) {
 	x.peer(g.peers, r)
 	x.Header().Set("X-Request-Id", x.id)
 
+	asked, err := g.locate(x, r)
+	if err != nil {
+		x.refuse(r, err)
+		return
+	}
+	g.echo.ServeHTTP(x, asked)
+}
+
+// locate finds the route of a request, and gives r with its path in the one
+// spelling; the error is a refusal.
+func (g *Gateway) locate(x *exchange, r *http.Request) (*http.Request, error) {
 	if r.Method == http.MethodConnect {
 		x.Header().Set("Connection", "close") // what follows may be a tunnel's bytes
-		x.refuse(r, errConnect)
-		return
+		return r, errConnect
 	}
 	if x.route = g.routes.find(r.Host); x.route == nil {
-		x.refuse(r, errUnknownHost)
-		return
+		return r, errUnknownHost
 	}
-	r, err := canonical(r, x.route.EncodedSlash)
+	out, err := canonical(r, x.route.EncodedSlash)
 	if err != nil {
-		x.refuse(r, errPath.because(err))
-		return
+		return r, errPath.because(err)
 	}
-	g.echo.ServeHTTP(x, r)
+	return out, nil
 }
 
 // canonical gives r with its path in the one spelling that is both matched and
@@ -187,20 +195,38 @@ func canonical(r *http.Request, encodedSlash bool) (*http.Request, error) {
 	return &out, nil
 }
 
-// front decides about every request that is not for the gateway itself.
+// front answers every request that is not for the gateway itself.
 func (g *Gateway) front(x *exchange, c echo.Context) error {
 	r, rt := c.Request(), x.route
-	path := r.URL.EscapedPath()
-	if rt.Login != nil && path == rt.callback {
+	if rt.Login != nil && r.URL.EscapedPath() == rt.callback {
 		return g.callback(x, c)
 	}
-	if under(g.cfg.Prefix, path) {
-		return errNotFound
+	if err := g.decide(rt, r, x); err != nil {
+		return err
 	}
-	if rt.Upstream == nil {
-		return errNotFound
+	switch {
+	case x.decision.Verdict == policy.Login:
+		return g.askToSignIn(x, c)
+	case x.decision.Verdict != policy.Allowed:
+		return errDenied
+	case rt.Upstream == nil:
+		return errNotFound // another proxy carries requests to the app
 	}
-	if wantsWebSocket(r) && r.Header.Get("Origin") != rt.Origin {
+	g.slide(x, r)
+	x.unread = false // the app reads it
+	rt.Upstream.Serve(x, r, proxy.Inbound{Who: x.session.principal(), ForwardedFor: x.forwardedFor, RequestID: x.id})
+	return nil
+}
+
+// decide finds out who asks for something of the route's app, and whether they
+// may: x gets the session and the decision. The path of r must be canonical.
+// The error is the refusal of what is not the app's, or no policy could allow.
+func (g *Gateway) decide(rt *Route, r *http.Request, x *exchange) error {
+	path := r.URL.EscapedPath()
+	switch {
+	case under(g.cfg.Prefix, path), rt.Login != nil && path == rt.callback, rt.Login == nil && rt.Upstream == nil:
+		return errNotFound
+	case wantsWebSocket(r) && r.Header.Get("Origin") != rt.Origin:
 		return errOrigin
 	}
 	if rt.Login != nil {
@@ -209,19 +235,13 @@ func (g *Gateway) front(x *exchange, c echo.Context) error {
 	x.decision = rt.Policy.Decide(policy.Request{
 		Method: r.Method, Path: path, RawQuery: r.URL.RawQuery, Addr: x.client,
 	}, x.session.who())
+	return nil
+}
 
-	switch x.decision.Verdict {
-	case policy.Allowed:
-		if x.session != nil && classOf(r) == navigation {
-			g.sessions.slide(x, rt, x.session)
-		}
-		x.unread = false // the app reads it
-		rt.Upstream.Serve(x, r, proxy.Inbound{Who: x.session.principal(), ForwardedFor: x.forwardedFor, RequestID: x.id})
-		return nil
-	case policy.Login:
-		return g.askToSignIn(x, c)
-	default:
-		return errDenied
+// slide renews the session of who opens a page.
+func (g *Gateway) slide(x *exchange, r *http.Request) {
+	if x.session != nil && classOf(r) == navigation {
+		g.sessions.slide(x, x.route, x.session)
 	}
 }
 

@@ -52,6 +52,8 @@ var (
 	errNotFound    = &refusal{status: http.StatusNotFound, code: "not_found"}
 	errOrigin      = &refusal{status: http.StatusForbidden, code: "foreign_origin"}
 	errInternal    = &refusal{status: http.StatusInternalServerError, code: "internal"}
+	errAsker       = &refusal{status: http.StatusForbidden, code: "proxy_not_trusted"}
+	errQuestion    = &refusal{status: http.StatusBadRequest, code: "proxy_unclear"}
 	errStore       = &refusal{status: http.StatusServiceUnavailable, code: "store_unavailable", retry: "10"}
 
 	errSignIn     = &refusal{status: http.StatusUnauthorized, code: "sign_in_required"}

@@ -19,8 +19,11 @@ type Route struct {
 	Login         *Login         // nil: the route has no login
 	Policy        *policy.Policy // nil denies everything
 	EncodedSlash  bool           // let %2F in paths pass
-	Upstream      *proxy.Proxy   // nil: the route has no app (notifications only)
+	Upstream      *proxy.Proxy   // nil: the gateway carries no requests to the app, or there is none
 	Notify        http.Handler   // takes /v1/…; nil: the route has no notifications
+	// Identifier tells proxies that use forward auth who is signed in; nil:
+	// Upstream's. A route with login needs one of the two.
+	Identifier *proxy.Identifier
 
 	callback string // the path Slack sends people back to
 }
@@ -46,7 +49,13 @@ func newTable(routes []Route, prefix string) (table, error) {
 		if t[host] != nil {
 			return nil, fmt.Errorf("host %s has two routes", host)
 		}
+		if rt.Upstream != nil && rt.Identifier == nil {
+			rt.Identifier = rt.Upstream.Identifier
+		}
 		if rt.Login != nil {
+			if rt.Identifier == nil {
+				return nil, fmt.Errorf("host %s has login, but no app is told who is signed in", host)
+			}
 			rt.callback = rt.Login.Callback
 			if rt.callback == "" {
 				rt.callback = prefix + "/callback"

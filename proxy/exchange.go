@@ -2,7 +2,6 @@ package proxy
 
 import (
 	"bufio"
-	"encoding/base64"
 	"io"
 	"maps"
 	"net"
@@ -140,35 +139,7 @@ func (x *exchange) rewrite(pr *httputil.ProxyRequest) {
 		out.Header["X-Request-Id"] = []string{x.in.RequestID}
 	}
 	if x.in.Who != nil {
-		x.identify(out.Header)
-	}
-}
-
-// identify says in h who is signed in. What is unknown is left out, as is an
-// id or address that cannot be written exactly, since another person's could
-// come out the same.
-func (x *exchange) identify(h http.Header) {
-	p, id := x.proxy, &x.in.Who.identity
-	h[p.names.Assertion] = []string{x.assertion}
-	exactly := func(name, value string) {
-		if value, exact := p.charset.encode(value); exact && value != "" {
-			h[name] = []string{value}
-		}
-	}
-	exactly(p.names.User, id.User)
-	exactly(p.names.Email, id.Email)
-	exactly(p.names.Team, id.Team)
-	if name, _ := p.charset.encode(id.Name); name != "" {
-		h[p.names.Name] = []string{name}
-	}
-	if id.Groups != nil {
-		h[p.names.Groups] = []string{p.charset.join(id.Groups)}
-	}
-	if p.basic != nil {
-		if user, ok := p.basic.userOf(id, p.charset); ok {
-			pair := user + ":" + p.basic.passwordOf(id)
-			h["Authorization"] = []string{"Basic " + base64.StdEncoding.EncodeToString([]byte(pair))}
-		}
+		p.identify(out.Header, x.in.Who, x.assertion)
 	}
 }
 

@@ -31,6 +31,8 @@ type Config struct {
 
 // Proxy carries requests to the app of one route. It is safe for concurrent use.
 type Proxy struct {
+	*Identifier
+
 	host      string // of the route, for logs
 	target    *url.URL
 	sentHost  string // the Host header
@@ -40,10 +42,6 @@ type Proxy struct {
 	transport *http.Transport
 	buffers   *bufferPool
 	reserved  reserved
-	names     Headers
-	charset   charset
-	signer    *signer
-	basic     *Basic
 	log       *slog.Logger
 	brokenLog *log.Logger
 	errorPage func(http.ResponseWriter, *http.Request, int)
@@ -52,7 +50,7 @@ type Proxy struct {
 // New returns the Proxy of a route. The error names every mistake in the
 // sections of cfg; nothing is dialled.
 func New(cfg Config) (*Proxy, error) {
-	if err := cfg.validate(); err != nil {
+	if err := cfg.validate(true); err != nil {
 		return nil, err
 	}
 	public, err := url.Parse(cfg.Origin)
@@ -67,18 +65,16 @@ func New(cfg Config) (*Proxy, error) {
 	if err != nil {
 		return nil, fmt.Errorf("build proxy: %w", err)
 	}
-	signer, err := newSigner(cfg)
+	identifier, err := newIdentifier(cfg)
 	if err != nil {
 		return nil, fmt.Errorf("build proxy: %w", err)
 	}
 	p := &Proxy{
-		host: cfg.Host, target: target, public: public, sentHost: public.Host,
+		Identifier: identifier, host: cfg.Host, target: target, public: public, sentHost: public.Host,
 		maxBody: defaultMaxBody, patience: bodyPatience, transport: transport, buffers: &bufferPool{},
-		names: cfg.Headers.withDefaults(), signer: signer, basic: cfg.Login.Basic,
 		log: cfg.Log, errorPage: cfg.Error,
 	}
 	p.reserved = newReserved(p.names)
-	p.charset.latin1 = p.names.Charset == "iso-8859-1"
 	if cfg.Upstream.Host != "" {
 		p.sentHost = cfg.Upstream.Host
 	}
@@ -97,12 +93,15 @@ func New(cfg Config) (*Proxy, error) {
 	return p, nil
 }
 
-func (cfg *Config) validate() error {
+// validate looks at the sections of cfg, the upstream's only if asked to.
+func (cfg *Config) validate(upstream bool) error {
 	var mistakes []error
 	section := func(name string) func(key, text string) {
 		return func(key, text string) { mistakes = append(mistakes, fmt.Errorf("%s.%s: %s", name, key, text)) }
 	}
-	cfg.Upstream.Validate(section("upstream"))
+	if upstream {
+		cfg.Upstream.Validate(section("upstream"))
+	}
 	cfg.Headers.Validate(section("headers"))
 	cfg.Assertion.Validate(section("assertion"))
 	cfg.Login.Validate(section("login.upstream"))

@@ -35,27 +35,35 @@ type Config struct {
 //	GET /readyz   200, or 503 with what is wrong
 //	GET /status   deliveries by state and what needs an operator, as JSON
 func New(cfg Config) http.Handler {
-	mux := http.NewServeMux()
-	mux.HandleFunc("GET /livez", func(w http.ResponseWriter, _ *http.Request) {
-		answer(w, http.StatusOK, map[string]string{"status": "alive"})
-	})
-	mux.HandleFunc("GET /readyz", cfg.ready)
+	mux := probes(cfg.Ready, error.Error)
 	mux.HandleFunc("GET /status", cfg.status)
 	return mux
 }
 
-// ready runs every check. The details go to operators only: this listener is
-// loopback unless they say otherwise.
-func (cfg Config) ready(w http.ResponseWriter, r *http.Request) {
-	ctx, cancel := context.WithTimeout(r.Context(), checkTimeout)
-	defer cancel()
-	status, said := http.StatusOK, map[string]string{"status": "ready"}
-	for _, c := range cfg.Ready {
-		if err := c.Run(ctx); err != nil {
-			status, said["status"], said[c.Name] = http.StatusServiceUnavailable, "not ready", err.Error()
+// Probes gives /livez and /readyz alone, for a listener that others than
+// operators reach: it names what does not work, but does not say why.
+func Probes(ready []Check) http.Handler {
+	return probes(ready, func(error) string { return "does not work" })
+}
+
+// probes gives both; why tells what to say of a failed check.
+func probes(ready []Check, why func(error) string) *http.ServeMux {
+	mux := http.NewServeMux()
+	mux.HandleFunc("GET /livez", func(w http.ResponseWriter, _ *http.Request) {
+		answer(w, http.StatusOK, map[string]string{"status": "alive"})
+	})
+	mux.HandleFunc("GET /readyz", func(w http.ResponseWriter, r *http.Request) {
+		ctx, cancel := context.WithTimeout(r.Context(), checkTimeout)
+		defer cancel()
+		status, said := http.StatusOK, map[string]string{"status": "ready"}
+		for _, c := range ready {
+			if err := c.Run(ctx); err != nil {
+				status, said["status"], said[c.Name] = http.StatusServiceUnavailable, "not ready", why(err)
+			}
 		}
-	}
-	answer(w, status, said)
+		answer(w, status, said)
+	})
+	return mux
 }
 
 func (cfg Config) status(w http.ResponseWriter, r *http.Request) {
