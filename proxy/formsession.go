@@ -33,8 +33,9 @@ const (
 	// account in a way that is not known, and could lock it.
 	doubted, maxDoubt = 30 * time.Second, time.Hour
 	// maxResends bounds within soon how often a browser is asked to send a
-	// request again. It matters only to clients that do not keep cookies.
-	maxResends = 8
+	// request again. It matters only to clients that do not keep cookies, which
+	// would be sent in circles; browsers follow 20 redirects.
+	maxResends = 16
 )
 
 // formLogin signs people in at the form of one route's app.
