@@ -8,6 +8,8 @@ import (
 	"golang.org/x/net/html"
 	htmlcharset "golang.org/x/net/html/charset"
 	"golang.org/x/text/encoding"
+	"golang.org/x/text/encoding/htmlindex"
+	"golang.org/x/text/encoding/unicode"
 )
 
 // page is what a login must know of an HTML page.
@@ -314,13 +316,17 @@ func (l loginForm) target() string {
 
 // encodingOf is how the values of a form are written: as the form asks, else as
 // its page is; UTF-16 cannot be posted.
-func (p *page) encodingOf(f *pageForm) (encoding.Encoding, string) {
-	for _, label := range append(strings.FieldsFunc(f.charsets, func(r rune) bool { return r == ' ' || r == ',' || r == '\t' || r == '\n' }), p.charset) {
-		if enc, name := htmlcharset.Lookup(label); enc != nil && name != "replacement" && !strings.HasPrefix(name, "utf-16") {
+func (p *page) encodingOf(f *pageForm) (enc encoding.Encoding, name string) {
+	for _, label := range append(strings.FieldsFunc(f.charsets, func(r rune) bool { return r <= ' ' || r == ',' }), p.charset) {
+		enc, err := htmlindex.Get(label)
+		if err != nil {
+			continue
+		}
+		if name, err := htmlindex.Name(enc); err == nil && name != "replacement" && !strings.HasPrefix(name, "utf-16") {
 			return enc, name
 		}
 	}
-	return encoding.Nop, "utf-8"
+	return unicode.UTF8, "utf-8"
 }
 
 // urlEncoded writes pairs for application/x-www-form-urlencoded.
