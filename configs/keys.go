@@ -25,10 +25,6 @@ func notYet(p *place) string {
 		if p.up.isKey("login") {
 			return "remove it; the app's own sign-out then ends the app's session only"
 		}
-	case "form":
-		if p.up.isKey("upstream") && p.up.up.isKey("login") {
-			return "write headers, or {basic: …}"
-		}
 	case "usergroups":
 		if p.up.isKey("allow") {
 			return "name people by users, emails or email_domains"

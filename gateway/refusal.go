@@ -80,6 +80,8 @@ var (
 	errClientGone      = &refusal{status: proxy.StatusClientGone, code: "client_gone"}
 	errBody            = &refusal{status: http.StatusBadRequest, code: "body_malformed"}
 	errBodySilent      = &refusal{status: http.StatusRequestTimeout, code: "body_silent"}
+	errAppAccount      = &refusal{status: http.StatusForbidden, code: "app_account_refused"}
+	errAppSignIn       = &refusal{status: http.StatusServiceUnavailable, code: "app_sign_in_failed", retry: "10"}
 	errTooLarge        = &refusal{status: http.StatusRequestEntityTooLarge, code: "too_large"}
 )
 
@@ -122,6 +124,8 @@ func WriteError(w http.ResponseWriter, r *http.Request, status int) {
 	switch status {
 	case http.StatusBadRequest:
 		x.refuse(r, errBody)
+	case http.StatusForbidden:
+		x.refuse(r, errAppAccount)
 	case http.StatusMethodNotAllowed:
 		x.refuse(r, errMethod)
 	case http.StatusRequestTimeout:
@@ -132,6 +136,8 @@ func WriteError(w http.ResponseWriter, r *http.Request, status int) {
 		x.refuse(r, errClientGone)
 	case http.StatusInternalServerError:
 		x.refuse(r, errInternal)
+	case http.StatusServiceUnavailable:
+		x.refuse(r, errAppSignIn)
 	case http.StatusGatewayTimeout:
 		x.refuse(r, errUpstreamTimeout)
 	default:

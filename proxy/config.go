@@ -97,6 +97,7 @@ func (a Assertion) withDefaults(host string) Assertion {
 // "headers" or a map.
 type UpstreamLogin struct {
 	Basic *Basic `yaml:"basic"`
+	Form  *Form  `yaml:"form"`
 }
 
 // Basic sends "Authorization: Basic" (PHP_AUTH_USER and PHP_AUTH_PW).

@@ -70,6 +70,11 @@ func TestValidateNamesTheKeyAndTheRemedy(t *testing.T) {
 	type section interface{ Validate(func(key, text string)) }
 	upstream := func(url string) proxy.Upstream { return proxy.Upstream{URL: url} }
 	long := secret.String(strings.Repeat("s", 32))
+	form := func(change func(*proxy.Form)) proxy.UpstreamLogin {
+		f := proxy.Form{URL: "/login.php", Password: "p", Cookies: []string{"PHPSESSID"}}
+		change(&f)
+		return proxy.UpstreamLogin{Form: &f}
+	}
 	for _, tt := range []struct {
 		section section
 		want    string // the beginning of the only report; empty: none
@@ -119,6 +124,32 @@ func TestValidateNamesTheKeyAndTheRemedy(t *testing.T) {
 		{proxy.UpstreamLogin{Basic: &proxy.Basic{DeriveFrom: "short-s3cret"}}, "basic.derive_from: "},
 		{proxy.UpstreamLogin{Basic: &proxy.Basic{Password: "s3cret\n"}}, "basic.password: "},
 		{proxy.UpstreamLogin{Basic: &proxy.Basic{User: "name", Password: "p"}}, "basic.user: "},
+
+		{form(func(f *proxy.Form) {}), ""},
+		{form(func(f *proxy.Form) { f.URL, f.Action = "/index.php?page=login", "/x" }), ""},
+		{form(func(f *proxy.Form) { f.URL = "" }), "form.url: is missing"},
+		{form(func(f *proxy.Form) { f.URL = "login.php" }), "form.url: is no path"},
+		{form(func(f *proxy.Form) { f.URL = "//evil.example/login.php" }), "form.url: is no path"},
+		{form(func(f *proxy.Form) { f.Action = `/\evil.example` }), "form.action: is no path"},
+		{form(func(f *proxy.Form) { f.Success.Location = "https://x/" }), "form.success.location: is no path"},
+		{form(func(f *proxy.Form) { f.Expired.Location = "/a b" }), "form.expired.location: is no path"},
+		{form(func(f *proxy.Form) { f.Expired.Status = []int{401, 500} }), "form.expired.status: 500"},
+		{form(func(f *proxy.Form) { f.Password = "" }), "form: has no password"},
+		{form(func(f *proxy.Form) { f.DeriveFrom = long }), "form: has more than one"},
+		{form(func(f *proxy.Form) { f.Password = "s3cret\n" }), "form.password: contains"},
+		{form(func(f *proxy.Form) { f.Password, f.DeriveFrom = "", "short-s3cret" }), "form.derive_from: has fewer"},
+		{form(func(f *proxy.Form) { f.Password, f.Accounts = "", "s3cret" }), "form.accounts: is no map"},
+		{form(func(f *proxy.Form) { f.Password, f.Accounts, f.User = "", "a: {user: u, password: p}", "id" }), "form.user: stands beside"},
+		{form(func(f *proxy.Form) { f.User = "name" }), "form.user: "},
+		{form(func(f *proxy.Form) { f.User = "local_part" }), "form.email_domain: is missing"},
+		{form(func(f *proxy.Form) { f.EmailDomain = "x.fr" }), "form.email_domain: goes with"},
+		{form(func(f *proxy.Form) { f.User, f.EmailDomain = "local_part", "@x.fr" }), "form.email_domain: is no domain"},
+		{form(func(f *proxy.Form) { f.Cookies = nil }), "form.cookies: is missing"},
+		{form(func(f *proxy.Form) { f.Cookies = strings.Fields("a b c d e f g h i") }), "form.cookies: has more"},
+		{form(func(f *proxy.Form) { f.Cookies = []string{"A", "gw"} }), "form.cookies[1]: "},
+		{form(func(f *proxy.Form) { f.Success.Cookie = "a;b" }), "form.success.cookie: "},
+		{form(func(f *proxy.Form) { f.Fields = map[string]string{"": "x"} }), "form.fields: "},
+		{form(func(f *proxy.Form) { f.PasswordField, f.UsernameField = "p", "p" }), "form.password_field: "},
 	} {
 		var got []string
 		tt.section.Validate(func(key, text string) { got = append(got, key+": "+text) })

@@ -49,6 +49,7 @@ func failure(ctx context.Context, err, fromClient error) (status int, cause stri
 		badCert  *tls.CertificateVerificationError
 		dns      *net.DNSError
 		op       *net.OpError
+		login    *loginFailure
 	)
 	switch {
 	case errors.As(fromClient, &tooLarge), errors.As(err, &tooLarge):
@@ -59,6 +60,8 @@ func failure(ctx context.Context, err, fromClient error) (status int, cause stri
 		return StatusClientGone, "client_gone"
 	case fromClient != nil: // and the client is still there: bad chunks
 		return http.StatusBadRequest, "body_malformed"
+	case errors.As(err, &login):
+		return login.status, login.reason
 	case errors.Is(err, errNoKey):
 		return http.StatusInternalServerError, "no_signing_key"
 	case errors.As(err, &timeout) && timeout.Timeout(), errors.Is(err, context.DeadlineExceeded):

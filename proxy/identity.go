@@ -9,6 +9,7 @@ import (
 	"sync"
 	"sync/atomic"
 
+	"github.com/cocoom/cocoom-gateway/internal/secret"
 	"github.com/cocoom/cocoom-gateway/policy"
 )
 
@@ -80,15 +81,26 @@ func (b *Basic) userOf(id *policy.Identity, c charset) (string, bool) {
 	return name, exact && name != "" && !strings.Contains(name, ":")
 }
 
-// passwordOf returns the password for all, or the person's own: HMAC-SHA256
-// over a label, the team and the user, each with its length before it so that
-// no two people have the same input, in unpadded base64url.
+// passwordOf returns the password for all, or the person's own.
 func (b *Basic) passwordOf(id *policy.Identity) string {
 	if b.DeriveFrom == "" {
 		return b.Password.Reveal()
 	}
-	mac := hmac.New(sha256.New, []byte(b.DeriveFrom.Reveal()))
-	for _, part := range [...]string{"cocoom-gateway basic password", id.Team, id.User} {
+	return derivePassword(basicLabel, b.DeriveFrom, id)
+}
+
+// What derived passwords are for: none is good for the other.
+const (
+	basicLabel = "cocoom-gateway basic password"
+	formLabel  = "cocoom-gateway form password"
+)
+
+// derivePassword makes a person's own password: HMAC-SHA256 over a label, the
+// team and the user, each with its length before it so that no two people have
+// the same input, in unpadded base64url.
+func derivePassword(label string, from secret.String, id *policy.Identity) string {
+	mac := hmac.New(sha256.New, []byte(from.Reveal()))
+	for _, part := range [...]string{label, id.Team, id.User} {
 		mac.Write(binary.BigEndian.AppendUint64(nil, uint64(len(part))))
 		mac.Write([]byte(part))
 	}

@@ -23,7 +23,9 @@ type Config struct {
 	Login     UpstreamLogin
 	Keys      *Keys // sign assertions; not needed for HS256
 	Log       *slog.Logger
-	// Error writes the page for a status: 400, 405, 408, 413, 499, 500, 502 or 504.
+	// Error writes the page for a status: 400, 405, 408, 413, 499, 500, 502 or 504;
+	// 403 if the app's login form does not accept the person's account, and 503
+	// if the login cannot be gone through.
 	// nil writes one line of text.
 	Error func(w http.ResponseWriter, r *http.Request, status int)
 	Now   func() time.Time // nil: time.Now
@@ -42,6 +44,7 @@ type Proxy struct {
 	transport *http.Transport
 	buffers   *bufferPool
 	reserved  reserved
+	form      *formLogin // nil: the app has no form that the gateway signs in at
 	log       *slog.Logger
 	brokenLog *log.Logger
 	errorPage func(http.ResponseWriter, *http.Request, int)
@@ -89,6 +92,7 @@ func New(cfg Config) (*Proxy, error) {
 			http.Error(w, http.StatusText(status), status)
 		}
 	}
+	p.form = newFormLogin(p, cfg)
 	p.brokenLog = log.New(brokenAnswers{log: p.log, host: p.host}, "", 0)
 	return p, nil
 }
@@ -119,6 +123,7 @@ type Inbound struct {
 	Who          *Principal // nil: nobody is signed in
 	ForwardedFor string     // the whole chain of client addresses to send; empty: none
 	RequestID    string     // empty: none
+	SigningOut   bool       // r asks the app to sign out: no login at its form on the way
 }
 
 // Serve carries r to the app and its answer to w. Policy must have allowed r,
@@ -151,7 +156,7 @@ func (p *Proxy) Serve(w http.ResponseWriter, r *http.Request, in Inbound) {
 		Rewrite:        x.rewrite,
 		ModifyResponse: x.modify,
 		ErrorHandler:   func(_ http.ResponseWriter, _ *http.Request, err error) { x.fail(err) },
-		Transport:      p.transport,
+		Transport:      x.roundTripper(),
 		BufferPool:     p.buffers,
 		ErrorLog:       p.brokenLog,
 	}).ServeHTTP(x, x.prepare())

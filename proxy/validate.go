@@ -149,6 +149,9 @@ func (a Assertion) Validate(report func(key, text string)) {
 // Validate reports every mistake: its key relative to the section, and a text
 // that says what to write instead.
 func (l UpstreamLogin) Validate(report func(key, text string)) {
+	if l.Form != nil {
+		l.Form.validate(func(key, text string) { report(strings.TrimSuffix("form."+key, "."), text) })
+	}
 	if l.Basic == nil {
 		return
 	}

@@ -26,13 +26,13 @@ func (u *Upstream) UnmarshalYAML(unmarshal func(any) error) error {
 	return nil
 }
 
-// UnmarshalYAML reads the word "headers" or a map with basic, as
+// UnmarshalYAML reads the word "headers" or a map with basic or form, as
 // [Upstream.UnmarshalYAML] does.
 func (l *UpstreamLogin) UnmarshalYAML(unmarshal func(any) error) error {
 	var word string
 	if unmarshal(&word) == nil {
 		if word != "headers" {
-			return fmt.Errorf("unknown word %q; write headers or {basic: …}", word)
+			return fmt.Errorf("unknown word %q; write headers, {basic: …} or {form: …}", word)
 		}
 		*l = UpstreamLogin{}
 		return nil
@@ -40,7 +40,7 @@ func (l *UpstreamLogin) UnmarshalYAML(unmarshal func(any) error) error {
 	type plain UpstreamLogin
 	var p plain
 	if unmarshal(&p) != nil {
-		return errors.New("is neither the word headers nor a map: write headers or {basic: …}")
+		return errors.New("is neither the word headers nor a map: write headers, {basic: …} or {form: …}")
 	}
 	*l = UpstreamLogin(p)
 	return nil
