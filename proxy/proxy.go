@@ -22,7 +22,10 @@ type Config struct {
 	Assertion Assertion
 	Login     UpstreamLogin
 	Keys      *Keys // sign assertions; not needed for HS256
-	Log       *slog.Logger
+	// AppCookies are bound to people with CookieKeys, which they need.
+	AppCookies AppCookies
+	CookieKeys *CookieKeys
+	Log        *slog.Logger
 	// Error writes the page for a status: 400, 405, 408, 413, 499, 500, 502 or 504.
 	// nil writes one line of text.
 	Error func(w http.ResponseWriter, r *http.Request, status int)
@@ -44,6 +47,7 @@ type Proxy struct {
 	charset   charset
 	signer    *signer
 	basic     *Basic
+	cookies   *appCookies // nil: none are bound
 	log       *slog.Logger
 	brokenLog *log.Logger
 	errorPage func(http.ResponseWriter, *http.Request, int)
@@ -74,7 +78,7 @@ func New(cfg Config) (*Proxy, error) {
 	p := &Proxy{
 		host: cfg.Host, target: target, public: public, sentHost: public.Host,
 		maxBody: defaultMaxBody, patience: bodyPatience, transport: transport, buffers: &bufferPool{},
-		names: cfg.Headers.withDefaults(), signer: signer, basic: cfg.Login.Basic,
+		names: cfg.Headers.withDefaults(), signer: signer, basic: cfg.Login.Basic, cookies: newAppCookies(cfg),
 		log: cfg.Log, errorPage: cfg.Error,
 	}
 	p.reserved = newReserved(p.names)
@@ -106,6 +110,10 @@ func (cfg *Config) validate() error {
 	cfg.Headers.Validate(section("headers"))
 	cfg.Assertion.Validate(section("assertion"))
 	cfg.Login.Validate(section("login.upstream"))
+	cfg.AppCookies.Validate(section("login.app_cookies"))
+	if len(cfg.AppCookies) > 0 && (cfg.CookieKeys == nil || cfg.Host == "") {
+		mistakes = append(mistakes, errors.New("there are no keys, or no host, to bind cookies with"))
+	}
 	if len(mistakes) > 0 {
 		return fmt.Errorf("build proxy: %w", errors.Join(mistakes...))
 	}
