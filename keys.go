@@ -22,15 +22,16 @@ const (
 )
 
 // keys are the rings that lie sealed in the store: one for what browsers hold,
-// and one for each algorithm that a route signs assertions with. They rotate by
-// themselves.
+// one that binds apps' cookies to people, and one for each algorithm that a route
+// signs assertions with. They rotate by themselves.
 type keys struct {
 	store  *store.Store
 	master store.Master
 	algs   []string
 
-	sealer  gateway.Sealer
-	signing *proxy.Keys
+	sealer     gateway.Sealer
+	appCookies proxy.CookieKeys
+	signing    *proxy.Keys
 }
 
 // openKeys reads the rings, and makes them where the store is new.
@@ -60,11 +61,7 @@ func algorithms(cfg *configs.Config) []string {
 
 // refresh reads the rings anew and rotates what is due.
 func (k *keys) refresh(ctx context.Context) error {
-	ring, err := k.ring(ctx, "cookies", func() ([]byte, error) {
-		b := make([]byte, 32)
-		_, err := rand.Read(b)
-		return b, err
-	})
+	ring, err := k.ring(ctx, "cookies", random32)
 	if err != nil {
 		return err
 	}
@@ -75,12 +72,28 @@ func (k *keys) refresh(ctx context.Context) error {
 	if err := k.sealer.Set(seal); err != nil {
 		return err
 	}
+	if ring, err = k.ring(ctx, "app-cookies", random32); err != nil {
+		return err
+	}
+	bind := make([]proxy.CookieKey, len(ring))
+	for i, key := range ring {
+		bind[i] = proxy.CookieKey{ID: key.ID, Value: key.Value, ActiveFrom: key.ActiveFrom}
+	}
+	if err := k.appCookies.Set(bind); err != nil {
+		return err
+	}
 	for _, alg := range k.algs {
 		if err := k.refreshSigning(ctx, alg); err != nil {
 			return err
 		}
 	}
 	return nil
+}
+
+func random32() ([]byte, error) {
+	b := make([]byte, 32)
+	_, err := rand.Read(b)
+	return b, err
 }
 
 func (k *keys) refreshSigning(ctx context.Context, alg string) error {

@@ -127,6 +127,10 @@ func (p *program) route(cfg *configs.Config, r *configs.Route) (gateway.Route, e
 	}
 	if r.Login != nil {
 		c.Login = r.Login.Upstream
+		c.AppCookies, c.CookieKeys = r.Login.AppCookies, &p.keys.appCookies
+		if rt.SignOut, err = policy.NewRequests(r.Login.SignOutPaths, r.CaseInsensitive); err != nil {
+			return rt, err
+		}
 	}
 	if rt.Upstream, err = proxy.New(c); err != nil {
 		return rt, err

@@ -21,14 +21,6 @@ func notYet(p *place) string {
 		if p.up.isKey("slack_app") {
 			return "write the app's client_id, client_secret and bot_token here"
 		}
-	case "app_cookies":
-		if p.up.isKey("login") {
-			return "remove it; the app's cookies then pass as they are"
-		}
-	case "sign_out_paths":
-		if p.up.isKey("login") {
-			return "remove it; the app's own sign-out then ends the app's session only"
-		}
 	case "form":
 		if p.up.isKey("upstream") && p.up.up.isKey("login") {
 			return "write headers, or {basic: …}"

@@ -212,13 +212,21 @@ func (g *Gateway) front(x *exchange, c echo.Context) error {
 
 	switch x.decision.Verdict {
 	case policy.Allowed:
-		if x.session != nil && classOf(r) == navigation {
+		w := http.ResponseWriter(x)
+		switch {
+		case x.session == nil:
+		case rt.leaves(r, path):
+			w = g.leave(x, r)
+		case classOf(r) == navigation:
 			g.sessions.slide(x, rt, x.session)
 		}
 		x.unread = false // the app reads it
-		rt.Upstream.Serve(x, r, proxy.Inbound{Who: x.session.principal(), ForwardedFor: x.forwardedFor, RequestID: x.id})
+		rt.Upstream.Serve(w, r, proxy.Inbound{Who: x.session.principal(), ForwardedFor: x.forwardedFor, RequestID: x.id})
 		return nil
 	case policy.Login:
+		if rt.leaves(r, path) {
+			return g.leaveAgain(x, c)
+		}
 		return g.askToSignIn(x, c)
 	default:
 		return errDenied

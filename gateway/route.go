@@ -22,6 +22,9 @@ type Route struct {
 	Upstream      *proxy.Proxy   // nil: the route has no app (notifications only)
 	Notify        http.Handler   // takes /v1/…; nil: the route has no notifications
 
+	// SignOut are the app's own sign-outs, which end our session too; nil: none.
+	SignOut *policy.Requests
+
 	callback string // the path Slack sends people back to
 }
 

@@ -39,17 +39,20 @@ func NewRequests(list []string, foldCase bool) (*Requests, error) {
 // ValidateRequests reports every mistake in a list for NewRequests: its key,
 // such as "[2]", and a text that says what to write instead.
 func ValidateRequests(list []string, report func(key, text string)) {
-	rules, readable := make([]Rule, len(list)), true
+	rules, unreadable := make([]Rule, len(list)), map[string]bool{}
 	for i, item := range list {
 		var mistake string
 		if rules[i], mistake = requestRule(item); mistake != "" {
-			report(fmt.Sprintf("[%d]", i), mistake)
-			readable = false
+			key := fmt.Sprintf("[%d]", i)
+			report(key, mistake)
+			rules[i], unreadable[key] = Rule{}, true
 		}
 	}
-	if readable {
-		Validate(rules, func(key, text string) { report(key[:strings.IndexByte(key, ']')+1], text) })
-	}
+	Validate(rules, func(key, text string) {
+		if key = key[:strings.IndexByte(key, ']')+1]; !unreadable[key] {
+			report(key, text)
+		}
+	})
 }
 
 // requestRule reads "path?query", or says what is wrong with it. As a rule it

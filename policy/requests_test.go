@@ -62,7 +62,7 @@ func TestRequestsMistakes(t *testing.T) {
 		"good":           {[]string{"/logout.php", "/index.php?a=b", "/index.php?a=c"}, nil},
 		"no slash":       {[]string{"/a", "logout.php"}, []string{"[1]"}},
 		"empty":          {[]string{""}, []string{"[0]"}},
-		"bad escapes":    {[]string{"/a%", "/b?x=%"}, []string{"[1]"}},
+		"bad escapes":    {[]string{"/a%", "/b?x=%"}, []string{"[1]", "[0]"}},
 		"bad path":       {[]string{"/a%", "/b/l*"}, []string{"[0]", "[1]"}},
 		"no parameter":   {[]string{"/a?"}, []string{"[0]"}},
 		"twice":          {[]string{"/a?x=1&x=2"}, []string{"[0]"}},
