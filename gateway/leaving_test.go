@@ -132,6 +132,9 @@ func TestAppSignOut(t *testing.T) {
 			if got.StatusCode != row.status || to != row.location {
 				t.Errorf("answered %d, leading to %q, want %d, %q", got.StatusCode, to, row.status, row.location)
 			}
+			if row.status == http.StatusBadGateway && !strings.Contains(got.text, "The application does not answer") {
+				t.Errorf("the page says %s", got.text)
+			}
 			if reached := app.asked.Load() > before; reached != (row.status != 403) {
 				t.Errorf("the app was asked: %v", reached)
 			}
