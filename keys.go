@@ -6,6 +6,7 @@ import (
 	"fmt"
 	"log/slog"
 	"slices"
+	"sync"
 	"time"
 
 	"github.com/cocoom/cocoom-gateway/configs"
@@ -22,15 +23,18 @@ const (
 )
 
 // keys are the rings that lie sealed in the store: one for what browsers hold,
-// and one for each algorithm that a route signs assertions with. They rotate by
-// themselves.
+// one that binds apps' cookies to people, and one for each algorithm that a route
+// signs assertions with. They rotate by themselves.
 type keys struct {
 	store  *store.Store
 	master store.Master
 	algs   []string
 
-	sealer  gateway.Sealer
-	signing *proxy.Keys
+	reading sync.Mutex // an older ring must not replace a younger one
+
+	sealer     gateway.Sealer
+	appCookies proxy.CookieKeys
+	signing    *proxy.Keys
 }
 
 // openKeys reads the rings, and makes them where the store is new.
@@ -40,7 +44,7 @@ func openKeys(ctx context.Context, st *store.Store, cfg *configs.Config) (*keys,
 		return nil, fmt.Errorf("load master key: %w", err)
 	}
 	k := &keys{store: st, master: master, algs: algorithms(cfg), signing: proxy.NewKeys()}
-	return k, k.refresh(ctx)
+	return k, k.refresh(ctx, keyRotation)
 }
 
 // algorithms lists those with keys of ours; HS256 uses a secret of the route.
@@ -58,13 +62,18 @@ func algorithms(cfg *configs.Config) []string {
 	return algs
 }
 
-// refresh reads the rings anew and rotates what is due.
-func (k *keys) refresh(ctx context.Context) error {
-	ring, err := k.ring(ctx, "cookies", func() ([]byte, error) {
-		b := make([]byte, 32)
-		_, err := rand.Read(b)
-		return b, err
-	})
+// rotate makes new keys now rather than when they are due. They are used when
+// everybody had the time to learn them; until then, to rotate again does nothing.
+func (k *keys) rotate(ctx context.Context) error {
+	return k.refresh(ctx, keyAnnounce+time.Millisecond)
+}
+
+// refresh reads the rings anew, and rotates those whose key has been in use for
+// so long.
+func (k *keys) refresh(ctx context.Context, rotation time.Duration) error {
+	k.reading.Lock()
+	defer k.reading.Unlock()
+	ring, err := k.ring(ctx, rotation, "cookies", random32)
 	if err != nil {
 		return err
 	}
@@ -75,16 +84,32 @@ func (k *keys) refresh(ctx context.Context) error {
 	if err := k.sealer.Set(seal); err != nil {
 		return err
 	}
+	if ring, err = k.ring(ctx, rotation, "app-cookies", random32); err != nil {
+		return err
+	}
+	bind := make([]proxy.CookieKey, len(ring))
+	for i, key := range ring {
+		bind[i] = proxy.CookieKey{ID: key.ID, Value: key.Value, ActiveFrom: key.ActiveFrom}
+	}
+	if err := k.appCookies.Set(bind); err != nil {
+		return err
+	}
 	for _, alg := range k.algs {
-		if err := k.refreshSigning(ctx, alg); err != nil {
+		if err := k.refreshSigning(ctx, rotation, alg); err != nil {
 			return err
 		}
 	}
 	return nil
 }
 
-func (k *keys) refreshSigning(ctx context.Context, alg string) error {
-	ring, err := k.ring(ctx, "assertions-"+alg, func() ([]byte, error) { return proxy.GenerateKey(alg) })
+func random32() ([]byte, error) {
+	b := make([]byte, 32)
+	_, err := rand.Read(b)
+	return b, err
+}
+
+func (k *keys) refreshSigning(ctx context.Context, rotation time.Duration, alg string) error {
+	ring, err := k.ring(ctx, rotation, "assertions-"+alg, func() ([]byte, error) { return proxy.GenerateKey(alg) })
 	if err != nil {
 		return err
 	}
@@ -98,8 +123,8 @@ func (k *keys) refreshSigning(ctx context.Context, alg string) error {
 	return k.signing.Set(alg, signing)
 }
 
-func (k *keys) ring(ctx context.Context, purpose string, generate func() ([]byte, error)) ([]store.Key, error) {
-	spec := store.RingSpec{Purpose: purpose, Generate: generate, RotateEvery: keyRotation, AnnounceFor: keyAnnounce, KeepFor: keyOverlap}
+func (k *keys) ring(ctx context.Context, rotation time.Duration, purpose string, generate func() ([]byte, error)) ([]store.Key, error) {
+	spec := store.RingSpec{Purpose: purpose, Generate: generate, RotateEvery: rotation, AnnounceFor: keyAnnounce, KeepFor: keyOverlap}
 	now, err := k.store.Now(ctx) // replicas share the database's clock
 	if err != nil {
 		return nil, fmt.Errorf("read key ring %s: %w", purpose, err)
@@ -121,7 +146,7 @@ func (k *keys) follow(ctx context.Context, log *slog.Logger) error {
 		case <-ctx.Done():
 			return nil
 		case <-tick.C:
-			if err := k.refresh(ctx); err != nil && ctx.Err() == nil {
+			if err := k.refresh(ctx, keyRotation); err != nil && ctx.Err() == nil {
 				log.Error("key rings cannot be refreshed; the known keys go on", "error", err)
 			}
 		}

@@ -70,7 +70,8 @@ func start(ctx context.Context, cfg *configs.Config, log *slog.Logger) (_ *progr
 	if p.public, err = listen("listen", cfg.Listen, p.gateway, cfg.TLS, log); err != nil {
 		return nil, err
 	}
-	pages := admin.New(admin.Config{Ready: p.checks(), Relay: p.relay, Log: log})
+	pages := admin.New(admin.Config{Ready: p.checks(), Relay: p.relay, Log: log,
+		Keys: admin.Keys{PEM: p.keys.signing.PEM, Rotate: p.keys.rotate}})
 	if p.admin, err = listen("admin", cfg.Admin, pages, configs.TLS{}, log); err != nil {
 		return nil, err
 	}
@@ -131,6 +132,10 @@ func (p *program) route(cfg *configs.Config, r *configs.Route) (gateway.Route, e
 	}
 	if r.Login != nil {
 		c.Login = r.Login.Upstream
+		c.AppCookies, c.CookieKeys = r.Login.AppCookies, &p.keys.appCookies
+		if rt.SignOut, err = policy.NewRequests(r.Login.SignOutPaths, r.CaseInsensitive); err != nil {
+			return rt, err
+		}
 	}
 	if r.Upstream == nil {
 		if r.Login != nil {

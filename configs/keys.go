@@ -17,14 +17,6 @@ func notYet(p *place) string {
 		if p.up.isKey("slack_app") {
 			return "write the app's client_id, client_secret and bot_token here"
 		}
-	case "app_cookies":
-		if p.up.isKey("login") {
-			return "remove it; the app's cookies then pass as they are"
-		}
-	case "sign_out_paths":
-		if p.up.isKey("login") {
-			return "remove it; the app's own sign-out then ends the app's session only"
-		}
 	case "usergroups":
 		if p.up.isKey("allow") {
 			return "name people by users, emails or email_domains"

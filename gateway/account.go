@@ -48,7 +48,7 @@ func (g *Gateway) me(x *exchange, c echo.Context) error {
 func (g *Gateway) confirmSignOut(x *exchange, c echo.Context) error {
 	r, l := c.Request(), lang(c.Request())
 	if x.session = g.sessions.open(x.route, r); x.session == nil {
-		return c.Redirect(http.StatusSeeOther, x.route.Origin+g.cfg.Prefix+"/signed-out")
+		return c.Redirect(http.StatusSeeOther, g.signedOutURL(x.route))
 	}
 	t := textFor(l, "sign_out", x.route)
 	return x.show(r, http.StatusOK, page{Title: t.Title, Text: t.Text, Link: "/", LinkLabel: t.Link,
@@ -68,18 +68,8 @@ func (g *Gateway) signOut(x *exchange, c echo.Context) error {
 		return errOrigin
 	}
 	x.session = g.sessions.open(rt, r)
-	setCookie(x, rt, cookieName(rt), "", 0)
-	clearPendingCookies(x, r, rt)
-	// Not "cookies": that would reach beyond this host, to every subdomain of
-	// the same registrable domain (https://www.w3.org/TR/clear-site-data/).
-	x.Header().Set("Clear-Site-Data", `"cache", "storage"`)
-	if x.session != nil {
-		if err := g.sessions.revoked.end(r.Context(), x.session, x.session.ends); err != nil {
-			// The browser is signed out all the same; a stolen copy is not.
-			g.cfg.Log.Error("sign-out is not recorded: a copied cookie stays good until it expires", "request_id", x.id, "error", err)
-		}
-	}
-	return c.Redirect(http.StatusSeeOther, rt.Origin+g.cfg.Prefix+"/signed-out")
+	g.end(x, r)
+	return c.Redirect(http.StatusSeeOther, g.signedOutURL(rt))
 }
 
 // signedOut is where a sign-out ends: a public page, so that nobody is signed

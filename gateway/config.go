@@ -6,6 +6,7 @@ import (
 	"time"
 
 	"github.com/cocoom/cocoom-gateway/internal/secret"
+	"github.com/cocoom/cocoom-gateway/policy"
 	"github.com/cocoom/cocoom-gateway/proxy"
 )
 
@@ -37,6 +38,11 @@ type Login struct {
 	Callback string `yaml:"callback"`
 	// Guests is "deny" (default) or "allow".
 	Guests string `yaml:"guests"`
+	// AppCookies are the app's own session cookies, bound to whoever is signed in.
+	AppCookies proxy.AppCookies `yaml:"app_cookies"`
+	// SignOutPaths are the app's own sign-out links, as policy.NewRequests takes
+	// them; they end our session too.
+	SignOutPaths []string `yaml:"sign_out_paths"`
 	// Upstream says how the app is told who is signed in.
 	Upstream proxy.UpstreamLogin `yaml:"upstream"`
 }
@@ -98,6 +104,8 @@ func (l Login) Validate(report func(key, text string)) {
 	if l.Guests != "" && l.Guests != "deny" && l.Guests != "allow" {
 		report("guests", "must be deny or allow")
 	}
+	l.AppCookies.Validate(func(key, text string) { report(join("app_cookies", key), text) })
+	policy.ValidateRequests(l.SignOutPaths, func(key, text string) { report(join("sign_out_paths", key), text) })
 	l.Upstream.Validate(func(key, text string) { report(join("upstream", key), text) })
 }
 

@@ -204,7 +204,10 @@ func (g *Gateway) front(x *exchange, c echo.Context) error {
 	if err := g.decide(rt, r, x); err != nil {
 		return err
 	}
+	leaving := rt.leaves(r, r.URL.EscapedPath())
 	switch {
+	case x.decision.Verdict == policy.Login && leaving:
+		return g.leaveAgain(x, c)
 	case x.decision.Verdict == policy.Login:
 		return g.askToSignIn(x, c)
 	case x.decision.Verdict != policy.Allowed:
@@ -212,9 +215,14 @@ func (g *Gateway) front(x *exchange, c echo.Context) error {
 	case rt.Upstream == nil:
 		return errNotFound // another proxy carries requests to the app
 	}
-	g.slide(x, r)
+	w := http.ResponseWriter(x)
+	if x.session != nil && leaving {
+		w = g.leave(x, r)
+	} else {
+		g.slide(x, r)
+	}
 	x.unread = false // the app reads it
-	rt.Upstream.Serve(x, r, proxy.Inbound{Who: x.session.principal(), ForwardedFor: x.forwardedFor, RequestID: x.id})
+	rt.Upstream.Serve(w, r, proxy.Inbound{Who: x.session.principal(), ForwardedFor: x.forwardedFor, RequestID: x.id, SigningOut: leaving})
 	return nil
 }
 

@@ -25,6 +25,9 @@ type Route struct {
 	// Upstream's. A route with login needs one of the two.
 	Identifier *proxy.Identifier
 
+	// SignOut are the app's own sign-outs, which end our session too; nil: none.
+	SignOut *policy.Requests
+
 	callback string // the path Slack sends people back to
 }
 

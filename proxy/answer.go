@@ -17,6 +17,7 @@ func (x *exchange) modify(res *http.Response) error {
 		return errStatus
 	}
 	p.cleanAnswer(res.Header)
+	x.bindCookies(res.Header)
 	for _, name := range [...]string{"Location", "Content-Location"} {
 		if values := res.Header[name]; len(values) == 1 {
 			values[0] = p.publicURL(values[0])
@@ -51,6 +52,13 @@ func (p *Proxy) cleanAnswer(h http.Header) {
 	}
 	if h["Set-Cookie"] != nil {
 		dropOwnCookies(h)
+	}
+}
+
+// bindCookies binds what an app sets to who asked, once for each answer.
+func (x *exchange) bindCookies(h http.Header) {
+	if x.proxy.cookies != nil {
+		x.proxy.cookies.bind(h, x.in.Who.who())
 	}
 }
 

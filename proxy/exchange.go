@@ -127,6 +127,9 @@ func (x *exchange) rewrite(pr *httputil.ProxyRequest) {
 
 	p.reserved.strip(out.Header)
 	stripOwnCookies(out.Header)
+	if p.cookies != nil {
+		p.cookies.restore(out.Header, x.in.Who.who())
+	}
 	if p.basic != nil {
 		out.Header.Del("Authorization")
 	}
@@ -159,6 +162,7 @@ func (x *exchange) WriteHeader(status int) {
 		ours := maps.Clone(dst)
 		clear(dst)
 		x.proxy.cleanAnswer(x.header)
+		x.bindCookies(x.header)
 		maps.Copy(dst, x.header)
 		x.ResponseWriter.WriteHeader(status)
 		clear(dst)

@@ -19,9 +19,9 @@ type appCookie struct {
 	hasPath     bool
 }
 
-// maxAppCookies bounds what one login may leave behind; browsers keep 50 or
+// maxKeptCookies bounds what one login may leave behind; browsers keep 50 or
 // more of a site.
-const maxAppCookies = 50
+const maxKeptCookies = 50
 
 // parseAppCookie reads a Set-Cookie line that came with the answer to page.
 // gone says that it deletes the cookie. ok is false for what a browser would
@@ -91,7 +91,7 @@ func withCookies(cookies []appCookie, lines []string, page *url.URL, now time.Ti
 			continue
 		}
 		cookies = slices.DeleteFunc(cookies, func(old appCookie) bool { return old.name == c.name && old.path == c.path })
-		if !gone && len(cookies) < maxAppCookies {
+		if !gone && len(cookies) < maxKeptCookies {
 			cookies = append(cookies, c)
 		}
 	}

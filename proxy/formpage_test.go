@@ -174,7 +174,7 @@ func TestAppCookies(t *testing.T) {
 	for i := range 100 {
 		many = append(many, strings.Repeat("n", i+1)+"=1")
 	}
-	if got := withCookies(nil, many, page, now); len(got) != maxAppCookies {
+	if got := withCookies(nil, many, page, now); len(got) != maxKeptCookies {
 		t.Errorf("%d cookies are kept", len(got))
 	}
 }

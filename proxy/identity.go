@@ -29,6 +29,14 @@ func NewPrincipal(id policy.Identity, sessionID string) *Principal {
 	return &Principal{identity: id, session: sessionID}
 }
 
+// who is the identity, or nil for nobody.
+func (w *Principal) who() *policy.Identity {
+	if w.isNobody() {
+		return nil
+	}
+	return &w.identity
+}
+
 func (w *Principal) isNobody() bool { return w == nil || w.identity.User == "" }
 
 // charset writes header values: UTF-8 bytes, or ISO-8859-1.

@@ -10,6 +10,7 @@ import (
 	"crypto/x509"
 	"encoding/base64"
 	"encoding/json"
+	"encoding/pem"
 	"errors"
 	"fmt"
 	"maps"
@@ -40,6 +41,7 @@ type Keys struct {
 type keySet struct {
 	byAlg map[string][]Key // the one that became active last comes first
 	jwks  []byte
+	pem   map[string]string
 }
 
 // NewKeys returns Keys without a key.
@@ -50,7 +52,7 @@ func NewKeys() *Keys { return &Keys{} }
 func (k *Keys) Set(alg string, keys []Key) error {
 	k.setting.Lock()
 	defer k.setting.Unlock()
-	next := &keySet{byAlg: map[string][]Key{}}
+	next := &keySet{byAlg: map[string][]Key{}, pem: map[string]string{}}
 	if old := k.current.Load(); old != nil {
 		maps.Copy(next.byAlg, old.byAlg)
 	}
@@ -66,6 +68,11 @@ func (k *Keys) Set(alg string, keys []Key) error {
 				return fmt.Errorf("set signing keys: %w", err)
 			}
 			public = append(public, j)
+			der, err := x509.MarshalPKIXPublicKey(key.Private.Public())
+			if err != nil {
+				return fmt.Errorf("set signing keys: %w", err)
+			}
+			next.pem[key.ID] = string(pem.EncodeToMemory(&pem.Block{Type: "PUBLIC KEY", Bytes: der}))
 		}
 	}
 	var err error
@@ -84,6 +91,15 @@ func (k *Keys) JWKS() []byte {
 		return set.jwks
 	}
 	return []byte(`{"keys":[]}`)
+}
+
+// PEM returns the same keys by their ids, as RFC 7468 section 13 writes them. It
+// must not be changed.
+func (k *Keys) PEM() map[string]string {
+	if set := k.current.Load(); set != nil {
+		return set.pem
+	}
+	return nil
 }
 
 // active returns the key that signs at now: the last to have become active.

@@ -22,7 +22,10 @@ type Config struct {
 	Assertion Assertion
 	Login     UpstreamLogin
 	Keys      *Keys // sign assertions; not needed for HS256
-	Log       *slog.Logger
+	// AppCookies are bound to people with CookieKeys, which they need.
+	AppCookies AppCookies
+	CookieKeys *CookieKeys
+	Log        *slog.Logger
 	// Error writes the page for a status: 400, 405, 408, 413, 499, 500, 502 or 504;
 	// 403 if the app's login form does not accept the person's account, and 503
 	// if the login cannot be gone through.
@@ -44,7 +47,8 @@ type Proxy struct {
 	transport *http.Transport
 	buffers   *bufferPool
 	reserved  reserved
-	form      *formLogin // nil: the app has no form that the gateway signs in at
+	form      *formLogin  // nil: the app has no form that the gateway signs in at
+	cookies   *appCookies // nil: none are bound
 	log       *slog.Logger
 	brokenLog *log.Logger
 	errorPage func(http.ResponseWriter, *http.Request, int)
@@ -75,7 +79,7 @@ func New(cfg Config) (*Proxy, error) {
 	p := &Proxy{
 		Identifier: identifier, host: cfg.Host, target: target, public: public, sentHost: public.Host,
 		maxBody: defaultMaxBody, patience: bodyPatience, transport: transport, buffers: &bufferPool{},
-		log: cfg.Log, errorPage: cfg.Error,
+		cookies: newAppCookies(cfg), log: cfg.Log, errorPage: cfg.Error,
 	}
 	p.reserved = newReserved(p.names)
 	if cfg.Upstream.Host != "" {
@@ -109,6 +113,10 @@ func (cfg *Config) validate(upstream bool) error {
 	cfg.Headers.Validate(section("headers"))
 	cfg.Assertion.Validate(section("assertion"))
 	cfg.Login.Validate(section("login.upstream"))
+	cfg.AppCookies.Validate(section("login.app_cookies"))
+	if len(cfg.AppCookies) > 0 && (cfg.CookieKeys == nil || cfg.Host == "") {
+		mistakes = append(mistakes, errors.New("there are no keys, or no host, to bind cookies with"))
+	}
 	if len(mistakes) > 0 {
 		return fmt.Errorf("build proxy: %w", errors.Join(mistakes...))
 	}

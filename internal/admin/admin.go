@@ -26,6 +26,7 @@ type Check struct {
 type Config struct {
 	Ready []Check
 	Relay *notifyhook.Relay
+	Keys  Keys
 	Log   *slog.Logger
 }
 
@@ -34,9 +35,13 @@ type Config struct {
 //	GET /livez    200 as long as the process answers
 //	GET /readyz   200, or 503 with what is wrong
 //	GET /status   deliveries by state and what needs an operator, as JSON
+//	GET /keys     the public keys of assertions: a JSON object, key id to PEM
+//	POST /keys/rotate  makes new keys, announced before they are used
 func New(cfg Config) http.Handler {
 	mux := probes(cfg.Ready, error.Error)
 	mux.HandleFunc("GET /status", cfg.status)
+	mux.HandleFunc("GET /keys", cfg.keys)
+	mux.Handle("POST /keys/rotate", fromPrograms(cfg.rotate))
 	return mux
 }
 

@@ -1,0 +1,103 @@
+package gateway
+
+import (
+	"context"
+	"net/http"
+	"strings"
+	"time"
+
+	"github.com/labstack/echo/v4"
+
+	"github.com/cocoom/cocoom-gateway/policy"
+)
+
+// endTimeout bounds the wait for the store when a session ends.
+const endTimeout = 10 * time.Second
+
+// leaves reports whether a request is the app's own sign-out, made by the person
+// on a page of this host. An image on a foreign page, a page of a sister
+// subdomain (which brings cookies along) and a prefetch may ask the app for the
+// same path, but do not end our session. path is the request's canonical one.
+func (rt *Route) leaves(r *http.Request, path string) bool {
+	return rt.SignOut.Include(policy.Request{Path: path, RawQuery: r.URL.RawQuery}) &&
+		!isPrefetch(r) && !wantsWebSocket(r) && rt.sameOrigin(r)
+}
+
+// sameOrigin reports whether a request comes from a page of the route or from
+// the person directly. Browsers that do not send Sec-Fetch-Site (Safari before
+// 16.4) give their page away by Origin or Referer; what gives away nothing, as
+// on pages with "Referrer-Policy: no-referrer", is believed.
+func (rt *Route) sameOrigin(r *http.Request) bool {
+	if site := r.Header.Get("Sec-Fetch-Site"); site != "" {
+		return site == "same-origin" || site == "none"
+	}
+	if origin := r.Header.Get("Origin"); origin != "" {
+		return origin == rt.Origin
+	}
+	referer := r.Header.Get("Referer")
+	return referer == "" || referer == rt.Origin || strings.HasPrefix(referer, rt.Origin+"/")
+}
+
+// end signs the browser out, the app's session included, and whoever else holds
+// a copy of our cookie.
+func (g *Gateway) end(x *exchange, r *http.Request) {
+	rt := x.route
+	setCookie(x, rt, cookieName(rt), "", 0)
+	clearPendingCookies(x, r, rt)
+	for _, name := range rt.Login.AppCookies {
+		setCookie(x, rt, name, "", 0)
+	}
+	// Not "cookies": that would reach beyond this host, to every subdomain of
+	// the same registrable domain (https://www.w3.org/TR/clear-site-data/).
+	x.Header().Set("Clear-Site-Data", `"cache", "storage"`)
+	if x.session == nil {
+		return
+	}
+	// A page that says goodbye by a beacon does not wait for the answer.
+	ctx, cancel := context.WithTimeout(context.WithoutCancel(r.Context()), endTimeout)
+	defer cancel()
+	if err := g.sessions.revoked.end(ctx, x.session, x.session.ends); err != nil {
+		// The browser is signed out all the same; a stolen copy is not.
+		g.cfg.Log.Error("sign-out is not recorded: a copied cookie stays good until it expires", "request_id", x.id, "error", err)
+	}
+}
+
+// leave ends the session of a request that signs out of the app, and gives the
+// ResponseWriter for the app's answer. It is ended before the app is asked, so
+// that it ends whatever becomes of that.
+func (g *Gateway) leave(x *exchange, r *http.Request) http.ResponseWriter {
+	g.end(x, r)
+	return farewell{x, g.signedOutURL(x.route)}
+}
+
+// leaveAgain answers a sign-out of somebody whose session is over already. Led
+// to Slack they would come back signed in.
+func (g *Gateway) leaveAgain(x *exchange, c echo.Context) error {
+	g.end(x, c.Request())
+	return c.Redirect(http.StatusSeeOther, g.signedOutURL(x.route))
+}
+
+func (g *Gateway) signedOutURL(rt *Route) string { return rt.Origin + g.cfg.Prefix + "/signed-out" }
+
+// farewell leads the app's redirect after its sign-out to our page. At the app's
+// own sign-in page Slack would sign the person in again at once.
+type farewell struct {
+	*exchange
+	to string
+}
+
+// WriteHeader changes where a redirect leads, or a page that goes on by itself.
+func (f farewell) WriteHeader(status int) {
+	h := f.Header()
+	if status >= 300 && status < 400 && h.Get("Location") != "" {
+		h.Set("Location", f.to)
+		status = http.StatusSeeOther // 307 and 308 would send the form on
+	}
+	if refresh := h.Get("Refresh"); strings.ContainsAny(refresh, ";,") {
+		h.Set("Refresh", refresh[:strings.IndexAny(refresh, ";,")]+"; url="+f.to)
+	}
+	f.exchange.WriteHeader(status)
+}
+
+// Unwrap lets http.ResponseController and exchangeOf find the exchange.
+func (f farewell) Unwrap() http.ResponseWriter { return f.exchange }

@@ -1,0 +1,119 @@
+package main
+
+import (
+	"crypto/x509"
+	"encoding/pem"
+	"errors"
+	"net/http"
+	"os"
+	"path/filepath"
+	"slices"
+	"strings"
+	"testing"
+
+	"github.com/cocoom/cocoom-gateway/proxy"
+)
+
+// TestKeysOfARunningGateway rotates and exports as an operator does.
+func TestKeysOfARunningGateway(t *testing.T) {
+	p := startProgram(t, "./data")
+	dir := filepath.Join(t.TempDir(), "keys")
+	command := func(args ...string) (int, string, string) {
+		var stdout, stderr strings.Builder
+		code := run(t.Context(), append([]string{"keys"}, append(args, "--admin", p.admin.addr())...), os.Getenv, &stdout, &stderr)
+		return code, stdout.String(), stderr.String()
+	}
+	exported := func(want string) []string {
+		t.Helper()
+		if code, out, errs := command("export", "--dir", dir); code != 0 || !strings.HasPrefix(out, want+" in ") {
+			t.Fatalf("export ends with %d, says %s%s", code, out, errs)
+		}
+		files, err := filepath.Glob(filepath.Join(dir, "*"))
+		if err != nil {
+			t.Fatal(err)
+		}
+		jwks := string(p.keys.signing.JWKS())
+		for _, file := range files {
+			content, err := os.ReadFile(file)
+			if err != nil {
+				t.Fatal(err)
+			}
+			block, _ := pem.Decode(content)
+			if block == nil {
+				t.Fatalf("%s holds %s", file, content)
+			}
+			if _, err := x509.ParsePKIXPublicKey(block.Bytes); err != nil || !strings.Contains(jwks, `"`+strings.TrimSuffix(filepath.Base(file), ".pem")+`"`) {
+				t.Errorf("%s is none of %s (%v)", file, jwks, err)
+			}
+		}
+		return files
+	}
+	first := exported("1 key")
+	for range 2 { // the second finds the new key announced already
+		if code, out, errs := command("rotate"); code != 0 || !strings.Contains(out, "48h") {
+			t.Fatalf("rotate ends with %d, says %s%s", code, out, errs)
+		}
+	}
+	if files := exported("2 keys"); len(files) != 2 || !slices.Contains(files, first[0]) {
+		t.Errorf("after a rotation there are %q, before %q", files, first)
+	}
+
+	// What nobody publishes any more goes, and what a crash has left.
+	gone, left := filepath.Join(dir, "GONE.pem"), filepath.Join(dir, "HALF.pem.new")
+	content, err := os.ReadFile(first[0])
+	if err != nil {
+		t.Fatal(err)
+	}
+	for _, name := range []string{gone, left} {
+		if err := os.WriteFile(name, content, 0o644); err != nil {
+			t.Fatal(err)
+		}
+	}
+	if files := exported("2 keys"); len(files) != 2 {
+		t.Errorf("there are %q", files)
+	}
+
+	// A directory with anything else in it is left alone.
+	private, err := proxy.GenerateKey("ES256")
+	if err != nil {
+		t.Fatal(err)
+	}
+	for name, content := range map[string][]byte{
+		"README": nil, "tls.pem": pem.EncodeToMemory(&pem.Block{Type: "PRIVATE KEY", Bytes: private}),
+		"both.pem": append(slices.Clone(content), pem.EncodeToMemory(&pem.Block{Type: "CERTIFICATE"})...),
+	} {
+		file := filepath.Join(dir, name)
+		if err := errors.Join(os.WriteFile(file, content, 0o600), os.WriteFile(gone, content, 0o600)); err != nil {
+			t.Fatal(err)
+		}
+		code, _, errs := command("export", "--dir", dir)
+		if _, err := os.Stat(file); code != 1 || err != nil || !strings.Contains(errs, "no public key") {
+			t.Errorf("with %s export ends with %d, says %s (%v)", name, code, errs, err)
+		}
+		os.Remove(file)
+		os.Remove(gone)
+	}
+}
+
+// TestRotateIsForPrograms: a page that an operator has open cannot rotate keys.
+func TestRotateIsForPrograms(t *testing.T) {
+	p := startProgram(t, "./data")
+	before := string(p.keys.signing.JWKS())
+	for name, header := range map[string][2]string{
+		"Chromium": {"Sec-Fetch-Site", "cross-site"}, "sister": {"Sec-Fetch-Site", "same-site"}, "old": {"Origin", "https://evil.example"}, "sandbox": {"Origin", "null"},
+	} {
+		req, err := http.NewRequest("POST", "http://"+p.admin.addr()+"/keys/rotate", nil)
+		if err != nil {
+			t.Fatal(err)
+		}
+		req.Header.Set(header[0], header[1])
+		resp, err := http.DefaultClient.Do(req)
+		if err != nil {
+			t.Fatal(err)
+		}
+		resp.Body.Close()
+		if resp.StatusCode != http.StatusForbidden || string(p.keys.signing.JWKS()) != before {
+			t.Errorf("%s: answered %d", name, resp.StatusCode)
+		}
+	}
+}
