@@ -22,17 +22,19 @@ func fetchMetadata(mode, dest string, more ...string) []string {
 	return append([]string{"Sec-Fetch-Mode", mode, "Sec-Fetch-Dest", dest}, more...)
 }
 
+// asked is a request as somebody really sends it, and the answer it wants.
+type asked struct {
+	method string
+	header []string
+	want   int
+}
+
+const formType = "application/x-www-form-urlencoded"
+
 // TestRequestClass: who is sent to Slack (302) and who is told 401, by what
 // browsers, libraries and programs really send. Only a page leaves a cookie.
 func TestRequestClass(t *testing.T) {
-	w := newWorld(t)
-	ws := []string{"Connection", "Upgrade", "Upgrade", "websocket", "Sec-Websocket-Version", "13", "Sec-Websocket-Key", "dGhlIHNhbXBsZSBub25jZQ=="}
-	const form, json = "application/x-www-form-urlencoded", "application/json"
-	for name, row := range map[string]struct {
-		method string
-		header []string
-		want   int
-	}{
+	askAll(t, newWorld(t), map[string]asked{
 		// Pages, with fetch metadata.
 		"Chrome page":                  {"GET", fetchMetadata("navigate", "document", "Sec-Fetch-Site", "none", "Sec-Fetch-User", "?1", "Upgrade-Insecure-Requests", "1", "Accept", chromePage), 302},
 		"Chrome link of another site":  {"GET", fetchMetadata("navigate", "document", "Sec-Fetch-Site", "cross-site", "Accept", chromePage), 302},
@@ -53,16 +55,24 @@ func TestRequestClass(t *testing.T) {
 		"old Android WebView page":  {"GET", []string{"X-Requested-With", "com.example.mail", "Accept", safariPage}, 302},
 
 		// Forms: 401 with a page.
-		"form":                {"POST", fetchMetadata("navigate", "document", "Content-Type", form, "Accept", chromePage), 401},
-		"form of old Safari":  {"POST", []string{"Content-Type", form, "Accept", safariPage}, 401},
-		"form into an iframe": {"POST", fetchMetadata("navigate", "iframe", "Content-Type", form, "Accept", chromePage), 401},
+		"form":                {"POST", fetchMetadata("navigate", "document", "Content-Type", formType, "Accept", chromePage), 401},
+		"form of old Safari":  {"POST", []string{"Content-Type", formType, "Accept", safariPage}, 401},
+		"form into an iframe": {"POST", fetchMetadata("navigate", "iframe", "Content-Type", formType, "Accept", chromePage), 401},
+	})
+}
 
+// TestRequestClassInThePage: what pages load and their scripts ask for. Fetch
+// metadata cannot be forged by a script.
+func TestRequestClassInThePage(t *testing.T) {
+	w := newWorld(t)
+	ws := []string{"Connection", "Upgrade", "Upgrade", "websocket", "Sec-Websocket-Version", "13", "Sec-Websocket-Key", "dGhlIHNhbXBsZSBub25jZQ=="}
+	askAll(t, w, map[string]asked{
 		// Scripts of a page, with fetch metadata: it cannot be forged.
 		"fetch":                       {"GET", fetchMetadata("cors", "empty", "Accept", "*/*"), 401},
 		"fetch that wants HTML":       {"GET", fetchMetadata("cors", "empty", "Accept", "text/html"), 401},
 		"fetch that copies a page's":  {"GET", fetchMetadata("same-origin", "empty", "Accept", chromePage), 401},
 		"fetch no-cors":               {"GET", fetchMetadata("no-cors", "empty", "Accept", "*/*"), 401},
-		"fetch POST":                  {"POST", fetchMetadata("cors", "empty", "Content-Type", json, "Accept", "*/*"), 401},
+		"fetch POST":                  {"POST", fetchMetadata("cors", "empty", "Content-Type", "application/json", "Accept", "*/*"), 401},
 		"jQuery .load":                {"GET", fetchMetadata("cors", "empty", "X-Requested-With", "XMLHttpRequest", "Accept", "text/html, */*; q=0.01"), 401},
 		"Turbo Drive":                 {"GET", fetchMetadata("cors", "empty", "X-Turbo-Request-Id", "7c3d", "Accept", "text/html, application/xhtml+xml"), 401},
 		"Turbo form":                  {"POST", fetchMetadata("cors", "empty", "Accept", "text/vnd.turbo-stream.html, text/html, application/xhtml+xml"), 401},
@@ -100,13 +110,19 @@ func TestRequestClass(t *testing.T) {
 		"PUT of old Safari":  {"PUT", []string{"Accept", safariPage}, 401},
 		"DELETE":             {"DELETE", fetchMetadata("cors", "empty", "Accept", chromePage), 401},
 		"OPTIONS, preflight": {"OPTIONS", fetchMetadata("cors", "empty", "Access-Control-Request-Method", "PUT"), 401},
+	})
+}
 
+// TestRequestClassByAccept: scripts where nothing tells them from a page but
+// what they accept, and programs.
+func TestRequestClassByAccept(t *testing.T) {
+	askAll(t, newWorld(t), map[string]asked{
 		// Scripts without fetch metadata: over http, and in old Safari.
 		"XHR of old Safari":            {"GET", []string{"Accept", "*/*"}, 401},
 		"jQuery .load over http":       {"GET", []string{"X-Requested-With", "XMLHttpRequest", "Accept", "text/html, */*; q=0.01"}, 401},
 		"jQuery that copies a page's":  {"GET", []string{"X-Requested-With", "XMLHttpRequest", "Accept", safariPage}, 401},
 		"jQuery html, no mark":         {"GET", []string{"Accept", "text/html, */*; q=0.01"}, 401},
-		"jQuery POST over http":        {"POST", []string{"X-Requested-With", "XMLHttpRequest", "Content-Type", form, "Accept", "*/*"}, 401},
+		"jQuery POST over http":        {"POST", []string{"X-Requested-With", "XMLHttpRequest", "Content-Type", formType, "Accept", "*/*"}, 401},
 		"Turbo over http":              {"GET", []string{"Accept", "text/html, application/xhtml+xml"}, 401},
 		"Turbolinks over http":         {"GET", []string{"Turbolinks-Referrer", "http://x/", "Accept", "text/html, application/xhtml+xml"}, 401},
 		"htmx over http":               {"GET", []string{"Hx-Request", "true", "Accept", "*/*"}, 401},
@@ -121,10 +137,10 @@ func TestRequestClass(t *testing.T) {
 		// Programs.
 		"curl":                              {"GET", []string{"Accept", "*/*"}, 401},
 		"curl -I":                           {"HEAD", []string{"Accept", "*/*"}, 401},
-		"curl -d":                           {"POST", []string{"Content-Type", form, "Accept", "*/*"}, 401},
+		"curl -d":                           {"POST", []string{"Content-Type", formType, "Accept", "*/*"}, 401},
 		"wget":                              {"GET", []string{"Accept", "*/*", "Accept-Encoding", "identity"}, 401},
 		"PHP file_get_contents":             {"GET", []string{"Accept", ""}, 401},
-		"PHP file_get_contents as POST":     {"POST", []string{"Content-Type", form, "Accept", ""}, 401},
+		"PHP file_get_contents as POST":     {"POST", []string{"Content-Type", formType, "Accept", ""}, 401},
 		"PHP curl":                          {"GET", []string{"Accept", "*/*"}, 401},
 		"Go or Python":                      {"GET", []string{"Accept", "", "Accept-Encoding", "gzip"}, 401},
 		"JSON client":                       {"GET", []string{"Accept", "application/json"}, 401},
@@ -134,16 +150,21 @@ func TestRequestClass(t *testing.T) {
 		"Slack unfurls a link":              {"GET", []string{"Accept", "*/*", "Range", "bytes=0-32768"}, 401},
 		"WebDAV":                            {"PROPFIND", []string{"Depth", "1", "Accept", "*/*"}, 401},
 		"program that says it is a browser": {"GET", []string{"Accept", safariPage, "User-Agent", "Wget/2"}, 302}, // and is believed
-	} {
-		t.Run(name, func(t *testing.T) { askAs(t, w, row.method, row.header, row.want) })
+	})
+}
+
+func askAll(t *testing.T, w *world, rows map[string]asked) {
+	for name, row := range rows {
+		t.Run(name, func(t *testing.T) { askAs(t, w, row) })
 	}
 }
 
 // askAs sends exactly these headers, and checks the answer to somebody whom
 // nobody knows.
-func askAs(t *testing.T, w *world, method string, header []string, want int) {
+func askAs(t *testing.T, w *world, row asked) {
+	method, want := row.method, row.want
 	page := strings.Contains(t.Name(), "/form") && !strings.Contains(t.Name(), "iframe")
-	got := w.browser().do(method, w.routes[0].Origin+"/x", nil, append([]string{"Sec-Fetch-Mode", "", "Sec-Fetch-Dest", ""}, header...)...)
+	got := w.browser().do(method, w.routes[0].Origin+"/x", nil, append([]string{"Sec-Fetch-Mode", "", "Sec-Fetch-Dest", ""}, row.header...)...)
 	if got.StatusCode != want {
 		t.Fatalf("answered %d, want %d", got.StatusCode, want)
 	}

@@ -80,13 +80,13 @@ func checkLast(t *testing.T, w *world, got answer, status int) {
 // TestNoLoopWithoutCookies: Slack says yes by itself, but the browser does not
 // keep what it must. It is stopped by a page, and soon.
 func TestNoLoopWithoutCookies(t *testing.T) {
-	const session, tab, any = `^gw$`, `^gw-tab-`, ``
+	const session, tab, all = `^gw$`, `^gw-tab-`, ``
 	for name, row := range map[string]struct {
 		loses  string
 		rounds int // before the first page
 		clicks int // until the last one
 	}{
-		"no cookie at all":      {any, 2, 1},
+		"no cookie at all":      {all, 2, 1},
 		"no session cookie":     {session, 3, 0},
 		"no cookie of the tabs": {tab, 2, 1},
 	} {
