@@ -22,13 +22,15 @@ func (g *Gateway) account(x *exchange, c echo.Context) error {
 		facts = facts[1:]
 	}
 	return x.show(r, http.StatusOK, page{Title: t.Title, Text: t.Text, Facts: facts,
-		Link: "/", LinkLabel: t.Link, Post: g.cfg.Prefix + "/sign-out", PostLabel: labels[l]["sign_out"]})
+		Link: "/", LinkLabel: t.Link, Post: g.cfg.Prefix + "/sign-out", PostLabel: labels[l]["sign_out"],
+		Sessions: g.ownSessions(x, r), SessionsLabel: labels[l]["sessions"],
+		PostAll: g.cfg.Prefix + "/sign-out-everywhere", PostAllLabel: labels[l]["sign_out_everywhere"]})
 }
 
 // me tells a page's scripts who is signed in; never a token.
 func (g *Gateway) me(x *exchange, c echo.Context) error {
 	if x.session = g.sessions.open(x.route, c.Request()); x.session == nil {
-		return errSignIn.linking(g.loginURL(x.route, "/"))
+		return g.signInFor(x, errSignIn, "/")
 	}
 	id := x.session.identity
 	x.ownHeaders("application/json")
@@ -67,12 +69,8 @@ func (g *Gateway) signOut(x *exchange, c echo.Context) error {
 	if r.Header.Get("Origin") != rt.Origin {
 		return errOrigin
 	}
-	x.session = g.sessions.open(rt, r)
-	setCookie(x, rt, cookieName(rt), "", 0)
-	clearPendingCookies(x, r, rt)
-	// Not "cookies": that would reach beyond this host, to every subdomain of
-	// the same registrable domain (https://www.w3.org/TR/clear-site-data/).
-	x.Header().Set("Clear-Site-Data", `"cache", "storage"`)
+	x.session = g.sessions.read(rt, r) // also one that nobody can tell to be over right now
+	g.forgetBrowser(x, r)
 	if x.session != nil {
 		if err := g.sessions.revoked.end(r.Context(), x.session, x.session.ends); err != nil {
 			// The browser is signed out all the same; a stolen copy is not.

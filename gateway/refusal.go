@@ -56,6 +56,8 @@ var (
 	errOrigin      = &refusal{status: http.StatusForbidden, code: "foreign_origin"}
 	errInternal    = &refusal{status: http.StatusInternalServerError, code: "internal"}
 	errStore       = &refusal{status: http.StatusServiceUnavailable, code: "store_unavailable", retry: "10"}
+	errUnchecked   = &refusal{status: http.StatusServiceUnavailable, code: "sessions_unchecked", retry: "10"}
+	errNotEnded    = &refusal{status: http.StatusServiceUnavailable, code: "sessions_not_ended", retry: "10"}
 
 	errSignIn     = &refusal{status: http.StatusUnauthorized, code: "sign_in_required"}
 	errSubmission = &refusal{status: http.StatusUnauthorized, code: "form_not_sent"}
