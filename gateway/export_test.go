@@ -90,3 +90,13 @@ func Socket(conn net.Conn, hangUp context.CancelFunc) (_ net.Conn, end func()) {
 
 // LongAnswer is how old an answer must be to end with its session.
 const LongAnswer = time.Second
+
+// Begin begins a session without Slack, with its row, and gives its cookie.
+func (g *Gateway) Begin(ctx context.Context, host string, id policy.Identity, userAgent string) (*http.Cookie, error) {
+	rt, ss, rec := g.routes[host], g.sessions.begin(id), cookieJar{}
+	if err := g.record(ctx, rt, ss, userAgent, "192.0.2.1"); err != nil {
+		return nil, err
+	}
+	err := g.sessions.write(rec, rt, ss)
+	return (&http.Response{Header: http.Header(rec)}).Cookies()[0], err
+}
