@@ -83,6 +83,10 @@ func (g *Gateway) Run(ctx context.Context) error {
 	return nil
 }
 
+// Ready is nil while it is known which sessions were ended; before they are no
+// longer honoured, an error says when that will be.
+func (g *Gateway) Ready(context.Context) error { return g.sessions.revoked.ready() }
+
 // mount is every path that the gateway itself answers, on every host. All else
 // goes to front. No Echo middleware is used: what has to happen before the
 // routing (host, path, access log) must also happen for requests that Echo
