@@ -22,13 +22,15 @@ func (g *Gateway) account(x *exchange, c echo.Context) error {
 		facts = facts[1:]
 	}
 	return x.show(r, http.StatusOK, page{Title: t.Title, Text: t.Text, Facts: facts,
-		Link: "/", LinkLabel: t.Link, Post: g.cfg.Prefix + "/sign-out", PostLabel: labels[l]["sign_out"]})
+		Link: "/", LinkLabel: t.Link, Post: g.cfg.Prefix + "/sign-out", PostLabel: labels[l]["sign_out"],
+		Sessions: g.ownSessions(x, r), SessionsLabel: labels[l]["sessions"],
+		PostAll: g.cfg.Prefix + "/sign-out-everywhere", PostAllLabel: labels[l]["sign_out_everywhere"]})
 }
 
 // me tells a page's scripts who is signed in; never a token.
 func (g *Gateway) me(x *exchange, c echo.Context) error {
 	if x.session = g.sessions.open(x.route, c.Request()); x.session == nil {
-		return errSignIn.linking(g.loginURL(x.route, "/"))
+		return g.signInFor(x, errSignIn, "/")
 	}
 	id := x.session.identity
 	x.ownHeaders("application/json")
@@ -67,7 +69,7 @@ func (g *Gateway) signOut(x *exchange, c echo.Context) error {
 	if r.Header.Get("Origin") != rt.Origin {
 		return errOrigin
 	}
-	x.session = g.sessions.open(rt, r)
+	x.session = g.sessions.read(rt, r) // also one that nobody can tell to be over right now
 	g.end(x, r)
 	return c.Redirect(http.StatusSeeOther, g.signedOutURL(rt))
 }

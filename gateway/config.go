@@ -21,6 +21,9 @@ type Slack struct {
 type SessionTimes struct {
 	Lifetime time.Duration `yaml:"lifetime"` // from sign-in; 0 means 12 h
 	Idle     time.Duration `yaml:"idle"`     // without a page opened; 0 means 2 h
+	// RevocationMaxLag is how long sessions are honoured while the store cannot
+	// say which of them were ended; 0 means 10 min.
+	RevocationMaxLag time.Duration `yaml:"revocation_max_lag"`
 }
 
 // SlackApp is a route's own Slack app.
@@ -80,6 +83,9 @@ func (t SessionTimes) withDefaults() SessionTimes {
 	if t.Idle == 0 {
 		t.Idle = min(2*time.Hour, t.Lifetime)
 	}
+	if t.RevocationMaxLag == 0 {
+		t.RevocationMaxLag = 10 * time.Minute
+	}
 	return t
 }
 
@@ -93,6 +99,9 @@ func (t SessionTimes) Validate(report func(key, text string)) {
 	}
 	if d := t.withDefaults(); d.Idle > d.Lifetime {
 		report("idle", "is longer than lifetime, so it would never end a session; write a shorter time")
+	}
+	if t.RevocationMaxLag < 0 || t.RevocationMaxLag > 0 && t.RevocationMaxLag < 30*time.Second || t.RevocationMaxLag > 24*time.Hour {
+		report("revocation_max_lag", "must lie between 30s and 24h")
 	}
 }
 

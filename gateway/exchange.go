@@ -34,6 +34,7 @@ type exchange struct {
 
 	status int
 	bytes  int64
+	stream stream
 }
 
 func open(w http.ResponseWriter, r *http.Request, now time.Time) *exchange {
@@ -71,6 +72,7 @@ func (x *exchange) Unwrap() http.ResponseWriter { return x.ResponseWriter }
 func (x *exchange) WriteHeader(status int) {
 	if x.status == 0 && (status >= 200 || status == http.StatusSwitchingProtocols) {
 		x.status = status
+		x.stream.answers()
 		if x.unread {
 			// Or net/http would wait for the body before it sends the answer.
 			x.Header().Set("Connection", "close")
@@ -90,11 +92,16 @@ func (x *exchange) Write(b []byte) (int, error) {
 }
 
 // Hijack notes that the connection is no longer HTTP: for an upgrade the proxy
-// takes it without WriteHeader.
+// takes it without WriteHeader. A person's WebSocket ends with the session.
 func (x *exchange) Hijack() (net.Conn, *bufio.ReadWriter, error) {
 	conn, rw, err := http.NewResponseController(x.ResponseWriter).Hijack()
 	if err == nil && x.status == 0 {
 		x.status = http.StatusSwitchingProtocols
+	}
+	if err == nil && x.stream.hangUp != nil {
+		socket := newSocket(conn)
+		x.stream.socket.Store(socket)
+		conn = socket
 	}
 	return conn, rw, err
 }

@@ -3,7 +3,12 @@ package gateway
 import (
 	"context"
 	"fmt"
+	"net"
+	"net/http"
 	"slices"
+	"time"
+
+	"github.com/cocoom/cocoom-gateway/policy"
 )
 
 // RefreshRevocations does what Run does every second.
@@ -13,6 +18,22 @@ func (g *Gateway) RefreshRevocations(ctx context.Context) error {
 
 // Prune does what Run does every hour.
 func (g *Gateway) Prune(ctx context.Context) error { return g.sessions.revoked.removeEnded(ctx) }
+
+// EndStreams does what Run does every second, and after each revocation.
+func (g *Gateway) EndStreams() { g.endStreams() }
+
+// WriteSeen does what Run does every half minute.
+func (g *Gateway) WriteSeen(ctx context.Context) error { return g.writeSeen(ctx) }
+
+// Streams counts the exchanges that would end with their session now.
+func (g *Gateway) Streams() (n int) {
+	g.live.each(func(x *exchange) {
+		if x.lasts(g.cfg.Now()) {
+			n++
+		}
+	})
+	return n
+}
 
 // CookieNames are those of a route's session and of a sign-in under way.
 func CookieNames(rt *Route) []string { return []string{cookieName(rt), pendingName(rt, 7)} }
@@ -33,4 +54,69 @@ func TextKeys(lang string) (keys []string) {
 	}
 	slices.Sort(keys)
 	return keys
+}
+
+// Device is a User-Agent in the words of a language.
+func Device(lang, userAgent string) string { return deviceIn(lang, deviceOf(userAgent)) }
+
+// Judge does what ServeHTTP does about a request before it is carried: finds the
+// route, the one spelling of the path, the session, and what policy says.
+func (g *Gateway) Judge(r *http.Request) policy.Verdict {
+	rt := g.routes.find(r.Host)
+	r, err := canonical(r, rt.EncodedSlash)
+	if err != nil {
+		panic(err)
+	}
+	ss := g.sessions.open(rt, r)
+	return rt.Policy.Decide(policy.Request{Method: r.Method, Path: r.URL.EscapedPath(), RawQuery: r.URL.RawQuery}, ss.who()).Verdict
+}
+
+// Cookie begins a session without Slack, and gives its cookie.
+func (g *Gateway) Cookie(host string, id policy.Identity) *http.Cookie {
+	rec := cookieJar{}
+	if err := g.sessions.write(rec, g.routes[host], g.sessions.begin(id)); err != nil {
+		panic(err)
+	}
+	return (&http.Response{Header: http.Header(rec)}).Cookies()[0]
+}
+
+// cookieJar is the ResponseWriter of Cookie.
+type cookieJar http.Header
+
+func (c cookieJar) Header() http.Header       { return http.Header(c) }
+func (cookieJar) Write(b []byte) (int, error) { return len(b), nil }
+func (cookieJar) WriteHeader(int)             {}
+
+// Frames gives the lengths of the pieces that a stream of WebSocket frames, read
+// n bytes at a time, falls into.
+func Frames(stream []byte, n int) (pieces []int) {
+	var f frames
+	piece := 0
+	for len(stream) > 0 {
+		step := f.next(stream[:min(n, len(stream))])
+		piece, stream = piece+step, stream[step:]
+		if f.between() {
+			pieces, piece = append(pieces, piece), 0
+		}
+	}
+	return pieces
+}
+
+// Socket is the client's side of a WebSocket over conn; end closes it.
+func Socket(conn net.Conn, hangUp context.CancelFunc) (_ net.Conn, end func()) {
+	s := newSocket(conn)
+	return s, func() { s.end(hangUp) }
+}
+
+// LongAnswer is how old an answer must be to end with its session.
+const LongAnswer = time.Second
+
+// Begin begins a session without Slack, with its row, and gives its cookie.
+func (g *Gateway) Begin(ctx context.Context, host string, id policy.Identity, userAgent string) (*http.Cookie, error) {
+	rt, ss, rec := g.routes[host], g.sessions.begin(id), cookieJar{}
+	if err := g.record(ctx, rt, ss, userAgent, "192.0.2.1"); err != nil {
+		return nil, err
+	}
+	err := g.sessions.write(rec, rt, ss)
+	return (&http.Response{Header: http.Header(rec)}).Cookies()[0], err
 }

@@ -341,7 +341,7 @@ func TestStoreUnreachable(t *testing.T) {
 	for _, step := range []struct {
 		pass time.Duration
 		want int
-	}{{9 * time.Minute, 200}, {2 * time.Minute, 302}} {
+	}{{9 * time.Minute, 200}, {2 * time.Minute, 503}} {
 		w.lose(step.pass)
 		if got := b.get(page); got.StatusCode != step.want {
 			t.Errorf("answered %d, want %d", got.StatusCode, step.want)

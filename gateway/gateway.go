@@ -10,6 +10,7 @@ import (
 	"net/url"
 	"slices"
 	"strings"
+	"sync"
 	"time"
 
 	"github.com/labstack/echo/v4"
@@ -41,6 +42,7 @@ type Gateway struct {
 	peers    trust
 	sessions *sessions
 	logins   *logins
+	live     live
 	echo     *echo.Echo
 }
 
@@ -54,7 +56,7 @@ func New(ctx context.Context, cfg Config) (*Gateway, error) {
 	if err != nil {
 		return nil, err
 	}
-	revoked, err := loadRevocations(ctx, cfg.Store, cfg.Now)
+	revoked, err := loadRevocations(ctx, cfg.Store, cfg.Session.withDefaults().RevocationMaxLag, cfg.Now)
 	if err != nil {
 		return nil, fmt.Errorf("read revocations: %w", err)
 	}
@@ -69,18 +71,21 @@ func New(ctx context.Context, cfg Config) (*Gateway, error) {
 	return g, nil
 }
 
-// Run keeps the list of revocations fresh, and removes rows of what is over,
+// Run keeps the list of revocations fresh, ends streams with their sessions,
+// writes down when sessions were last seen, and removes rows of what is over,
 // until ctx ends.
 func (g *Gateway) Run(ctx context.Context) error {
-	pruned := make(chan struct{})
-	go func() {
-		defer close(pruned)
-		g.sessions.revoked.prune(ctx, g.cfg.Log)
-	}()
-	g.sessions.revoked.follow(ctx, g.cfg.Log)
-	<-pruned
+	var work sync.WaitGroup
+	for _, task := range []func(context.Context, *slog.Logger){g.sessions.revoked.follow, g.sessions.revoked.prune, g.sweep, g.watch} {
+		work.Go(func() { task(ctx, g.cfg.Log) })
+	}
+	work.Wait()
 	return nil
 }
+
+// Ready is nil while it is known which sessions were ended; before they are no
+// longer honoured, an error says when that will be.
+func (g *Gateway) Ready(context.Context) error { return g.sessions.revoked.ready() }
 
 // mount is every path that the gateway itself answers, on every host. All else
 // goes to front. No Echo middleware is used: what has to happen before the
@@ -110,6 +115,7 @@ func (g *Gateway) mount() {
 	page(p+"/login", login(g.startLogin), "GET")
 	page(p+"/callback", login(g.defaultCallback), "GET")
 	page(p+"/sign-out", login(g.signOut), "GET", "HEAD", "POST")
+	page(p+"/sign-out-everywhere", login(g.signOutEverywhere), "GET", "HEAD", "POST")
 	page(p+"/signed-out", login(g.signedOut), "GET", "HEAD")
 	page(p+"/me", login(g.me), "GET", "HEAD")
 	page(p+"/jwks.json", with(g.jwks), "GET", "HEAD")
@@ -222,7 +228,9 @@ func (g *Gateway) front(x *exchange, c echo.Context) error {
 		g.slide(x, r)
 	}
 	x.unread = false // the app reads it
-	rt.Upstream.Serve(w, r, proxy.Inbound{Who: x.session.principal(), ForwardedFor: x.forwardedFor, RequestID: x.id, SigningOut: leaving})
+	g.live.carry(x, r, g.cfg.Now, func(r *http.Request) {
+		rt.Upstream.Serve(w, r, proxy.Inbound{Who: x.session.principal(), ForwardedFor: x.forwardedFor, RequestID: x.id, SigningOut: leaving})
+	})
 	return nil
 }
 

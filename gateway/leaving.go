@@ -41,15 +41,7 @@ func (rt *Route) sameOrigin(r *http.Request) bool {
 // end signs the browser out, the app's session included, and whoever else holds
 // a copy of our cookie.
 func (g *Gateway) end(x *exchange, r *http.Request) {
-	rt := x.route
-	setCookie(x, rt, cookieName(rt), "", 0)
-	clearPendingCookies(x, r, rt)
-	for _, name := range rt.Login.AppCookies {
-		setCookie(x, rt, name, "", 0)
-	}
-	// Not "cookies": that would reach beyond this host, to every subdomain of
-	// the same registrable domain (https://www.w3.org/TR/clear-site-data/).
-	x.Header().Set("Clear-Site-Data", `"cache", "storage"`)
+	g.forgetBrowser(x, r)
 	if x.session == nil {
 		return
 	}

@@ -52,10 +52,19 @@ func (g *Gateway) askToSignIn(x *exchange, c echo.Context) error {
 	case navigation:
 		return g.toSlack(x, c, returnPath(r.URL))
 	case submission:
-		return errSubmission.linking(g.loginURL(x.route, refererPath(x.route, r)))
+		return g.signInFor(x, errSubmission, refererPath(x.route, r))
 	default:
-		return errSignIn.linking(g.loginURL(x.route, "/"))
+		return g.signInFor(x, errSignIn, "/")
 	}
+}
+
+// signInFor refuses what needs a sign-in that ends on path; while no session can
+// be checked, a sign-in would not help either.
+func (g *Gateway) signInFor(x *exchange, why *refusal, path string) error {
+	if g.sessions.revoked.stale(g.cfg.Now()) {
+		return errUnchecked.linking(x.route.Origin + path)
+	}
+	return why.linking(g.loginURL(x.route, path))
 }
 
 // loginURL is where a person signs in and then ends on path.
@@ -191,13 +200,13 @@ func (g *Gateway) signIn(x *exchange, c echo.Context, id policy.Identity, path s
 }
 
 // record keeps a row of the session, for people and operators to see and end it.
-func (g *Gateway) record(ctx context.Context, rt *Route, ss *session, device, address string) error {
+func (g *Gateway) record(ctx context.Context, rt *Route, ss *session, userAgent, address string) error {
 	return g.cfg.Store.Write(ctx, func(ctx context.Context, tx *sql.Tx) error {
 		begun := ss.begun.UnixMilli()
 		_, err := tx.ExecContext(ctx, `INSERT INTO session (id, route, team, user_id, email, device, address, created_at, seen_at, expires_at)
 			VALUES ($1, $2, $3, $4, $5, $6, $7, $8, $9, $10)`,
 			ss.hash(), rt.Host, ss.identity.Team, ss.identity.User, ss.identity.Email,
-			strings.ToValidUTF8(clip(device, 300), ""), address, begun, begun, ss.ends.UnixMilli())
+			deviceOf(userAgent), address, begun, begun, ss.ends.UnixMilli())
 		return err
 	})
 }

@@ -44,7 +44,13 @@ type page struct {
 	Quiet     bool     // the link is not what the page advises
 	Post      string   // the address of a form with one button; empty: none
 	PostLabel string   //
-	RequestID string   // empty: not shown
+
+	Sessions      []ownSession // where the person is signed in; none: not shown
+	SessionsLabel string       //
+	PostAll       string       // the address of a second form with one button; empty: none
+	PostAllLabel  string       //
+
+	RequestID string // empty: not shown
 
 	RequestLabel string // set by show, as are Lang and Style
 }

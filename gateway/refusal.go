@@ -55,6 +55,8 @@ var (
 	errAsker       = &refusal{status: http.StatusForbidden, code: "proxy_not_trusted"}
 	errQuestion    = &refusal{status: http.StatusBadRequest, code: "proxy_unclear"}
 	errStore       = &refusal{status: http.StatusServiceUnavailable, code: "store_unavailable", retry: "10"}
+	errUnchecked   = &refusal{status: http.StatusServiceUnavailable, code: "sessions_unchecked", retry: "10"}
+	errNotEnded    = &refusal{status: http.StatusServiceUnavailable, code: "sessions_not_ended", retry: "10"}
 
 	errSignIn     = &refusal{status: http.StatusUnauthorized, code: "sign_in_required"}
 	errSubmission = &refusal{status: http.StatusUnauthorized, code: "form_not_sent"}

@@ -3,6 +3,7 @@ package gateway
 import (
 	"context"
 	"database/sql"
+	"errors"
 	"fmt"
 	"log/slog"
 	"sync"
@@ -15,10 +16,9 @@ import (
 const (
 	// revocationPoll is how soon a revocation made by another process holds here.
 	revocationPoll = time.Second
-	// revocationMaxLag is how long the last known list holds when the store
-	// cannot be read. After it no session is honoured: better to ask people to
-	// wait than to let in someone who was shut out.
-	revocationMaxLag = 10 * time.Minute
+	// pollTime bounds one look at the store: a connection that has gone silent
+	// must not keep the alarm back.
+	pollTime = 5 * time.Second
 	// pruneEvery is how often rows of sessions and revocations that are over are
 	// removed.
 	pruneEvery = time.Hour
@@ -26,71 +26,169 @@ const (
 
 // revocations is the list of sessions that were ended before their time, kept
 // in memory so that the request path never waits for the store.
+//
+// When the store cannot be read the last known list holds for maxLag. After it
+// no session is honoured: better to ask people to wait than to let in someone
+// who was shut out.
 type revocations struct {
-	store *store.Store
-	now   func() time.Time
-	list  atomic.Pointer[revocationList]
+	store   *store.Store
+	now     func() time.Time
+	maxLag  time.Duration
+	list    atomic.Pointer[revocationList]
+	changed chan struct{} // holds one when the list has changed
 
-	reading sync.Mutex
+	changing sync.Mutex // one new list at a time
+	seq      int64      // of the latest change in the list
 }
 
-type revocationList struct {
-	entries map[revocation]int64 // → sessions begun before this are over (Unix ms)
-	read    time.Time
+func loadRevocations(ctx context.Context, st *store.Store, maxLag time.Duration, now func() time.Time) (*revocations, error) {
+	r := &revocations{store: st, now: now, maxLag: maxLag, changed: make(chan struct{}, 1)}
+	return r, r.reload(ctx)
 }
 
-// revocation names what is revoked: kind "session" (value: the id's hash),
-// "user" (team/user), "route" (host) or "all".
-type revocation struct{ kind, value string }
-
-func loadRevocations(ctx context.Context, st *store.Store, now func() time.Time) (*revocations, error) {
-	r := &revocations{store: st, now: now}
-	return r, r.refresh(ctx)
-}
-
-// refresh reads the list anew. One at a time: an older list must not replace a
-// younger one.
+// refresh reads what has changed since the last time: mostly one row that says
+// that nothing has.
 func (r *revocations) refresh(ctx context.Context) error {
-	r.reading.Lock()
-	defer r.reading.Unlock()
+	r.changing.Lock()
+	defer r.changing.Unlock()
 	begun := r.now()
-	rows, err := r.store.Read().QueryContext(ctx,
-		`SELECT kind, value, not_before FROM revocation WHERE expires_at > $1`, begun.UnixMilli())
+	seq, err := r.latest(ctx)
 	if err != nil {
 		return err
 	}
-	defer rows.Close()
-	entries := make(map[revocation]int64)
-	for rows.Next() {
-		var e revocation
-		var before int64
-		if err := rows.Scan(&e.kind, &e.value, &before); err != nil {
+	if seq < r.seq { // an older copy of the store was put back
+		return r.readAll(ctx)
+	}
+	next := *r.list.Load()
+	next.read = begun
+	if seq > r.seq {
+		fresh, err := r.since(ctx, r.seq)
+		if err != nil {
 			return err
 		}
-		entries[e] = before
+		next.add(fresh)
+		r.seq = seq
+		defer r.tell()
 	}
-	if err := rows.Err(); err != nil {
-		return err
-	}
-	r.list.Store(&revocationList{entries: entries, read: begun})
+	r.list.Store(&next)
 	return nil
 }
 
+// reload reads the whole list anew, without what has expired.
+func (r *revocations) reload(ctx context.Context) error {
+	r.changing.Lock()
+	defer r.changing.Unlock()
+	return r.readAll(ctx)
+}
+
+func (r *revocations) readAll(ctx context.Context) error {
+	begun := r.now()
+	// The number first: what is written in between is read again next time.
+	seq, err := r.latest(ctx)
+	if err != nil {
+		return err
+	}
+	rows, err := r.since(ctx, 0)
+	if err != nil {
+		return err
+	}
+	next := &revocationList{read: begun}
+	next.old = next.old.with(rows)
+	r.seq = seq
+	r.list.Store(next)
+	r.tell()
+	return nil
+}
+
+// latest is the number of the latest change.
+func (r *revocations) latest(ctx context.Context) (seq int64, err error) {
+	err = r.store.Read().QueryRowContext(ctx, `SELECT CAST(value AS BIGINT) FROM meta WHERE name = 'revocations'`).Scan(&seq)
+	if errors.Is(err, sql.ErrNoRows) {
+		return 0, nil
+	}
+	return seq, err
+}
+
+// since reads the changes after seq that still matter.
+func (r *revocations) since(ctx context.Context, seq int64) ([]revocation, error) {
+	rows, err := r.store.Read().QueryContext(ctx,
+		`SELECT kind, value, not_before FROM revocation WHERE seq > $1 AND expires_at > $2`, seq, r.now().UnixMilli())
+	if err != nil {
+		return nil, err
+	}
+	defer rows.Close()
+	var out []revocation
+	for rows.Next() {
+		var e revocation
+		if err := rows.Scan(&e.kind, &e.value, &e.before); err != nil {
+			return nil, err
+		}
+		out = append(out, e)
+	}
+	return out, rows.Err()
+}
+
+// apply puts what was just committed into force without asking the store.
+func (r *revocations) apply(fresh []revocation) {
+	r.changing.Lock()
+	defer r.changing.Unlock()
+	next := *r.list.Load()
+	next.add(fresh)
+	r.list.Store(&next)
+	r.tell()
+}
+
+func (r *revocations) tell() {
+	select {
+	case r.changed <- struct{}{}:
+	default: // told already
+	}
+}
+
+// includes reports whether a session was ended before its time, or the list is
+// too old to tell.
+func (r *revocations) includes(rt *Route, s *session, now time.Time) bool {
+	l := r.list.Load()
+	return l.age(now) > r.maxLag || l.old.include(rt, s) || l.young.include(rt, s)
+}
+
+// stale reports whether no session can be honoured, since who was shut out is
+// not known.
+func (r *revocations) stale(now time.Time) bool { return r.list.Load().age(now) > r.maxLag }
+
 // follow refreshes until ctx ends. It says once that the store cannot be read,
-// and once that it can again.
+// once that sessions are no longer honoured, and once that all is well again.
 func (r *revocations) follow(ctx context.Context, log *slog.Logger) {
-	failing := false
+	failing, refusing := false, false
 	every(ctx, revocationPoll, func() {
-		err := r.refresh(ctx)
+		ask, cancel := context.WithTimeout(ctx, pollTime)
+		err := r.refresh(ask)
+		cancel()
 		switch {
 		case ctx.Err() != nil:
 		case err != nil && !failing:
-			log.Error("revocations cannot be read; the last list holds for a while", "max_lag", revocationMaxLag, "error", err)
+			log.Error("revocations cannot be read; the last list holds for a while", "max_lag", r.maxLag.String(), "error", err)
+		case err != nil && !refusing && r.stale(r.now()):
+			refusing = true
+			log.Error("sessions are no longer honoured: who was signed out is not known", "max_lag", r.maxLag.String(), "error", err)
 		case err == nil && failing:
+			refusing = false
 			log.Info("revocations can be read again")
 		}
 		failing = err != nil
 	})
+}
+
+// ready is an error when the list is no longer fresh.
+func (r *revocations) ready() error {
+	age := r.list.Load().age(r.now())
+	switch {
+	case age > r.maxLag:
+		return fmt.Errorf("the list of ended sessions is %s old: no session is honoured until it can be read", age.Round(time.Second))
+	case age > 2*pollTime:
+		return fmt.Errorf("the list of ended sessions is %s old: sessions are honoured until it is %s old", age.Round(time.Second), r.maxLag)
+	}
+	return nil
 }
 
 // prune removes, until ctx ends, what is over.
@@ -116,48 +214,10 @@ func every(ctx context.Context, interval time.Duration, f func()) {
 	}
 }
 
-// includes reports whether a session is over, by itself or with its person,
-// its route or everything; and whether the list is too old to tell.
-func (r *revocations) includes(rt *Route, s *session, now time.Time) bool {
-	l := r.list.Load()
-	if now.Sub(l.read) > revocationMaxLag {
-		return true
-	}
-	if len(l.entries) == 0 {
-		return false
-	}
-	begun := s.begun.UnixMilli()
-	return begun < l.entries[revocation{"session", s.hash()}] ||
-		begun < l.entries[revocation{"user", s.identity.Team + "/" + s.identity.User}] ||
-		begun < l.entries[revocation{"route", rt.Host}] ||
-		begun < l.entries[revocation{"all", ""}]
-}
-
-// end revokes one session, durably, and at once for this process.
-func (r *revocations) end(ctx context.Context, s *session, expires time.Time) error {
-	err := r.store.Write(ctx, func(ctx context.Context, tx *sql.Tx) error {
-		_, err := tx.ExecContext(ctx, `INSERT INTO revocation (kind, value, not_before, expires_at) VALUES ('session', $1, $2, $3)
-			ON CONFLICT (kind, value) DO UPDATE SET not_before = excluded.not_before, expires_at = excluded.expires_at`,
-			s.hash(), r.now().UnixMilli()+1, expires.UnixMilli())
-		if err != nil {
-			return err
-		}
-		_, err = tx.ExecContext(ctx, `DELETE FROM session WHERE id = $1`, s.hash())
-		return err
-	})
-	if err != nil {
-		return fmt.Errorf("revoke session: %w", err)
-	}
-	if err := r.refresh(ctx); err != nil {
-		return fmt.Errorf("read revocations: %w", err)
-	}
-	return nil
-}
-
 // removeEnded removes the rows of sessions that are over, and of revocations
-// that nothing is left for.
+// that nothing is left for, here and in the store.
 func (r *revocations) removeEnded(ctx context.Context) error {
-	return r.store.Write(ctx, func(ctx context.Context, tx *sql.Tx) error {
+	err := r.store.Write(ctx, func(ctx context.Context, tx *sql.Tx) error {
 		now := r.now().UnixMilli()
 		if _, err := tx.ExecContext(ctx, `DELETE FROM session WHERE expires_at <= $1`, now); err != nil {
 			return err
@@ -165,4 +225,8 @@ func (r *revocations) removeEnded(ctx context.Context) error {
 		_, err := tx.ExecContext(ctx, `DELETE FROM revocation WHERE expires_at <= $1`, now)
 		return err
 	})
+	if err != nil {
+		return err
+	}
+	return r.reload(ctx)
 }

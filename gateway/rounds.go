@@ -68,6 +68,9 @@ func (g *Gateway) beginRound(x *exchange, c echo.Context, path string, round int
 	if classOf(r) != navigation {
 		return errSignIn.linking(g.loginURL(rt, path))
 	}
+	if g.sessions.revoked.stale(g.cfg.Now()) {
+		return errUnchecked.linking(rt.Origin + path)
+	}
 	d, err := g.logins.provider.get(r.Context())
 	if err != nil {
 		return errSlackDown.because(err).linking(g.loginURL(rt, path))

@@ -4,7 +4,6 @@ import (
 	"crypto/rand"
 	"crypto/sha256"
 	"encoding/base64"
-	"encoding/hex"
 	"encoding/json"
 	"fmt"
 	"hash/maphash"
@@ -22,6 +21,7 @@ import (
 // never changes: sliding its idle time makes a new one with the same id.
 type session struct {
 	id       string
+	sum      sessionID // of id: what the store and revocations call it
 	identity policy.Identity
 	begun    time.Time
 	ends     time.Time // at the latest; set at sign-in, so that a longer lifetime revives nothing
@@ -46,10 +46,7 @@ func (s *session) principal() *proxy.Principal {
 }
 
 // hash names the session where its id itself must not stand: in the store.
-func (s *session) hash() string {
-	sum := sha256.Sum256([]byte(s.id))
-	return hex.EncodeToString(sum[:])
-}
+func (s *session) hash() string { return s.sum.String() }
 
 // cookiePayload is what the cookie holds, under short names: it travels with
 // every request and must stay below 1 KiB.
@@ -61,12 +58,15 @@ type cookiePayload struct {
 	Name  string `json:"n,omitempty"`
 	Guest bool   `json:"g,omitempty"`
 	Admin bool   `json:"a,omitempty"`
-	Begun int64  `json:"b"` // Unix seconds
+	Begun int64  `json:"b"` // Unix milliseconds: who signs in just after a revocation is in
 	Ends  int64  `json:"x"` // Unix seconds
 	Seen  int64  `json:"s"` // Unix seconds
 }
 
-const cacheShards, cachePerShard = 16, 4096
+// The cache holds the sessions that are in use: opening one again costs little,
+// but signing its assertion again does. 100,000 fit, however they fall into the
+// shards.
+const cacheShards, cachePerShard = 16, 8192
 
 // sessions opens and writes session cookies.
 type sessions struct {
@@ -74,6 +74,7 @@ type sessions struct {
 	times   SessionTimes
 	now     func() time.Time
 	revoked *revocations
+	seen    *sightings
 
 	// Opened cookies, so that a warm session costs one look-up. The key holds
 	// the host: the same cookie on another host is another question.
@@ -84,7 +85,7 @@ type sessions struct {
 type cookieKey struct{ host, cookie string }
 
 func newSessions(sealer *Sealer, times SessionTimes, revoked *revocations, now func() time.Time) *sessions {
-	s := &sessions{sealer: sealer, times: times.withDefaults(), now: now, revoked: revoked, seed: maphash.MakeSeed()}
+	s := &sessions{sealer: sealer, times: times.withDefaults(), now: now, revoked: revoked, seen: &sightings{}, seed: maphash.MakeSeed()}
 	for i := range s.shards {
 		s.shards[i], _ = lru.New[cookieKey, *session](cachePerShard) // fails only for a size below 1
 	}
@@ -104,6 +105,25 @@ func cookieName(rt *Route) string {
 // open gives the live session of a request, or nil: no cookie, not ours, of
 // another route or workspace, too old, idle too long, or revoked.
 func (s *sessions) open(rt *Route, r *http.Request) *session {
+	found, now := s.read(rt, r), s.now()
+	if found == nil || now.Sub(found.seen) >= s.times.Idle || s.over(rt, found, now) {
+		return nil
+	}
+	return found
+}
+
+// over reports whether a session is over for another reason than that nobody
+// uses it.
+func (s *sessions) over(rt *Route, ss *session, now time.Time) bool {
+	return ss.identity.Team != rt.Workspace || // the route has moved to another workspace
+		!now.Before(ss.ends) ||
+		now.Sub(ss.begun) >= s.times.Lifetime || // which may have been shortened
+		s.revoked.includes(rt, ss, now)
+}
+
+// read gives the session that a request's cookie holds, even one that is over;
+// nil if the cookie is none of ours for this route.
+func (s *sessions) read(rt *Route, r *http.Request) *session {
 	cookie := cookieValue(r, cookieName(rt))
 	if cookie == "" {
 		return nil
@@ -116,15 +136,6 @@ func (s *sessions) open(rt *Route, r *http.Request) *session {
 			return nil // not cached: strangers could fill the cache with rubbish
 		}
 		shard.Add(key, found)
-	}
-	now := s.now()
-	switch {
-	case found.identity.Team != rt.Workspace, // the route has moved to another workspace
-		!now.Before(found.ends),
-		now.Sub(found.begun) >= s.times.Lifetime, // which may have been shortened
-		now.Sub(found.seen) >= s.times.Idle,
-		s.revoked.includes(rt, found, now):
-		return nil
 	}
 	return found
 }
@@ -140,7 +151,7 @@ func (s *sessions) unseal(rt *Route, cookie string) *session {
 	}
 	id := policy.Identity{Team: p.Team, User: p.User, Email: p.Email, Name: p.Name, Guest: p.Guest, Admin: p.Admin}
 	return &session{
-		id: p.ID, identity: id, begun: time.Unix(p.Begun, 0), ends: time.Unix(p.Ends, 0), seen: time.Unix(p.Seen, 0),
+		id: p.ID, sum: sha256.Sum256([]byte(p.ID)), identity: id, begun: time.UnixMilli(p.Begun), ends: time.Unix(p.Ends, 0), seen: time.Unix(p.Seen, 0),
 		sender: proxy.NewPrincipal(id, p.ID),
 	}
 }
@@ -149,7 +160,7 @@ func (s *sessions) unseal(rt *Route, cookie string) *session {
 func (s *sessions) begin(id policy.Identity) *session {
 	now := s.now()
 	sid := randomText(16)
-	return &session{id: sid, identity: id, begun: now, ends: now.Add(s.times.Lifetime), seen: now, sender: proxy.NewPrincipal(id, sid)}
+	return &session{id: sid, sum: sha256.Sum256([]byte(sid)), identity: id, begun: now, ends: now.Add(s.times.Lifetime), seen: now, sender: proxy.NewPrincipal(id, sid)}
 }
 
 // slideStep is how stale a session's idle time may be before a page renews it:
@@ -160,6 +171,7 @@ func (s *sessions) slideStep() time.Duration { return s.times.Idle / 20 }
 // whose scripts poll must not keep a person signed in.
 func (s *sessions) slide(w http.ResponseWriter, rt *Route, old *session) {
 	now := s.now()
+	s.seen.note(old.sum)
 	if now.Sub(old.seen) < s.slideStep() {
 		return
 	}
@@ -173,7 +185,7 @@ func (s *sessions) slide(w http.ResponseWriter, rt *Route, old *session) {
 func (s *sessions) write(w http.ResponseWriter, rt *Route, ss *session) error {
 	p := cookiePayload{
 		ID: ss.id, Team: ss.identity.Team, User: ss.identity.User, Email: ss.identity.Email, Name: ss.identity.Name,
-		Guest: ss.identity.Guest, Admin: ss.identity.Admin, Begun: ss.begun.Unix(), Ends: ss.ends.Unix(), Seen: ss.seen.Unix(),
+		Guest: ss.identity.Guest, Admin: ss.identity.Admin, Begun: ss.begun.UnixMilli(), Ends: ss.ends.Unix(), Seen: ss.seen.Unix(),
 	}
 	plain, err := json.Marshal(p)
 	if err != nil {

@@ -40,6 +40,8 @@ var english = map[string]text{
 	"proxy_not_trusted":    {"This site is not set up right", []string{"The web server in front of it may not ask who is signed in. Your administrator can find the reason under the request number below."}, ""},
 	"proxy_unclear":        {"This site is not set up right", []string{"The web server in front of it does not say clearly what you asked for. Your administrator can find the reason under the request number below."}, ""},
 	"store_unavailable":    {"Please try again in a moment", []string{"The sign-in cannot be written down right now. Nothing is lost."}, "Try again"},
+	"sessions_unchecked":   {"Your sign-in cannot be checked right now", []string{"You are still signed in, but a part of this site is out of reach. Please try again in a moment."}, "Try again"},
+	"sessions_not_ended":   {"Nothing has been signed out yet", []string{"Your sign-ins could not be ended right now: you are still signed in, here and elsewhere. Please try again in a moment."}, "Go back"},
 	"sign_in_required":     {"Please sign in", []string{"This needs a sign-in with Slack."}, "Sign in with Slack"},
 	"form_not_sent":        {"Your sign-in has ended, so the form was not sent", []string{"Sign in again in a new tab, then go back to the form with your browser's back button and send it once more: what you wrote is still there."}, "Sign in with Slack"},
 	"not_allowed":          {"You may not open this page", []string{"You are signed in, but this page is reserved for others. Ask your administrator if you need it."}, "Go to the start page"},
@@ -82,6 +84,8 @@ var french = map[string]text{
 	"proxy_not_trusted":    {"Ce site est mal configuré", []string{"Le serveur web placé devant lui n’a pas le droit de demander qui est connecté. Votre administrateur en trouvera la raison sous le numéro de requête ci-dessous."}, ""},
 	"proxy_unclear":        {"Ce site est mal configuré", []string{"Le serveur web placé devant lui ne dit pas clairement ce que vous avez demandé. Votre administrateur en trouvera la raison sous le numéro de requête ci-dessous."}, ""},
 	"store_unavailable":    {"Réessayez dans un instant", []string{"La connexion ne peut pas être enregistrée pour le moment. Rien n’est perdu."}, "Réessayer"},
+	"sessions_unchecked":   {"Votre connexion ne peut pas être vérifiée pour le moment", []string{"Vous êtes toujours connecté(e), mais une partie de ce site est injoignable. Réessayez dans un instant."}, "Réessayer"},
+	"sessions_not_ended":   {"Rien n’a encore été déconnecté", []string{"Vos sessions n’ont pas pu être fermées : vous êtes toujours connecté(e), ici et ailleurs. Réessayez dans un instant."}, "Revenir"},
 	"sign_in_required":     {"Connectez-vous", []string{"Il faut se connecter avec Slack."}, "Se connecter avec Slack"},
 	"form_not_sent":        {"Votre session est terminée, le formulaire n’a pas été envoyé", []string{"Reconnectez-vous dans un nouvel onglet, puis revenez au formulaire avec le bouton Précédent du navigateur et renvoyez-le : votre saisie y est encore."}, "Se connecter avec Slack"},
 	"not_allowed":          {"Vous n’avez pas accès à cette page", []string{"Vous êtes bien connecté(e), mais cette page est réservée à d’autres personnes. Adressez-vous à votre administrateur si vous en avez besoin."}, "Aller à l’accueil"},
@@ -118,6 +122,10 @@ var moments = map[string]string{"en": "2 January 2006, 15:04 MST", "fr": "02/01/
 
 // labels are the short words around facts and buttons.
 var labels = map[string]map[string]string{
-	"en": {"name": "Name", "email": "E-mail", "workspace": "Workspace", "until": "Signed in until", "sign_out": "Sign out", "request": "Request number", "slack": "Slack says"},
-	"fr": {"name": "Nom", "email": "E-mail", "workspace": "Espace de travail", "until": "Connecté(e) jusqu’à", "sign_out": "Se déconnecter", "request": "Numéro de requête", "slack": "Slack dit"},
+	"en": {"name": "Name", "email": "E-mail", "workspace": "Workspace", "until": "Signed in until", "sign_out": "Sign out", "request": "Request number", "slack": "Slack says",
+		"sign_out_everywhere": "Sign out everywhere", "sessions": "Where you are signed in", "this_one": "this browser", "on": "on", "unknown_browser": unknownBrowser,
+		"just_now": "just now", "minutes_ago": "{n} minutes ago", "hours_ago": "{n} hours ago", "days_ago": "{n} days ago"},
+	"fr": {"name": "Nom", "email": "E-mail", "workspace": "Espace de travail", "until": "Connecté(e) jusqu’à", "sign_out": "Se déconnecter", "request": "Numéro de requête", "slack": "Slack dit",
+		"sign_out_everywhere": "Se déconnecter partout", "sessions": "Où vous êtes connecté(e)", "this_one": "ce navigateur", "on": "sur", "unknown_browser": "Navigateur inconnu",
+		"just_now": "à l’instant", "minutes_ago": "il y a {n} minutes", "hours_ago": "il y a {n} heures", "days_ago": "il y a {n} jours"},
 }

@@ -39,14 +39,18 @@ CREATE INDEX session_person ON session (team, user_id);
 CREATE INDEX session_route  ON session (route, created_at);
 CREATE INDEX session_prune  ON session (expires_at);
 
--- Sessions begun before not_before no longer count. The whole table is read by every replica every second or so.
+-- Sessions begun before not_before no longer count. Replicas ask every second for what is new: seq is the number of the change
+-- that wrote the row, and the latest number stands in meta as 'revocations', taken and raised in the same transaction.
 CREATE TABLE revocation (
   kind       TEXT   NOT NULL,           -- session | user | route | all
-  value      TEXT   NOT NULL,           -- '' for all
+  value      TEXT   NOT NULL,           -- the session's id, route/team/user_id, the route, '' for all
   not_before BIGINT NOT NULL,
   expires_at BIGINT NOT NULL,           -- no session it could meet lives longer
+  seq        BIGINT NOT NULL,
   PRIMARY KEY (kind, value)
 );
+CREATE INDEX revocation_new   ON revocation (seq);
+CREATE INDEX revocation_prune ON revocation (expires_at);
 
 -- What is known of a person who has signed in to a route: from Slack, and how fresh it is.
 CREATE TABLE person (

@@ -1,0 +1,159 @@
+package gateway
+
+import (
+	"context"
+	"log/slog"
+	"net/http"
+	"sync"
+	"sync/atomic"
+	"time"
+)
+
+const (
+	// sweepEvery is how soon a stream ends whose session is over by itself. One
+	// whose session is revoked is ended at once.
+	sweepEvery = time.Second
+	// longAnswer is how long an answer must have been under way to be cut when
+	// its session is over. Shorter ones may end: the next request is refused.
+	longAnswer = time.Second
+
+	liveShards = 16
+)
+
+// live are the exchanges under way of people who are signed in, so that those
+// which last can be ended with their session. The list runs through the
+// exchanges themselves: joining it costs a request two locks and no allocation.
+type live [liveShards]struct {
+	mu    sync.Mutex
+	first *exchange
+}
+
+// stream is an exchange's place in live, and what it takes to end it.
+type stream struct {
+	next, prev *exchange
+	now        func() time.Time // nil: the exchange is not in live
+	answering  atomic.Int64     // when the answer began, Unix ms; 0: it has not
+	socket     atomic.Pointer[socket]
+	hangUp     context.CancelFunc // lets go of the app; only for upgrades
+	cut        bool               // the answer was broken off
+}
+
+// carry serves an exchange that is allowed, through serve, within live.
+func (l *live) carry(x *exchange, r *http.Request, now func() time.Time, serve func(r *http.Request)) {
+	if x.session == nil {
+		serve(r)
+		return
+	}
+	if wantsWebSocket(r) {
+		ctx, hangUp := context.WithCancel(r.Context())
+		defer hangUp()
+		x.stream.hangUp, r = hangUp, r.WithContext(ctx)
+	}
+	l.enter(x, now)
+	defer l.leave(x)
+	serve(r)
+}
+
+func (l *live) enter(x *exchange, now func() time.Time) {
+	shard := &l[x.session.sum[0]%liveShards]
+	x.stream.now = now
+	shard.mu.Lock()
+	defer shard.mu.Unlock()
+	if x.stream.next = shard.first; x.stream.next != nil {
+		x.stream.next.stream.prev = x
+	}
+	shard.first = x
+}
+
+// leave breaks off an answer that was cut, so that nothing more is done on its
+// connection.
+func (l *live) leave(x *exchange) {
+	shard := &l[x.session.sum[0]%liveShards]
+	shard.mu.Lock()
+	if x.stream.next != nil {
+		x.stream.next.stream.prev = x.stream.prev
+	}
+	if x.stream.prev != nil {
+		x.stream.prev.stream.next = x.stream.next
+	} else {
+		shard.first = x.stream.next
+	}
+	cut := x.stream.cut
+	shard.mu.Unlock()
+	if cut {
+		panic(http.ErrAbortHandler)
+	}
+}
+
+// each calls f with every exchange in l. None can leave meanwhile, so f must be
+// quick.
+func (l *live) each(f func(*exchange)) {
+	for i := range l {
+		shard := &l[i]
+		shard.mu.Lock()
+		for x := shard.first; x != nil; x = x.stream.next {
+			f(x)
+		}
+		shard.mu.Unlock()
+	}
+}
+
+// lasts reports whether an exchange is a WebSocket, or an answer that takes its
+// time: an event stream, a long download.
+func (x *exchange) lasts(now time.Time) bool {
+	begun := x.stream.answering.Load()
+	return x.stream.socket.Load() != nil || begun != 0 && now.UnixMilli()-begun >= longAnswer.Milliseconds()
+}
+
+// answers notes that the answer has begun.
+func (s *stream) answers() {
+	if s.now != nil {
+		s.answering.Store(s.now().UnixMilli())
+	}
+}
+
+// end breaks off an exchange that lasts; it must be in live, and is called by
+// live.each alone. A WebSocket gets a close frame. For other answers there is
+// no such word: with deadlines that have passed, reading and writing fail, and
+// net/http gives the connection, or the stream of HTTP/2, up.
+func (x *exchange) end() {
+	if socket := x.stream.socket.Load(); socket != nil {
+		socket.end(x.stream.hangUp)
+		return
+	}
+	x.stream.cut = true
+	control, past := http.NewResponseController(x.ResponseWriter), time.Unix(1, 0)
+	// An error means that the connection is gone, or that it is a test's.
+	_ = control.SetWriteDeadline(past)
+	_ = control.SetReadDeadline(past)
+}
+
+// endStreams ends what lasts and belongs to a session that is over.
+func (g *Gateway) endStreams() {
+	now, ended := g.cfg.Now(), 0
+	g.live.each(func(x *exchange) {
+		if x.lasts(now) && g.sessions.over(x.route, x.session, now) {
+			x.end()
+			ended++
+		}
+	})
+	if ended > 0 {
+		g.cfg.Log.Info("streams of ended sessions are closed", "streams", ended)
+	}
+}
+
+// sweep ends streams with their sessions until ctx ends: at once when sessions
+// are revoked, and every so often, since sessions end by themselves, too.
+func (g *Gateway) sweep(ctx context.Context, _ *slog.Logger) {
+	tick := time.NewTicker(sweepEvery)
+	defer tick.Stop()
+	for {
+		select {
+		case <-ctx.Done():
+			return
+		case <-tick.C:
+		case <-g.sessions.revoked.changed:
+		}
+		g.endStreams()
+	}
+}
