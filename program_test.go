@@ -28,6 +28,7 @@ func startProgram(t *testing.T, state string) *program {
 master_key: MDEyMzQ1Njc4OWFiY2RlZjAxMjM0NTY3ODlhYmNkZWY=
 listen: 127.0.0.1:0
 admin: 127.0.0.1:0
+private: 127.0.0.1:0
 public_scheme: http
 routes:
   - host: relais.localhost

@@ -34,15 +34,25 @@ func (g *Gateway) forwardAuth(w http.ResponseWriter, r *http.Request, statusOnly
 	if err == nil {
 		err = g.answerAuth(x, asked, statusOnly)
 	}
-	if err == nil {
+	switch {
+	case err == nil:
+	case statusOnly:
+		x.refuseNginx(asRefusal(err))
+	default:
+		x.refuse(asked, err)
+	}
+}
+
+// refuseNginx says no more than whether signing in may help: a challenge nginx
+// would add to the one in the public listener's answer.
+func (x *exchange) refuseNginx(why *refusal) {
+	x.failure = why
+	x.Header().Set("Cache-Control", "no-store")
+	if why.status == http.StatusUnauthorized {
+		x.WriteHeader(http.StatusUnauthorized)
 		return
 	}
-	if why := asRefusal(err); statusOnly && why.status != http.StatusUnauthorized {
-		forbidden := *why
-		forbidden.status = http.StatusForbidden
-		err = &forbidden
-	}
-	x.refuse(asked, err)
+	x.WriteHeader(http.StatusForbidden)
 }
 
 // described gives the request that r asks about: r with the method, host and
@@ -85,7 +95,7 @@ func (g *Gateway) answerAuth(x *exchange, asked *http.Request, statusOnly bool) 
 	}
 	switch {
 	case x.decision.Verdict == policy.Login && statusOnly:
-		return errSignIn.linking(g.loginURL(x.route, "/"))
+		return errSignIn
 	case x.decision.Verdict == policy.Login:
 		return g.askToSignIn(x, g.echo.NewContext(r, x))
 	case x.decision.Verdict != policy.Allowed:

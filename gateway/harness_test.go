@@ -250,6 +250,11 @@ func (b *browser) do(method, address string, body io.Reader, header ...string) a
 			req.Host = header[i+1]
 		}
 	}
+	return b.send(req)
+}
+
+func (b *browser) send(req *http.Request) answer {
+	b.w.t.Helper()
 	resp, err := b.Do(req)
 	if err != nil {
 		b.w.t.Fatal(err)
