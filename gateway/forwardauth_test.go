@@ -261,7 +261,7 @@ func TestAdvisoryForwardedURI(t *testing.T) {
 		"another host's":           {set("X-Forwarded-Uri", "http://"+other+"/public/x"), 400},
 		"an absolute one of ours":  {set("X-Forwarded-Uri", in.routes[0].Origin+"/public/x"), 400},
 		"asterisk":                 {set("X-Forwarded-Uri", "*"), 400},
-		"fragment":                 {set("X-Forwarded-Uri", "/public/x#/../../x"), 400},
+		"fragment":                 {set("X-Forwarded-Uri", "/public/x#/y"), 400},
 		"control character":        {set("X-Forwarded-Uri", "/public/\tx"), 400},
 		"bad escape":               {set("X-Forwarded-Uri", "/public/%zz"), 400},
 		"dot segments":             {set("X-Forwarded-Uri", "/admin/../public/x"), 400},
