@@ -355,10 +355,14 @@ func startPHP(t *testing.T, php string, d *demo, origin, jwks string) string {
 	t.Helper()
 	address := loopback(freePort(t))
 	hook := fmt.Sprintf("http://127.0.0.1:%d/.gateway/v1/notifications", d.Port)
-	cmd := exec.Command(php, "-S", address, "index.php")
+	verifier, err := filepath.Abs("docs/php/cocoom_gateway.php")
+	if err != nil {
+		t.Fatal(err)
+	}
+	cmd := exec.Command(php, "-d", "auto_prepend_file="+verifier, "-S", address) // a router script would not get it
 	cmd.Dir = "testdata/php/app"
 	cmd.Env = append(os.Environ(), "HOOK_URL="+hook, "HOOK_HOST="+strings.TrimPrefix(origin, "http://"), "HOOK_TOKEN="+customers[0].HookToken,
-		"JWKS_URL="+jwks, "ISSUER="+origin, "AUDIENCE="+customers[0].Host, "SESSION_DIR="+t.TempDir())
+		"COCOOM_GATEWAY_KEYS="+jwks, "COCOOM_GATEWAY_ISSUER="+origin, "SESSION_DIR="+t.TempDir())
 	if err := cmd.Start(); err != nil {
 		t.Fatal(err)
 	}

@@ -20,8 +20,12 @@ import (
 	"time"
 )
 
-// phpFolder holds the PHP that the README shows and the end-to-end tests run.
-const phpFolder = "../../testdata/php"
+// phpFolder holds the PHP that the end-to-end tests run; verifier, seen from
+// there, is what operators get.
+const (
+	phpFolder = "../../testdata/php"
+	verifier  = "../../docs/php/cocoom_gateway.php"
+)
 
 func requirePHP(t *testing.T) {
 	t.Helper()
@@ -33,7 +37,7 @@ func requirePHP(t *testing.T) {
 	}
 	// PHP opens these files behind go test's back, which would go on showing
 	// an old result after they change; reading them here ties it to them.
-	for _, name := range []string{"verify_assertion.php", "verify_cli.php", "app/index.php"} {
+	for _, name := range []string{verifier, "verify_cli.php", "app/index.php"} {
 		if _, err := os.ReadFile(filepath.Join(phpFolder, name)); err != nil {
 			t.Fatal(err)
 		}
@@ -127,7 +131,8 @@ func (s *authority) critical(t *testing.T) string {
 
 func TestPHPAppSeesTheRequest(t *testing.T) {
 	s := newAuthority(t)
-	app := startPHP(t, map[string]string{"JWKS_URL": s.url, "ISSUER": issuer, "AUDIENCE": audience})
+	app := startPHP(t, map[string]string{"COCOOM_GATEWAY_KEYS": s.url, "COCOOM_GATEWAY_CACHE": t.TempDir(), "COCOOM_GATEWAY_ISSUER": issuer,
+		"COCOOM_GATEWAY_AUDIENCE": audience, "COCOOM_GATEWAY_MODE": "optional"})
 	b := browserAt(t, app)
 	b.header = http.Header{
 		"X-Forwarded-User": {"U0MARIE"}, "X-Forwarded-Email": {marie.Email}, "X-Forwarded-Preferred-Username": {marie.Name},
@@ -140,14 +145,16 @@ func TestPHPAppSeesTheRequest(t *testing.T) {
 		t.Errorf("PHP's own session: %v, then %v", first, second)
 	}
 	claims, _ := first["assertion"].(map[string]any)
-	if first["user"] != "U0MARIE" || first["email"] != marie.Email || first["name"] != marie.Name || first["groups"] != nil ||
+	if first["user"] != "U0MARIE" || first["email"] != marie.Email || first["name"] != marie.Name || first["groups"] != "cocoom-admins" ||
 		first["team"] != "T0AGRAF001" || claims["email"] != marie.Email {
 		t.Errorf("whoami: %v", first)
 	}
+	good := b.header.Get(assertionHeader)
 	b.header.Set(assertionHeader, s.token(t, map[string]any{"exp": 1}))
-	if got := b.json("/whoami"); got["assertion"] != false {
-		t.Errorf("an expired assertion: %v, want false", got["assertion"])
+	if got := b.json("/whoami"); got["assertion"] != false || got["email"] != nil || got["user"] != nil {
+		t.Errorf("an expired assertion: %v, want nobody", got)
 	}
+	b.header.Set(assertionHeader, good)
 	if got := b.get("/query?q=50%&b=2;a=1&c=%zz").body; got != "q=50%&b=2;a=1&c=%zz" {
 		t.Errorf("raw query: %s", got)
 	}
@@ -196,7 +203,15 @@ func startPHP(t *testing.T, env map[string]string) string {
 	}
 	address := listener.Addr().String()
 	listener.Close()
-	cmd := exec.Command("php", "-S", address, "index.php")
+	var prepend []string
+	if env["COCOOM_GATEWAY_KEYS"] != "" {
+		file, err := filepath.Abs(filepath.Join(phpFolder, verifier))
+		if err != nil {
+			t.Fatal(err)
+		}
+		prepend = []string{"-d", "auto_prepend_file=" + file}
+	}
+	cmd := exec.Command("php", append(prepend, "-S", address)...) // a router script would not get it
 	cmd.Dir = filepath.Join(phpFolder, "app")
 	env = maps.Clone(env)
 	env["SESSION_DIR"] = t.TempDir()

@@ -1,12 +1,12 @@
 <?php
 // php verify_cli.php KEYS ISSUER AUDIENCE [NOW] < assertions
 // One assertion a line in, one line of JSON out: its claims, or false.
-// KEYS is a JWKS document, or a PEM public key named KEYID.pem.
-require __DIR__ . '/verify_assertion.php';
+// KEYS is a JWKS document (.json), or a PEM public key named KEYID.pem.
+require dirname(dirname(__DIR__)) . '/docs/php/cocoom_gateway.php';
 
-$file = file_get_contents($argv[1]);
-$keys = substr($argv[1], -4) === '.pem' ? array(basename($argv[1], '.pem') => $file) : assertion_keys($file);
+$find = function ($kid) use ($argv) { return cocoom_gateway_key($argv[1], 'ES256', $kid); };
+$want = array('alg' => 'ES256', 'issuer' => $argv[2], 'audience' => $argv[3]);
 $now = isset($argv[4]) ? (int) $argv[4] : time();
 while (($line = fgets(STDIN)) !== false) {
-    echo json_encode(assertion_verify(rtrim($line, "\r\n"), $keys, $argv[2], $argv[3], $now)), "\n";
+    echo json_encode(cocoom_gateway_verify(rtrim($line, "\r\n"), $find, $want, $now)), "\n";
 }

@@ -1,14 +1,14 @@
 <?php
 // A small real PHP app to stand behind the gateway in tests:
-//   php -S 127.0.0.1:PORT index.php
+//   php -S 127.0.0.1:PORT
 // /whoami  who it sees, as JSON       /server  $_SERVER as JSON
 // /query   the query string, as is    /notify  calls the webhook, says what came of it
+// /note?text=  keeps a note in PHP's session    /logout.php  ends PHP's session
 // any other path: the same as /whoami, as a page
 //
 // Environment: HOOK_URL, HOOK_TOKEN, and HOOK_HOST where HOOK_URL holds an address instead of the
-// name; JWKS_URL (or a file), ISSUER and AUDIENCE to have the assertion checked.
-// SESSION_DIR is where PHP keeps its sessions.
-require dirname(__DIR__) . '/verify_assertion.php';
+// name. SESSION_DIR is where PHP keeps its sessions. The assertion is shown where
+// docs/php/cocoom_gateway.php is prepended, which the app knows nothing of otherwise.
 
 if (getenv('SESSION_DIR')) session_save_path(getenv('SESSION_DIR'));
 session_start();
@@ -31,15 +31,6 @@ function answer($data)
     echo json_encode($data, JSON_PARTIAL_OUTPUT_ON_ERROR), "\n";
 }
 
-// The claims of the assertion; false if it is bad, null if there is none or nothing to check it with.
-function assertion()
-{
-    $jwt = server('HTTP_X_GATEWAY_ASSERTION');
-    if ($jwt === null || !getenv('JWKS_URL')) return null;
-    $jwks = @file_get_contents(getenv('JWKS_URL'));
-    return assertion_verify($jwt, assertion_keys($jwks), getenv('ISSUER'), getenv('AUDIENCE'), time());
-}
-
 function whoami()
 {
     return array(
@@ -53,7 +44,9 @@ function whoami()
         'host' => server('HTTP_HOST'),
         'session' => session_id(),
         'count' => $_SESSION['count'],
-        'assertion' => assertion(),
+        'assertion' => function_exists('cocoom_gateway_claims') ? cocoom_gateway_claims() : null,
+        'remote_user' => server('REMOTE_USER'),
+        'note' => isset($_SESSION['note']) ? $_SESSION['note'] : null,
     );
 }
 
@@ -80,6 +73,16 @@ case '/query':
     header('Content-Type: text/plain');
     echo isset($_SERVER['QUERY_STRING']) ? $_SERVER['QUERY_STRING'] : '';
     break;
+case '/note':
+    $_SESSION['note'] = $_GET['text'];
+    answer(whoami());
+    break;
+case '/logout.php': // as in the manual of session_destroy()
+    $_SESSION = array();
+    setcookie(session_name(), '', time() - 42000, '/');
+    session_destroy();
+    header('Location: /login.php');
+    break;
 case '/notify':
     answer(notify());
     break;
@@ -90,5 +93,5 @@ default:
     foreach (whoami() as $name => $value) {
         echo '<dt>', html($name), '</dt><dd data-field="', html($name), '">', html(is_scalar($value) || $value === null ? $value : json_encode($value)), '</dd>';
     }
-    echo '</dl></body></html>';
+    echo '</dl><p><a id="logout" href="/logout.php">Se déconnecter</a></p></body></html>';
 }
