@@ -2,6 +2,7 @@ package main
 
 import (
 	"bytes"
+	"cmp"
 	"context"
 	"errors"
 	"fmt"
@@ -30,6 +31,7 @@ type demo struct {
 	State                      string // directory; empty: a temporary one, removed at the end
 
 	upstream string // an app to use instead of the demo's own; empty: none
+	login    string // the routes' login sections, as YAML; empty: {}
 
 	log     *slog.Logger
 	logFile *os.File
@@ -128,7 +130,7 @@ func (d *demo) writeConfig() (string, error) {
 	var b bytes.Buffer
 	err := demoConfig.Execute(&b, map[string]any{
 		"Listen": loopback(d.Port), "Admin": loopback(d.AdminPort), "Slack": d.slack.URL(),
-		"Upstream": d.upstream, "Customers": customers,
+		"Upstream": d.upstream, "Login": cmp.Or(d.login, "{}"), "Customers": customers,
 	})
 	if err != nil {
 		return "", err
@@ -153,7 +155,7 @@ routes:
       client_id: "{{.ClientID}}"
       client_secret: {{.ClientSecret}}
       bot_token: {{.BotToken}}
-    login: {}
+    login: {{$.Login}}
     notify:
       bearer_tokens: [{{.HookToken}}]
     policy:

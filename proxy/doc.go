@@ -17,6 +17,15 @@
 // with the keys of Keys.JWKS. The plain headers say nothing that it does not
 // say.
 //
+// Where the app has a login form and nothing else, the gateway fills it in: see
+// [Form]. A login stands around the transport, behind all that is done to the
+// request and before all that is done to the answer:
+//
+//	rewrite ──► formTrip ──► transport ──► app
+//	              │ no cookie of the app: login first, then the request
+//	              │ session expired: login, then GET again, or 307 for the rest
+//	modify  ◄─────┘ with the cookies that the browser does not have yet
+//
 // Bodies are streamed both ways and never held. httputil.ReverseProxy flushes
 // after each read where an answer is an event stream or of unknown length;
 // answers of known length are left to the server's buffer, as there is nobody

@@ -8,8 +8,8 @@ import (
 	"time"
 )
 
-// appCookie is a cookie that the app has set, with what its browser would keep.
-type appCookie struct {
+// formCookie is a cookie that the app has set, with what its browser would keep.
+type formCookie struct {
 	name, value string // as the app wrote them
 	path        string
 	line        string // the whole Set-Cookie line
@@ -19,17 +19,17 @@ type appCookie struct {
 	hasPath     bool
 }
 
-// maxKeptCookies bounds what one login may leave behind; browsers keep 50 or
+// maxLoginCookies bounds what one login may leave behind; browsers keep 50 or
 // more of a site.
-const maxKeptCookies = 50
+const maxLoginCookies = 50
 
-// parseAppCookie reads a Set-Cookie line that came with the answer to page.
+// parseFormCookie reads a Set-Cookie line that came with the answer to page.
 // gone says that it deletes the cookie. ok is false for what a browser would
 // not keep, and for cookies of the gateway's names.
-func parseAppCookie(line string, page *url.URL, now time.Time) (c appCookie, gone, ok bool) {
+func parseFormCookie(line string, page *url.URL, now time.Time) (c formCookie, gone, ok bool) {
 	first, attributes, _ := strings.Cut(line, ";")
 	name, value, found := strings.Cut(first, "=")
-	c = appCookie{name: strings.TrimSpace(name), value: strings.TrimSpace(value), line: line}
+	c = formCookie{name: strings.TrimSpace(name), value: strings.TrimSpace(value), line: line}
 	// Old apps write values that Go's parser refuses, so it does not see them.
 	parsed, err := http.ParseSetCookie(c.name + "=x;" + attributes)
 	if !found || err != nil || OwnCookie(c.name) || strings.ContainsFunc(c.value, func(r rune) bool { return r < ' ' || r == 0x7f }) {
@@ -54,7 +54,7 @@ func parseAppCookie(line string, page *url.URL, now time.Time) (c appCookie, gon
 }
 
 // goesTo reports whether a browser sends c to a path (RFC 6265 section 5.1.4).
-func (c *appCookie) goesTo(path string) bool {
+func (c *formCookie) goesTo(path string) bool {
 	rest, ok := strings.CutPrefix(path, c.path)
 	return ok && (rest == "" || rest[0] == '/' || strings.HasSuffix(c.path, "/"))
 }
@@ -62,7 +62,7 @@ func (c *appCookie) goesTo(path string) bool {
 // setCookie is the line by which a browser gets c. What the app says of it
 // stays; what it leaves open is set so that the cookie is found where the login
 // has put it, and, if it holds the session, only there.
-func (c *appCookie) setCookie(session, https bool) string {
+func (c *formCookie) setCookie(session, https bool) string {
 	line := c.line
 	if !c.hasPath {
 		line += "; Path=" + c.path
@@ -81,17 +81,17 @@ func (c *appCookie) setCookie(session, https bool) string {
 
 // withCookies gives cookies as the Set-Cookie lines of an answer to page leave
 // them: replaced, added or deleted. cookies itself stays as it is.
-func withCookies(cookies []appCookie, lines []string, page *url.URL, now time.Time) []appCookie {
+func withCookies(cookies []formCookie, lines []string, page *url.URL, now time.Time) []formCookie {
 	if len(lines) > 0 {
 		cookies = slices.Clone(cookies)
 	}
 	for _, line := range lines {
-		c, gone, ok := parseAppCookie(line, page, now)
+		c, gone, ok := parseFormCookie(line, page, now)
 		if !ok {
 			continue
 		}
-		cookies = slices.DeleteFunc(cookies, func(old appCookie) bool { return old.name == c.name && old.path == c.path })
-		if !gone && len(cookies) < maxKeptCookies {
+		cookies = slices.DeleteFunc(cookies, func(old formCookie) bool { return old.name == c.name && old.path == c.path })
+		if !gone && len(cookies) < maxLoginCookies {
 			cookies = append(cookies, c)
 		}
 	}
@@ -99,8 +99,8 @@ func withCookies(cookies []appCookie, lines []string, page *url.URL, now time.Ti
 }
 
 // sentTo picks the cookies that a browser sends to a path.
-func sentTo(cookies []appCookie, path string) []appCookie {
-	var out []appCookie
+func sentTo(cookies []formCookie, path string) []formCookie {
+	var out []formCookie
 	for _, c := range cookies {
 		if c.goesTo(path) {
 			out = append(out, c)
@@ -124,11 +124,11 @@ func cookieIn(h http.Header, name string) (string, bool) {
 }
 
 // putCookies makes cookies those of a request, beside others that it has.
-func putCookies(h http.Header, cookies []appCookie) {
+func putCookies(h http.Header, cookies []formCookie) {
 	var pairs []string
 	for _, line := range h["Cookie"] {
 		for pair := range strings.SplitSeq(line, ";") {
-			same := func(c appCookie) bool { return c.name == cookieName(pair) }
+			same := func(c formCookie) bool { return c.name == cookieName(pair) }
 			if pair = strings.TrimSpace(pair); pair != "" && !slices.ContainsFunc(cookies, same) {
 				pairs = append(pairs, pair)
 			}

@@ -62,7 +62,7 @@ type conversation struct {
 	form    *formLogin
 	ctx     context.Context
 	header  http.Header // of each request
-	cookies []appCookie
+	cookies []formCookie
 }
 
 // reply is an answer that was read.
@@ -188,7 +188,7 @@ func readAnswer(res *http.Response) ([]byte, error) {
 }
 
 // signIn goes through the app's form and gives the cookies that it leaves.
-func (c *conversation) signIn(a account) ([]appCookie, error) {
+func (c *conversation) signIn(a account) ([]formCookie, error) {
 	f := c.form
 	at, err := c.get(f.url)
 	if err != nil {
@@ -308,7 +308,7 @@ func multipartEncoded(pairs []pair) (body []byte, contentType string, err error)
 func (c *conversation) judge(first, last *reply) error {
 	cfg := &c.form.cfg
 	has := func(name string) bool {
-		return slices.ContainsFunc(c.cookies, func(c appCookie) bool { return c.name == name && c.value != "" })
+		return slices.ContainsFunc(c.cookies, func(c formCookie) bool { return c.name == name && c.value != "" })
 	}
 	switch {
 	case first.status >= 500 || last.status >= 500:

@@ -117,7 +117,7 @@ func FuzzLoginPage(f *testing.F) {
 	})
 }
 
-func TestAppCookies(t *testing.T) {
+func TestFormCookies(t *testing.T) {
 	page := &url.URL{Scheme: "https", Host: "a.example.com", Path: "/app/login.php"}
 	now := time.Date(2026, 1, 1, 0, 0, 0, 0, time.UTC)
 	for _, tt := range []struct{ line, want, value string }{ // want: what the browser is told; empty: nothing
@@ -148,14 +148,14 @@ func TestAppCookies(t *testing.T) {
 	}
 	old := withCookies(nil, []string{"A=1; path=/", "B=1", "A=2; path=/app"}, page, now)
 	changed := withCookies(old, []string{"A=3; path=/", "B=; Max-Age=-1"}, page, now)
-	values := func(cookies []appCookie, path string) (out []string) {
+	values := func(cookies []formCookie, path string) (out []string) {
 		for _, c := range sentTo(cookies, path) {
 			out = append(out, c.name+"="+c.value)
 		}
 		return out
 	}
 	for _, tt := range []struct {
-		cookies []appCookie
+		cookies []formCookie
 		path    string
 		want    []string
 	}{
@@ -174,7 +174,7 @@ func TestAppCookies(t *testing.T) {
 	for i := range 100 {
 		many = append(many, strings.Repeat("n", i+1)+"=1")
 	}
-	if got := withCookies(nil, many, page, now); len(got) != maxKeptCookies {
+	if got := withCookies(nil, many, page, now); len(got) != maxLoginCookies {
 		t.Errorf("%d cookies are kept", len(got))
 	}
 }

@@ -29,7 +29,7 @@ var errAlive = errors.New("the app's session is alive")
 
 // do signs in, when it is the route's turn to have a login, and when the last
 // failure is long enough ago. It gives the app's cookies.
-func (r *loginRun) do() (cookies []appCookie, err error) {
+func (r *loginRun) do() (cookies []formCookie, err error) {
 	f := r.form
 	defer func() {
 		if p := recover(); p != nil { // what an app sends must not end the process

@@ -101,11 +101,11 @@ type appSession struct {
 	form *formLogin
 
 	mu       sync.Mutex
-	cookies  []appCookie // never changed in place
-	signedIn time.Time   // zero: never
-	doubts   int         // logins in a row that did not hold
-	doubtful bool        // the last login is counted in doubts
-	resends  int         // since resentAt
+	cookies  []formCookie // never changed in place
+	signedIn time.Time    // zero: never
+	doubts   int          // logins in a row that did not hold
+	doubtful bool         // the last login is counted in doubts
+	resends  int          // since resentAt
 	resentAt time.Time
 	login    *login // under way; nil: none
 }
@@ -113,7 +113,7 @@ type appSession struct {
 // login is one for which several requests may wait.
 type login struct {
 	done    chan struct{}
-	cookies []appCookie
+	cookies []formCookie
 	alive   bool // the app's session had not expired after all
 	err     error
 }
@@ -132,7 +132,7 @@ func (s *appSession) tooSoon(now time.Time) bool {
 
 // begin gives the cookies for a request that has none of the app's session:
 // those of the last login, or of a new one.
-func (s *appSession) begin(t *formTrip, req *http.Request) ([]appCookie, error) {
+func (s *appSession) begin(t *formTrip, req *http.Request) ([]formCookie, error) {
 	s.mu.Lock()
 	now := s.form.now()
 	if s.login == nil && (now.Sub(s.signedIn) < keepCookies && slices.ContainsFunc(s.cookies, s.form.isSession) || s.tooSoon(now)) {
@@ -150,7 +150,7 @@ func (s *appSession) begin(t *formTrip, req *http.Request) ([]appCookie, error) 
 // renew gives the cookies for a request whose answer shows that its session
 // has expired. It reports false if the answer is to be passed on as it is.
 // suspect is a page that shows the form if that is true; nil: it is.
-func (s *appSession) renew(t *formTrip, req *http.Request, suspect *url.URL) ([]appCookie, bool, error) {
+func (s *appSession) renew(t *formTrip, req *http.Request, suspect *url.URL) ([]formCookie, bool, error) {
 	s.mu.Lock()
 	now := s.form.now()
 	if s.login == nil && s.differ(req) {
@@ -175,7 +175,7 @@ func (s *appSession) renew(t *formTrip, req *http.Request, suspect *url.URL) ([]
 // differ reports whether the last login's session is another than that which a
 // request was sent with.
 func (s *appSession) differ(req *http.Request) bool {
-	return slices.ContainsFunc(sentTo(s.cookies, req.URL.EscapedPath()), func(c appCookie) bool {
+	return slices.ContainsFunc(sentTo(s.cookies, req.URL.EscapedPath()), func(c formCookie) bool {
 		value, _ := cookieIn(req.Header, c.name)
 		return s.form.isSession(c) && value != c.value
 	})
@@ -242,4 +242,4 @@ func (s *appSession) mayResend() bool {
 	return s.resends <= maxResends
 }
 
-func (f *formLogin) isSession(c appCookie) bool { return slices.Contains(f.cfg.Cookies, c.name) }
+func (f *formLogin) isSession(c formCookie) bool { return slices.Contains(f.cfg.Cookies, c.name) }

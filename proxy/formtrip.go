@@ -27,7 +27,7 @@ type formTrip struct {
 	x       *exchange
 	form    *formLogin
 	session *appSession
-	handed  []appCookie // that the browser does not have yet
+	handed  []formCookie // that the browser does not have yet
 }
 
 // RoundTrip sends req with the app's session, and once more if its answer
@@ -77,7 +77,7 @@ func (t *formTrip) RoundTrip(req *http.Request) (*http.Response, error) {
 
 // with gives req with cookies, which are handed to the browser too if the
 // session is among those that it would send back.
-func (t *formTrip) with(req *http.Request, cookies []appCookie) *http.Request {
+func (t *formTrip) with(req *http.Request, cookies []formCookie) *http.Request {
 	cookies = sentTo(cookies, req.URL.EscapedPath())
 	if !slices.ContainsFunc(cookies, t.form.isSession) {
 		return req
