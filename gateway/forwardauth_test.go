@@ -223,7 +223,7 @@ func TestForwardAuthSignsIn(t *testing.T) {
 	u, err := url.Parse(origin)
 	must(t, err)
 	b.Jar.SetCookies(u, got.Cookies())
-	back := b.get(b.pick(got.Header.Get("Location"), teams[0], "U0PAUL").Header.Get("Location"))
+	back := b.land(b.get(b.pick(got.Header.Get("Location"), teams[0], "U0PAUL").Header.Get("Location")))
 	if to := back.Header.Get("Location"); back.StatusCode != 302 || to != origin+deepLink {
 		t.Errorf("ended on %d %q, want %q", back.StatusCode, to, origin+deepLink)
 	}

@@ -170,9 +170,6 @@ func TestStreamsEndWithTheirSession(t *testing.T) {
 		"signed out everywhere": {func(t *testing.T, w *world, s *streamer) {
 			s.do("POST", w.routes[0].Origin+"/.gateway/sign-out-everywhere", nil, "Origin", w.routes[0].Origin)
 		}, false},
-		"signed in anew": {func(t *testing.T, w *world, s *streamer) {
-			s.signIn(w.routes[0].Origin+"/.gateway/login?to=/", teams[0], "U0PAUL")
-		}, false},
 		"its lifetime":           {func(t *testing.T, w *world, s *streamer) { w.advance(12 * time.Hour) }, true},
 		"a list that is too old": {func(t *testing.T, w *world, s *streamer) { w.lose(11 * time.Minute) }, true},
 	} {

@@ -17,6 +17,7 @@ import (
 	"github.com/cocoom/cocoom-gateway/internal/store"
 	"github.com/cocoom/cocoom-gateway/internal/store/storetest"
 	"github.com/cocoom/cocoom-gateway/policy"
+	"github.com/cocoom/cocoom-gateway/proxy"
 )
 
 // replica is a gateway without Slack or an app: it knows sessions.
@@ -38,7 +39,11 @@ func newReplica(t testing.TB, st *store.Store, seal *gateway.Sealer) *replica {
 		t.Fatal(err)
 	}
 	for host, team := range replicaHosts {
-		cfg.Routes = append(cfg.Routes, gateway.Route{Host: host, Origin: "http://" + host, Workspace: team, Policy: members, Login: &gateway.Login{}})
+		identifier, err := proxy.NewIdentifier(proxy.Config{Origin: "http://" + host, Host: host, Keys: proxy.NewKeys()})
+		if err != nil {
+			t.Fatal(err)
+		}
+		cfg.Routes = append(cfg.Routes, gateway.Route{Host: host, Origin: "http://" + host, Workspace: team, Policy: members, Login: &gateway.Login{}, Identifier: identifier})
 	}
 	if r.Gateway, err = gateway.New(context.Background(), cfg); err != nil {
 		t.Fatal(err)
