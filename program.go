@@ -69,7 +69,7 @@ func start(ctx context.Context, cfg *configs.Config, log *slog.Logger) (_ *progr
 	if p.public, err = listen("listen", cfg.Listen, p.gateway, cfg.TLS, log); err != nil {
 		return nil, err
 	}
-	pages := admin.New(admin.Config{Ready: p.checks(), Relay: p.relay, Log: log})
+	pages := admin.New(admin.Config{Ready: p.checks(), Relay: p.relay, Log: log, Gateway: p.gateway})
 	if p.admin, err = listen("admin", cfg.Admin, pages, configs.TLS{}, log); err != nil {
 		return nil, err
 	}
@@ -93,9 +93,15 @@ func (p *program) buildGateway(ctx context.Context, cfg *configs.Config) error {
 		Sealer: &p.keys.sealer, JWKS: p.keys.signing.JWKS, Store: p.store, Log: p.log,
 	}
 	for i := range cfg.Routes {
-		rt, err := p.route(cfg, &cfg.Routes[i])
+		rt, err := newRoute(cfg, &cfg.Routes[i], p.keys.signing, p.log)
 		if err != nil {
 			return fmt.Errorf("build route %s: %w", cfg.Routes[i].Host, err)
+		}
+		if rt.Upstream != nil {
+			p.proxies = append(p.proxies, rt.Upstream)
+		}
+		if cfg.Routes[i].Notify != nil {
+			rt.Notify = p.relay.Handler(rt.Host)
 		}
 		c.Routes = append(c.Routes, rt)
 	}
@@ -106,33 +112,29 @@ func (p *program) buildGateway(ctx context.Context, cfg *configs.Config) error {
 	return nil
 }
 
-func (p *program) route(cfg *configs.Config, r *configs.Route) (gateway.Route, error) {
+// newRoute builds a route, but for its notifications, which need the store.
+func newRoute(cfg *configs.Config, r *configs.Route, keys *proxy.Keys, log *slog.Logger) (gateway.Route, error) {
 	rt := gateway.Route{
 		Host: r.Host, Origin: cfg.Origin(r.Host), Workspace: r.Workspace, WorkspaceName: r.WorkspaceName,
 		SlackApp: r.SlackApp, Login: r.Login, EncodedSlash: r.EncodedSlash == "allow",
+		Maintenance: r.Maintenance, ServiceTokens: r.ServiceTokens, FoldCase: r.CaseInsensitive,
 	}
 	var err error
 	if rt.Policy, err = policy.New(r.Policy, r.CaseInsensitive); err != nil {
 		return rt, err
-	}
-	if r.Notify != nil {
-		rt.Notify = p.relay.Handler(r.Host)
 	}
 	if r.Upstream == nil {
 		return rt, nil
 	}
 	c := proxy.Config{
 		Origin: rt.Origin, Host: r.Host, Upstream: *r.Upstream, Headers: r.Headers, Assertion: r.Assertion,
-		Keys: p.keys.signing, Log: p.log, Error: gateway.WriteError,
+		Keys: keys, Log: log, Error: gateway.WriteError,
 	}
 	if r.Login != nil {
 		c.Login = r.Login.Upstream
 	}
-	if rt.Upstream, err = proxy.New(c); err != nil {
-		return rt, err
-	}
-	p.proxies = append(p.proxies, rt.Upstream)
-	return rt, nil
+	rt.Upstream, err = proxy.New(c)
+	return rt, err
 }
 
 // checks say whether the gateway can do its work.

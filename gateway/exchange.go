@@ -27,9 +27,12 @@ type exchange struct {
 	client       netip.Addr // the nearest address that is not a trusted proxy's
 	forwardedFor string     // the X-Forwarded-For the upstream gets
 	session      *session   // nil: nobody is signed in
+	program      bool       // presented a service token, good or not
+	token        *serviceToken
 	decision     policy.Decision
-	failure      error // why the gateway itself answered, for the log
-	unread       bool  // the request has a body that nobody is going to read
+	failure      error  // why the gateway itself answered, for the log
+	referrer     string // Referrer-Policy of our own page; empty: same-origin
+	unread       bool   // the request has a body that nobody is going to read
 
 	status int
 	bytes  int64
@@ -108,7 +111,7 @@ func (x *exchange) log(log *slog.Logger, r *http.Request, now time.Time) {
 	if !log.Enabled(r.Context(), level) {
 		return
 	}
-	attrs := make([]slog.Attr, 0, 12)
+	attrs := make([]slog.Attr, 0, 14)
 	attrs = append(attrs,
 		slog.String("request_id", x.id),
 		slog.String("method", r.Method),
@@ -122,10 +125,13 @@ func (x *exchange) log(log *slog.Logger, r *http.Request, now time.Time) {
 		attrs = append(attrs, slog.String("route", x.route.Host))
 	}
 	if x.decision.Reason != "" {
-		attrs = append(attrs, slog.String("decision", x.decision.Verdict.String()), slog.String("reason", x.decision.Reason))
+		attrs = append(attrs, slog.String("decision", x.decision.Verdict.String()), slog.String("reason", x.decision.Reason), slog.Int("rule", x.decision.Rule))
 	}
 	if x.session != nil {
 		attrs = append(attrs, slog.String("user", x.session.identity.User))
+	}
+	if x.token != nil {
+		attrs = append(attrs, slog.String("service_token", x.token.id))
 	}
 	if x.failure != nil {
 		attrs = append(attrs, slog.String("failure", x.failure.Error()))

@@ -112,6 +112,7 @@ func (g *Gateway) mount() {
 	page(p+"/sign-out", login(g.signOut), "GET", "HEAD", "POST")
 	page(p+"/signed-out", login(g.signedOut), "GET", "HEAD")
 	page(p+"/me", login(g.me), "GET", "HEAD")
+	page(p+"/break-glass", login(g.breakGlass), "GET", "HEAD", "POST")
 	page(p+"/jwks.json", with(g.jwks), "GET", "HEAD")
 	for _, path := range []string{p + "/v1", p + "/v1/*"} {
 		e.RouteNotFound(path, with(g.notify))
@@ -160,6 +161,10 @@ func (g *Gateway) ServeHTTP(w http.ResponseWriter, r *http.Request) {
 		x.refuse(r, errPath.because(err))
 		return
 	}
+	if err := g.takeToken(x, r); err != nil {
+		x.refuse(r, err)
+		return
+	}
 	g.echo.ServeHTTP(x, r)
 }
 
@@ -190,39 +195,32 @@ func canonical(r *http.Request, encodedSlash bool) (*http.Request, error) {
 // front decides about every request that is not for the gateway itself.
 func (g *Gateway) front(x *exchange, c echo.Context) error {
 	r, rt := c.Request(), x.route
-	path := r.URL.EscapedPath()
-	if rt.Login != nil && path == rt.callback {
+	switch rt.place(g.cfg.Prefix, r.URL.EscapedPath()) {
+	case atCallback:
 		return g.callback(x, c)
-	}
-	if under(g.cfg.Prefix, path) {
-		return errNotFound
-	}
-	if rt.Upstream == nil {
+	case atOwnPages, atNothing:
 		return errNotFound
 	}
 	if wantsWebSocket(r) && r.Header.Get("Origin") != rt.Origin {
 		return errOrigin
 	}
-	if rt.Login != nil {
+	if rt.Login != nil && x.token == nil {
 		x.session = g.sessions.open(rt, r)
 	}
-	x.decision = rt.Policy.Decide(policy.Request{
-		Method: r.Method, Path: path, RawQuery: r.URL.RawQuery, Addr: x.client,
-	}, x.session.who())
-
-	switch x.decision.Verdict {
-	case policy.Allowed:
-		if x.session != nil && classOf(r) == navigation {
-			g.sessions.slide(x, rt, x.session)
-		}
-		x.unread = false // the app reads it
-		rt.Upstream.Serve(x, r, proxy.Inbound{Who: x.session.principal(), ForwardedFor: x.forwardedFor, RequestID: x.id})
-		return nil
-	case policy.Login:
+	var err error
+	x.decision, err = rt.decide(r, asker{x.session.who(), x.token, x.client, x.begun})
+	if err == errSignIn {
 		return g.askToSignIn(x, c)
-	default:
-		return errDenied
 	}
+	if err != nil {
+		return err
+	}
+	if x.session != nil && classOf(r) == navigation {
+		g.sessions.slide(x, rt, x.session)
+	}
+	x.unread = false // the app reads it
+	rt.Upstream.Serve(x, r, proxy.Inbound{Who: x.session.principal(), ForwardedFor: x.forwardedFor, RequestID: x.id})
+	return nil
 }
 
 // under reports whether path, read as a server would that merges slashes or

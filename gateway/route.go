@@ -21,8 +21,13 @@ type Route struct {
 	EncodedSlash  bool           // let %2F in paths pass
 	Upstream      *proxy.Proxy   // nil: the route has no app (notifications only)
 	Notify        http.Handler   // takes /v1/…; nil: the route has no notifications
+	Maintenance   *Maintenance   // nil: none
+	ServiceTokens []ServiceToken // of programs without a person
+	FoldCase      bool           // match the tokens' paths without regard to case, as Policy does
 
-	callback string // the path Slack sends people back to
+	callback string         // the path Slack sends people back to
+	tokens   serviceTokens  // ServiceTokens made ready
+	testers  *policy.Policy // lets through whom Maintenance.Allow names
 }
 
 // workspace is what pages call the route's workspace.
@@ -50,6 +55,15 @@ func newTable(routes []Route, prefix string) (table, error) {
 			rt.callback = rt.Login.Callback
 			if rt.callback == "" {
 				rt.callback = prefix + "/callback"
+			}
+		}
+		var err error
+		if rt.tokens, err = newServiceTokens(rt.ServiceTokens, rt.FoldCase); err != nil {
+			return nil, fmt.Errorf("route %s: %w", host, err)
+		}
+		if rt.Maintenance != nil {
+			if rt.testers, err = policy.New(rt.Maintenance.Allow.rules(), false); err != nil {
+				return nil, fmt.Errorf("route %s: maintenance: %w", host, err)
 			}
 		}
 		t[host] = &rt
