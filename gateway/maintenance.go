@@ -115,7 +115,19 @@ func (m *Maintenance) say(t text, lang string, now time.Time) text {
 		t.Text = strings.FieldsFunc(message, func(r rune) bool { return r == '\n' })
 	}
 	if m.Until.After(now) {
-		t.Text = append(t.Text, labels[lang]["back_at"]+" "+m.Until.Format("2006-01-02 15:04 MST")+".")
+		t.Text = append(t.Text, labels[lang]["back_at"]+" "+moment(m.Until, lang)+".")
 	}
 	return t
+}
+
+// moment writes a time as people read it, in the zone that it was given in.
+func moment(t time.Time, lang string) string {
+	zone := t.Format("MST")
+	if zone[0] == '+' || zone[0] == '-' {
+		zone = "UTC" + t.Format("-07:00")
+	}
+	if lang == "fr" {
+		return t.Format("02/01/2006 à 15:04") + " (" + zone + ")"
+	}
+	return t.Format("2 January 2006, 15:04") + " (" + zone + ")"
 }

@@ -81,19 +81,18 @@ func TestMaintenance(t *testing.T) {
 // when to come back; the time ends nothing.
 func TestMaintenanceWords(t *testing.T) {
 	m := gateway.Maintenance{Message: "New <server>.\nThank you.", MessageFR: "Nouveau serveur."}
-	m.Until = time.Now().Add(2 * time.Hour)
+	m.Until = time.Now().Add(2 * time.Hour).In(time.FixedZone("", 3600))
 	w, _ := inMaintenance(t, m)
 	get := func(language string) answer {
 		return w.browser().get(w.routes[0].Origin+"/x", "Accept-Language", language)
 	}
 	en, fr := get("en"), get("fr")
-	back := m.Until.Format("2006-01-02 15:04 MST")
-	for _, want := range []string{"<p>New &lt;server&gt;.</p>\n<p>Thank you.</p>", "Expected back: " + back, `href="/x"`} {
+	for _, want := range []string{"<p>New &lt;server&gt;.</p>\n<p>Thank you.</p>", "Expected back: " + m.Until.Format("2 January 2006, 15:04") + " (UTC&#43;01:00)", `href="/x"`} {
 		if !strings.Contains(en.text, want) {
 			t.Errorf("English page without %q:\n%s", want, en.text)
 		}
 	}
-	for _, want := range []string{"Nouveau serveur.", "Retour prévu : " + back} {
+	for _, want := range []string{"Nouveau serveur.", "Retour prévu : " + m.Until.Format("02/01/2006 à 15:04") + " (UTC&#43;01:00)"} {
 		if !strings.Contains(fr.text, want) {
 			t.Errorf("French page without %q:\n%s", want, fr.text)
 		}
