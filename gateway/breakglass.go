@@ -184,7 +184,7 @@ func (g *Gateway) useLink(x *exchange, c echo.Context, key string, ss *session) 
 		if spent = n == 0; err != nil || spent {
 			return err
 		}
-		if err := insertSession(ctx, tx, rt, ss, r.UserAgent(), x.client.String()); err != nil {
+		if err := insertSession(rt, ss, r.UserAgent(), x.client.String())(ctx, tx); err != nil {
 			return err
 		}
 		return audit(ctx, tx, now, auditEntry{ss.identity.Email, "break_glass.used", rt.Host, "from " + x.client.String() + " as " + ss.identity.User})

@@ -29,7 +29,7 @@ func machineRoom(t testing.TB, change ...func(*gateway.Config)) (w *world, cron,
 		c.Routes[0].Policy = rules(t,
 			policy.Rule{Path: "/public/*", Allow: policy.Allow{Public: true}},
 			policy.Rule{Path: "/cron/*", Allow: policy.Allow{ServiceTokens: []string{"cron", "late"}}},
-			policy.Rule{Path: "/files/*", Allow: policy.Allow{ServiceTokens: []string{"cron"}, Emails: []string{"marie@agrafmania.fr"}}},
+			policy.Rule{Path: "/files/*", Allow: policy.Allow{ServiceTokens: []string{"cron", "late"}, Emails: []string{"marie@agrafmania.fr"}}},
 			policy.Rule{Path: "/admin/*", Allow: policy.Allow{Emails: []string{"marie@agrafmania.fr"}}},
 			policy.Rule{Path: "/office/*", Allow: policy.Allow{CIDRs: []netip.Prefix{netip.MustParsePrefix("192.0.2.0/24")}}},
 			policy.Rule{Path: "/**", Allow: policy.Allow{Members: true}})
