@@ -137,14 +137,17 @@ func (a *asked) asker(e *gateway.Explanation) string {
 
 // notes say what the answer does not rest on, though it could.
 func (a *asked) notes(e *gateway.Explanation) (notes []string) {
+	if len(e.Readings) > 0 {
+		notes = append(notes, "servers read this path in several ways, so the strictest verdict among them counts")
+	}
 	if e.Route == nil || a.who == nil {
-		return nil
+		return notes
 	}
 	switch {
 	case a.token != "":
-		return []string{"a request with a service token is the token's: --as changes nothing"}
+		return append(notes, "a request with a service token is the token's: --as changes nothing")
 	case e.Route.Login == nil:
-		return []string{"the route has no login: --as changes nothing"}
+		return append(notes, "the route has no login: --as changes nothing")
 	case a.who.User == unknownUser:
 		notes = append(notes, "the user id is unknown, so no rule for users matches; say it with --user")
 	case a.who.Email == "":

@@ -88,6 +88,9 @@ type accessLine struct {
 func (w *world) accessLine(t *testing.T, id string) accessLine {
 	t.Helper()
 	for line := range strings.Lines(w.log.String()) {
+		if !strings.Contains(line, id) {
+			continue
+		}
 		var l accessLine
 		if err := json.Unmarshal([]byte(line), &l); err != nil {
 			t.Fatal(err)
