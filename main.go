@@ -26,8 +26,14 @@ func main() {
 // errReported ends a command whose mistakes were printed already.
 var errReported = errors.New("reported")
 
-// run executes one command line and returns the exit code: 0, or 1 when
-// something failed. It returns when the command is done or ctx has ended.
+// exitCode ends a command that has said all it had to say with that code.
+type exitCode int
+
+// Error is never printed.
+func (c exitCode) Error() string { return fmt.Sprintf("exit code %d", int(c)) }
+
+// run executes one command line and returns the exit code: 0, 1 when something
+// failed, or what the command's help says. It returns when the command is done or ctx has ended.
 func run(ctx context.Context, args []string, getenv func(string) string, stdout, stderr io.Writer) int {
 	root := &cobra.Command{
 		Use:           "cocoom-gateway",
@@ -39,8 +45,13 @@ func run(ctx context.Context, args []string, getenv func(string) string, stdout,
 	root.SetArgs(args)
 	root.SetOut(stdout)
 	root.SetErr(stderr)
-	root.AddCommand(serveCommand(getenv), checkCommand(getenv), demoCommand(getenv), healthCommand(), keysCommand(), versionCommand())
+	root.AddCommand(serveCommand(getenv), checkCommand(getenv), demoCommand(getenv), healthCommand(), versionCommand(),
+		explainCommand(getenv), tokensCommand(getenv), breakGlassCommand(getenv), keysCommand())
 	if err := root.ExecuteContext(ctx); err != nil {
+		var code exitCode
+		if errors.As(err, &code) {
+			return int(code)
+		}
 		if !errors.Is(err, errReported) {
 			fmt.Fprintln(stderr, "cocoom-gateway:", err)
 		}

@@ -70,7 +70,7 @@ func start(ctx context.Context, cfg *configs.Config, log *slog.Logger) (_ *progr
 	if p.public, err = listen("listen", cfg.Listen, p.gateway, cfg.TLS, log); err != nil {
 		return nil, err
 	}
-	pages := admin.New(admin.Config{Ready: p.checks(), Relay: p.relay, Log: log,
+	pages := admin.New(admin.Config{Ready: p.checks(), Relay: p.relay, Log: log, Gateway: p.gateway,
 		Keys: admin.Keys{PEM: p.keys.signing.PEM, Rotate: p.keys.rotate}})
 	if p.admin, err = listen("admin", cfg.Admin, pages, configs.TLS{}, log); err != nil {
 		return nil, err
@@ -101,9 +101,15 @@ func (p *program) buildGateway(ctx context.Context, cfg *configs.Config) error {
 		Sealer: &p.keys.sealer, JWKS: p.keys.signing.JWKS, Store: p.store, Log: p.log,
 	}
 	for i := range cfg.Routes {
-		rt, err := p.route(cfg, &cfg.Routes[i])
+		rt, err := newRoute(cfg, &cfg.Routes[i], p.keys.signing, &p.keys.appCookies, p.log)
 		if err != nil {
 			return fmt.Errorf("build route %s: %w", cfg.Routes[i].Host, err)
+		}
+		if rt.Upstream != nil {
+			p.proxies = append(p.proxies, rt.Upstream)
+		}
+		if cfg.Routes[i].Notify != nil {
+			rt.Notify = p.relay.Handler(rt.Host)
 		}
 		c.Routes = append(c.Routes, rt)
 	}
@@ -114,25 +120,24 @@ func (p *program) buildGateway(ctx context.Context, cfg *configs.Config) error {
 	return nil
 }
 
-func (p *program) route(cfg *configs.Config, r *configs.Route) (gateway.Route, error) {
+// newRoute builds a route, but for its notifications, which need the store.
+func newRoute(cfg *configs.Config, r *configs.Route, signing *proxy.Keys, cookies *proxy.CookieKeys, log *slog.Logger) (gateway.Route, error) {
 	rt := gateway.Route{
 		Host: r.Host, Origin: cfg.Origin(r.Host), Workspace: r.Workspace, WorkspaceName: r.WorkspaceName,
 		SlackApp: r.SlackApp, Login: r.Login, EncodedSlash: r.EncodedSlash == "allow",
+		Maintenance: r.Maintenance, ServiceTokens: r.ServiceTokens, FoldCase: r.CaseInsensitive,
 	}
 	var err error
 	if rt.Policy, err = policy.New(r.Policy, r.CaseInsensitive); err != nil {
 		return rt, err
 	}
-	if r.Notify != nil {
-		rt.Notify = p.relay.Handler(r.Host)
-	}
 	c := proxy.Config{
 		Origin: rt.Origin, Host: r.Host, Headers: r.Headers, Assertion: r.Assertion,
-		Keys: p.keys.signing, Log: p.log, Error: gateway.WriteError,
+		Keys: signing, CookieKeys: cookies, Log: log, Error: gateway.WriteError,
 	}
 	if r.Login != nil {
 		c.Login = r.Login.Upstream
-		c.AppCookies, c.CookieKeys = r.Login.AppCookies, &p.keys.appCookies
+		c.AppCookies = r.Login.AppCookies
 		if rt.SignOut, err = policy.NewRequests(r.Login.SignOutPaths, r.CaseInsensitive); err != nil {
 			return rt, err
 		}
@@ -144,11 +149,8 @@ func (p *program) route(cfg *configs.Config, r *configs.Route) (gateway.Route, e
 		return rt, err
 	}
 	c.Upstream = *r.Upstream
-	if rt.Upstream, err = proxy.New(c); err != nil {
-		return rt, err
-	}
-	p.proxies = append(p.proxies, rt.Upstream)
-	return rt, nil
+	rt.Upstream, err = proxy.New(c)
+	return rt, err
 }
 
 // checks say whether the gateway can do its work.

@@ -82,6 +82,11 @@ type Route struct {
 	// pass. A route with login whose file has no policy key gets one rule:
 	// members may open everything.
 	Policy []policy.Rule `yaml:"policy"`
+	// ServiceTokens are those of programs without a person, which policy rules
+	// name by their ids.
+	ServiceTokens []gateway.ServiceToken `yaml:"service_tokens"`
+	// Maintenance shows a page instead of the app; nil: none.
+	Maintenance *gateway.Maintenance `yaml:"maintenance"`
 	// CaseInsensitive makes the policy's paths match without regard to case,
 	// for apps whose server does.
 	CaseInsensitive bool `yaml:"case_insensitive"`
@@ -92,6 +97,8 @@ type Route struct {
 	Headers proxy.Headers `yaml:"headers"`
 	// Assertion says how the signed identity is made.
 	Assertion proxy.Assertion `yaml:"assertion"`
+
+	rulesAt []string // file:line of each rule that stands in a file
 }
 
 // defaults is what a file is decoded over.

@@ -80,6 +80,8 @@ func (v *validator) route(s spot) {
 		}
 	}
 	v.policy(s)
+	v.serviceTokens(s)
+	v.maintenance(s)
 	if s.EncodedSlash != "" && s.EncodedSlash != "refuse" && s.EncodedSlash != "allow" {
 		s.mistake("encoded_slash", "is unknown: write refuse, or allow for an app whose paths hold %2F")
 	}
@@ -92,7 +94,7 @@ func (v *validator) route(s spot) {
 
 // withoutApp looks for keys that only mean something in front of an app.
 func (v *validator) withoutApp(s spot) {
-	for _, key := range []string{"case_insensitive", "encoded_slash", "headers", "assertion"} {
+	for _, key := range []string{"case_insensitive", "encoded_slash", "headers", "assertion", "service_tokens", "maintenance"} {
 		if s.wrote(key) {
 			s.mistake(key, "is about the app, but the route has no upstream: add one, or remove "+key)
 		}
@@ -169,6 +171,7 @@ func (v *validator) policy(s spot) {
 	switch {
 	case s.Policy != nil:
 		policy.Validate(s.Policy, s.under("policy"))
+		s.noteRules()
 	case s.Login != nil:
 		s.Policy = membersOnly()
 	}

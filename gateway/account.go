@@ -16,7 +16,7 @@ func (g *Gateway) account(x *exchange, c echo.Context) error {
 	t, id := textFor(l, "account", rt), x.session.identity
 	facts := []fact{
 		{labels[l]["name"], id.Name}, {labels[l]["email"], id.Email}, {labels[l]["workspace"], rt.workspace()},
-		{labels[l]["until"], x.session.ends.Format(moments[l])},
+		{labels[l]["until"], moment(x.session.ends, l)},
 	}
 	if id.Name == "" {
 		facts = facts[1:]

@@ -6,11 +6,13 @@
 //
 //	Host ──► route, or 421
 //	path ──► one canonical spelling, or 400            (policy.NormalizePath)
+//	service token? ──► one of this route, or 401       (takeToken)
 //	reserved prefix? ──► the gateway's own pages       (mount)
 //	cookie ──► session, or nobody                      (sessions.open)
-//	policy.Decide ──► allow: proxy.Serve
+//	policy.Decide ──► deny:  403 that says why         (Route.decide)
+//	                  else, in maintenance: 503
 //	                  login: 302 to Slack for a page, 401 problem for the rest
-//	                  deny:  403 that says why
+//	                  allow: proxy.Serve
 //
 // The steps before the reserved prefix stand in Gateway.ServeHTTP, those after
 // it in Gateway.front. No step does a database or a network call: sessions live

@@ -27,10 +27,13 @@ type exchange struct {
 	client       netip.Addr // the nearest address that is not a trusted proxy's
 	forwardedFor string     // the X-Forwarded-For the upstream gets
 	session      *session   // nil: nobody is signed in
+	program      bool       // presented a service token, good or not
+	token        *serviceToken
 	decision     policy.Decision
-	failure      error // why the gateway itself answered, for the log
-	unread       bool  // the request has a body that nobody is going to read
-	forwardAuth  bool  // another proxy asks; the request itself, with its body, is there
+	failure      error  // why the gateway itself answered, for the log
+	referrer     string // Referrer-Policy of our own page; empty: same-origin
+	unread       bool   // the request has a body that nobody is going to read
+	forwardAuth  bool   // another proxy asks; the request itself, with its body, is there
 
 	status int
 	bytes  int64
@@ -116,7 +119,7 @@ func (x *exchange) log(log *slog.Logger, r *http.Request, now time.Time) {
 	if !log.Enabled(r.Context(), level) {
 		return
 	}
-	attrs := make([]slog.Attr, 0, 13)
+	attrs := make([]slog.Attr, 0, 16)
 	attrs = append(attrs,
 		slog.String("request_id", x.id),
 		slog.String("method", r.Method),
@@ -133,10 +136,13 @@ func (x *exchange) log(log *slog.Logger, r *http.Request, now time.Time) {
 		attrs = append(attrs, slog.Bool("forward_auth", true))
 	}
 	if x.decision.Reason != "" {
-		attrs = append(attrs, slog.String("decision", x.decision.Verdict.String()), slog.String("reason", x.decision.Reason))
+		attrs = append(attrs, slog.String("decision", x.decision.Verdict.String()), slog.String("reason", x.decision.Reason), slog.Int("rule", x.decision.Rule))
 	}
 	if x.session != nil {
 		attrs = append(attrs, slog.String("user", x.session.identity.User))
+	}
+	if x.token != nil {
+		attrs = append(attrs, slog.String("service_token", x.token.id))
 	}
 	if x.failure != nil {
 		attrs = append(attrs, slog.String("failure", x.failure.Error()))

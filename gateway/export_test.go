@@ -120,3 +120,12 @@ func (g *Gateway) Begin(ctx context.Context, host string, id policy.Identity, us
 	err := g.sessions.write(rec, rt, ss)
 	return (&http.Response{Header: http.Header(rec)}).Cookies()[0], err
 }
+
+// TokenEnd is the moment from which a service token is refused.
+func TokenEnd(t ServiceToken) time.Time { return t.end() }
+
+// IsGlass reports whether a session cookie's session is one of a break-glass link.
+func (g *Gateway) IsGlass(host, cookie string) bool {
+	ss := g.sessions.unseal(g.routes[host], cookie)
+	return ss != nil && ss.glass
+}

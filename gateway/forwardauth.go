@@ -6,8 +6,6 @@ import (
 	"net/http"
 	"net/url"
 	"strings"
-
-	"github.com/cocoom/cocoom-gateway/policy"
 )
 
 // Forward auth: another proxy (nginx, Traefik, Caddy) carries a request to the
@@ -90,16 +88,11 @@ func (g *Gateway) answerAuth(x *exchange, asked *http.Request, statusOnly bool) 
 	if err := sameMeaning(asked.URL, r.URL); err != nil {
 		return errPath.because(err)
 	}
-	if err := g.decide(x.route, r, x); err != nil {
-		return err
-	}
-	switch {
-	case x.decision.Verdict == policy.Login && statusOnly:
-		return errSignIn
-	case x.decision.Verdict == policy.Login:
+	switch err := g.decide(x, r); {
+	case err == errSignIn && !statusOnly:
 		return g.askToSignIn(x, g.echo.NewContext(r, x))
-	case x.decision.Verdict != policy.Allowed:
-		return errDenied
+	case err != nil:
+		return err
 	}
 	if err := x.route.Identifier.Answer(x.Header(), r.Header, x.session.principal()); err != nil {
 		return err

@@ -118,6 +118,7 @@ func (g *Gateway) mount() {
 	page(p+"/sign-out-everywhere", login(g.signOutEverywhere), "GET", "HEAD", "POST")
 	page(p+"/signed-out", login(g.signedOut), "GET", "HEAD")
 	page(p+"/me", login(g.me), "GET", "HEAD")
+	page(p+"/break-glass", login(g.breakGlass), "GET", "HEAD", "POST")
 	page(p+"/jwks.json", with(g.jwks), "GET", "HEAD")
 	for _, path := range []string{p + "/v1", p + "/v1/*"} {
 		e.RouteNotFound(path, with(g.notify))
@@ -174,7 +175,7 @@ func (g *Gateway) locate(x *exchange, r *http.Request) (*http.Request, error) {
 	if err != nil {
 		return r, errPath.because(err)
 	}
-	return out, nil
+	return out, g.takeToken(x, out)
 }
 
 // canonical gives r with its path in the one spelling that is both matched and
@@ -204,20 +205,18 @@ func canonical(r *http.Request, encodedSlash bool) (*http.Request, error) {
 // front answers every request that is not for the gateway itself.
 func (g *Gateway) front(x *exchange, c echo.Context) error {
 	r, rt := c.Request(), x.route
-	if rt.Login != nil && r.URL.EscapedPath() == rt.callback {
+	path := r.URL.EscapedPath()
+	if rt.place(g.cfg.Prefix, path) == atCallback {
 		return g.callback(x, c)
 	}
-	if err := g.decide(rt, r, x); err != nil {
-		return err
-	}
-	leaving := rt.leaves(r, r.URL.EscapedPath())
-	switch {
-	case x.decision.Verdict == policy.Login && leaving:
+	leaving := rt.leaves(r, path)
+	switch err := g.decide(x, r); {
+	case err == errSignIn && leaving:
 		return g.leaveAgain(x, c)
-	case x.decision.Verdict == policy.Login:
+	case err == errSignIn:
 		return g.askToSignIn(x, c)
-	case x.decision.Verdict != policy.Allowed:
-		return errDenied
+	case err != nil:
+		return err
 	case rt.Upstream == nil:
 		return errNotFound // another proxy carries requests to the app
 	}
@@ -236,22 +235,21 @@ func (g *Gateway) front(x *exchange, c echo.Context) error {
 
 // decide finds out who asks for something of the route's app, and whether they
 // may: x gets the session and the decision. The path of r must be canonical.
-// The error is the refusal of what is not the app's, or no policy could allow.
-func (g *Gateway) decide(rt *Route, r *http.Request, x *exchange) error {
-	path := r.URL.EscapedPath()
+// The error is nil to let it pass, errSignIn to ask who it is, or a refusal.
+func (g *Gateway) decide(x *exchange, r *http.Request) error {
+	rt := x.route
 	switch {
-	case under(g.cfg.Prefix, path), rt.Login != nil && path == rt.callback, rt.Login == nil && rt.Upstream == nil:
+	case rt.place(g.cfg.Prefix, r.URL.EscapedPath()) != atApp:
 		return errNotFound
 	case wantsWebSocket(r) && r.Header.Get("Origin") != rt.Origin:
 		return errOrigin
 	}
-	if rt.Login != nil {
+	if rt.Login != nil && x.token == nil {
 		x.session = g.sessions.open(rt, r)
 	}
-	x.decision = rt.Policy.Decide(policy.Request{
-		Method: r.Method, Path: path, RawQuery: r.URL.RawQuery, Addr: x.client,
-	}, x.session.who())
-	return nil
+	var err error
+	x.decision, err = rt.decide(r, asker{x.session.who(), x.token, x.client, x.begun})
+	return err
 }
 
 // slide renews the session of who opens a page.

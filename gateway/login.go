@@ -14,6 +14,7 @@ import (
 	lru "github.com/hashicorp/golang-lru/v2"
 	"github.com/labstack/echo/v4"
 
+	"github.com/cocoom/cocoom-gateway/internal/store"
 	"github.com/cocoom/cocoom-gateway/policy"
 )
 
@@ -201,12 +202,17 @@ func (g *Gateway) signIn(x *exchange, c echo.Context, id policy.Identity, path s
 
 // record keeps a row of the session, for people and operators to see and end it.
 func (g *Gateway) record(ctx context.Context, rt *Route, ss *session, userAgent, address string) error {
-	return g.cfg.Store.Write(ctx, func(ctx context.Context, tx *sql.Tx) error {
+	return g.cfg.Store.Write(ctx, insertSession(rt, ss, userAgent, address))
+}
+
+// insertSession writes the row of a session that begins.
+func insertSession(rt *Route, ss *session, userAgent, address string) store.Func {
+	return func(ctx context.Context, tx *sql.Tx) error {
 		begun := ss.begun.UnixMilli()
 		_, err := tx.ExecContext(ctx, `INSERT INTO session (id, route, team, user_id, email, device, address, created_at, seen_at, expires_at)
 			VALUES ($1, $2, $3, $4, $5, $6, $7, $8, $9, $10)`,
 			ss.hash(), rt.Host, ss.identity.Team, ss.identity.User, ss.identity.Email,
 			deviceOf(userAgent), address, begun, begun, ss.ends.UnixMilli())
 		return err
-	})
+	}
 }

@@ -2,6 +2,7 @@ package gateway
 
 import (
 	"bytes"
+	"cmp"
 	"crypto/sha256"
 	_ "embed"
 	"encoding/base64"
@@ -107,12 +108,13 @@ func (x *exchange) refuse(r *http.Request, err error) {
 		x.Header().Set("Retry-After", why.retry)
 	}
 	if why.status == http.StatusUnauthorized && x.route != nil {
-		// RFC 9110 wants a challenge with every 401. No browser knows this
-		// scheme, so none asks for a password.
-		x.Header().Set("WWW-Authenticate", `Slack realm="`+x.route.Host+`", login_url="`+why.link+`"`)
+		x.Header()["Www-Authenticate"] = x.route.challenges(r, why)
 	}
 	t := textFor(lang(r), why.code, x.route)
-	if classOf(r) == background {
+	if why.code == errMaintenance.code {
+		t = x.route.Maintenance.say(t, lang(r), x.begun)
+	}
+	if x.program || classOf(r) == background {
 		x.ownHeaders("application/problem+json")
 		problem.Problem{Status: why.status, Code: why.code, Title: t.Title, Detail: strings.Join(t.Text, " "),
 			LoginURL: loginLink(why), RequestID: x.id}.Write(x, r)
@@ -145,7 +147,7 @@ func (x *exchange) ownHeaders(contentType string) http.Header {
 	h.Set("Content-Security-Policy", pagePolicy)
 	h.Set("X-Content-Type-Options", "nosniff")
 	// Not no-referrer: with it browsers send "Origin: null" with our own forms.
-	h.Set("Referrer-Policy", "same-origin")
+	h.Set("Referrer-Policy", cmp.Or(x.referrer, "same-origin"))
 	return h
 }
 

@@ -62,6 +62,12 @@ var (
 	errSubmission = &refusal{status: http.StatusUnauthorized, code: "form_not_sent"}
 	errDenied     = &refusal{status: http.StatusForbidden, code: "not_allowed", link: "/"}
 
+	errToken       = &refusal{status: http.StatusUnauthorized, code: "token_invalid"}
+	errTokenNeeded = &refusal{status: http.StatusUnauthorized, code: "token_required"}
+	errTokenUse    = &refusal{status: http.StatusForbidden, code: "token_not_allowed"}
+	errMaintenance = &refusal{status: http.StatusServiceUnavailable, code: "maintenance"}
+	errLinkSpent   = &refusal{status: http.StatusGone, code: "link_spent", link: "/"}
+
 	errState       = &refusal{status: http.StatusBadRequest, code: "sign_in_stale"}
 	errCookies     = &refusal{status: http.StatusBadRequest, code: "cookies_missing"}
 	errCancelled   = &refusal{status: http.StatusForbidden, code: "sign_in_cancelled"}

@@ -222,6 +222,9 @@ func (r *revocations) removeEnded(ctx context.Context) error {
 		if _, err := tx.ExecContext(ctx, `DELETE FROM session WHERE expires_at <= $1`, now); err != nil {
 			return err
 		}
+		if _, err := tx.ExecContext(ctx, `DELETE FROM link WHERE expires_at <= $1`, now); err != nil {
+			return err
+		}
 		_, err := tx.ExecContext(ctx, `DELETE FROM revocation WHERE expires_at <= $1`, now)
 		return err
 	})

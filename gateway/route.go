@@ -21,6 +21,9 @@ type Route struct {
 	EncodedSlash  bool           // let %2F in paths pass
 	Upstream      *proxy.Proxy   // nil: the gateway carries no requests to the app, or there is none
 	Notify        http.Handler   // takes /v1/…; nil: the route has no notifications
+	Maintenance   *Maintenance   // nil: none
+	ServiceTokens []ServiceToken // of programs without a person
+	FoldCase      bool           // match the tokens' paths without regard to case, as Policy does
 	// Identifier tells proxies that use forward auth who is signed in; nil:
 	// Upstream's. A route with login needs one of the two.
 	Identifier *proxy.Identifier
@@ -28,7 +31,9 @@ type Route struct {
 	// SignOut are the app's own sign-outs, which end our session too; nil: none.
 	SignOut *policy.Requests
 
-	callback string // the path Slack sends people back to
+	callback string         // the path Slack sends people back to
+	tokens   serviceTokens  // ServiceTokens made ready
+	testers  *policy.Policy // lets through whom Maintenance.Allow names
 }
 
 // workspace is what pages call the route's workspace.
@@ -62,6 +67,15 @@ func newTable(routes []Route, prefix string) (table, error) {
 			rt.callback = rt.Login.Callback
 			if rt.callback == "" {
 				rt.callback = prefix + "/callback"
+			}
+		}
+		var err error
+		if rt.tokens, err = newServiceTokens(rt.ServiceTokens, rt.FoldCase); err != nil {
+			return nil, fmt.Errorf("route %s: %w", host, err)
+		}
+		if rt.Maintenance != nil {
+			if rt.testers, err = policy.New(rt.Maintenance.Allow.rules(), false); err != nil {
+				return nil, fmt.Errorf("route %s: maintenance: %w", host, err)
 			}
 		}
 		t[host] = &rt

@@ -27,6 +27,7 @@ type session struct {
 	ends     time.Time // at the latest; set at sign-in, so that a longer lifetime revives nothing
 	seen     time.Time // last page opened, give or take slideStep
 	sender   *proxy.Principal
+	glass    bool // begun by a break-glass link: Slack has not said who it is, and is not asked
 }
 
 // who is the identity, or nil for no session.
@@ -61,6 +62,7 @@ type cookiePayload struct {
 	Begun int64  `json:"b"` // Unix milliseconds: who signs in just after a revocation is in
 	Ends  int64  `json:"x"` // Unix seconds
 	Seen  int64  `json:"s"` // Unix seconds
+	Glass bool   `json:"k,omitempty"`
 }
 
 // The cache holds the sessions that are in use: opening one again costs little,
@@ -152,7 +154,7 @@ func (s *sessions) unseal(rt *Route, cookie string) *session {
 	id := policy.Identity{Team: p.Team, User: p.User, Email: p.Email, Name: p.Name, Guest: p.Guest, Admin: p.Admin}
 	return &session{
 		id: p.ID, sum: sha256.Sum256([]byte(p.ID)), identity: id, begun: time.UnixMilli(p.Begun), ends: time.Unix(p.Ends, 0), seen: time.Unix(p.Seen, 0),
-		sender: proxy.NewPrincipal(id, p.ID),
+		sender: proxy.NewPrincipal(id, p.ID), glass: p.Glass,
 	}
 }
 
@@ -186,6 +188,7 @@ func (s *sessions) write(w http.ResponseWriter, rt *Route, ss *session) error {
 	p := cookiePayload{
 		ID: ss.id, Team: ss.identity.Team, User: ss.identity.User, Email: ss.identity.Email, Name: ss.identity.Name,
 		Guest: ss.identity.Guest, Admin: ss.identity.Admin, Begun: ss.begun.UnixMilli(), Ends: ss.ends.Unix(), Seen: ss.seen.Unix(),
+		Glass: ss.glass,
 	}
 	plain, err := json.Marshal(p)
 	if err != nil {

@@ -45,6 +45,12 @@ var english = map[string]text{
 	"sign_in_required":     {"Please sign in", []string{"This needs a sign-in with Slack."}, "Sign in with Slack"},
 	"form_not_sent":        {"Your sign-in has ended, so the form was not sent", []string{"Sign in again in a new tab, then go back to the form with your browser's back button and send it once more: what you wrote is still there."}, "Sign in with Slack"},
 	"not_allowed":          {"You may not open this page", []string{"You are signed in, but this page is reserved for others. Ask your administrator if you need it."}, "Go to the start page"},
+	"token_invalid":        {"This service token is not good here", []string{"It is unknown on {host}, or it has expired."}, ""},
+	"token_required":       {"This needs a service token", []string{"Send it as Authorization: Bearer, or as the password of HTTP Basic with any user name."}, ""},
+	"token_not_allowed":    {"This service token may not be used here", []string{"It is good on other addresses of {host} only, or a person has to sign in for this one."}, ""},
+	"maintenance":          {"We will be back soon", []string{"{host} is being worked on and is not available for the moment."}, "Try again"},
+	"break_glass":          {"Emergency access", []string{"Slack cannot be used to sign in at the moment, so an operator has made this link for you. It works once, in this browser.", "If you are somebody else, close this page."}, ""},
+	"link_spent":           {"This link is no longer good", []string{"It was used already, its time is over, or it never existed. Ask the operator who gave it to you for another one."}, "Go to the start page"},
 	"sign_in_stale":        {"This sign-in cannot be finished", []string{"It took too long, was already used, or belongs to another site. Simply begin again."}, "Sign in with Slack"},
 	"cookies_missing":      {"Your browser did not keep the sign-in", []string{"Slack sent you back, but without the cookie that {host} had left in this browser. Either the browser blocks cookies of {host}, or the sign-in was begun in another browser or in the built-in window of another app.", "Allow cookies for {host}, stay in one browser, and try again."}, "Try again"},
 	"sign_in_cancelled":    {"The sign-in was cancelled", []string{"You can begin again whenever you like."}, "Sign in with Slack"},
@@ -89,6 +95,12 @@ var french = map[string]text{
 	"sign_in_required":     {"Connectez-vous", []string{"Il faut se connecter avec Slack."}, "Se connecter avec Slack"},
 	"form_not_sent":        {"Votre session est terminée, le formulaire n’a pas été envoyé", []string{"Reconnectez-vous dans un nouvel onglet, puis revenez au formulaire avec le bouton Précédent du navigateur et renvoyez-le : votre saisie y est encore."}, "Se connecter avec Slack"},
 	"not_allowed":          {"Vous n’avez pas accès à cette page", []string{"Vous êtes bien connecté(e), mais cette page est réservée à d’autres personnes. Adressez-vous à votre administrateur si vous en avez besoin."}, "Aller à l’accueil"},
+	"token_invalid":        {"Ce jeton de service n’est pas valable ici", []string{"Il est inconnu sur {host}, ou il a expiré."}, ""},
+	"token_required":       {"Il faut un jeton de service", []string{"Envoyez-le dans Authorization: Bearer, ou comme mot de passe HTTP Basic avec un nom d’utilisateur quelconque."}, ""},
+	"token_not_allowed":    {"Ce jeton de service ne peut pas servir ici", []string{"Il vaut pour d’autres adresses de {host} seulement, ou celle-ci demande qu’une personne se connecte."}, ""},
+	"maintenance":          {"Nous revenons bientôt", []string{"{host} est en maintenance et n’est pas disponible pour le moment."}, "Réessayer"},
+	"break_glass":          {"Accès de secours", []string{"La connexion par Slack est impossible pour le moment ; un administrateur a donc créé ce lien pour vous. Il sert une seule fois, dans ce navigateur.", "Si vous êtes quelqu’un d’autre, fermez cette page."}, ""},
+	"link_spent":           {"Ce lien n’est plus valable", []string{"Il a déjà servi, son délai est passé, ou il n’a jamais existé. Demandez-en un autre à la personne qui vous l’a donné."}, "Aller à l’accueil"},
 	"sign_in_stale":        {"Cette connexion ne peut pas aboutir", []string{"Elle a pris trop de temps, a déjà servi ou concerne un autre site. Il suffit de recommencer."}, "Se connecter avec Slack"},
 	"cookies_missing":      {"Votre navigateur n’a pas gardé la connexion", []string{"Slack vous a bien renvoyé(e) ici, mais sans le cookie que {host} avait laissé dans ce navigateur. Soit le navigateur bloque les cookies de {host}, soit la connexion a été commencée dans un autre navigateur ou dans la fenêtre intégrée d’une autre application.", "Autorisez les cookies de {host}, restez dans le même navigateur, puis réessayez."}, "Réessayer"},
 	"sign_in_cancelled":    {"La connexion a été annulée", []string{"Vous pouvez recommencer quand vous voulez."}, "Se connecter avec Slack"},
@@ -117,15 +129,12 @@ var french = map[string]text{
 	"signed_out":           {"Vous êtes déconnecté(e)", []string{"Votre session sur {host} est terminée dans ce navigateur. Vous êtes toujours connecté(e) à Slack."}, "Se reconnecter"},
 }
 
-// moments are how a language writes a point in time.
-var moments = map[string]string{"en": "2 January 2006, 15:04 MST", "fr": "02/01/2006 à 15:04 MST"}
-
 // labels are the short words around facts and buttons.
 var labels = map[string]map[string]string{
-	"en": {"name": "Name", "email": "E-mail", "workspace": "Workspace", "until": "Signed in until", "sign_out": "Sign out", "request": "Request number", "slack": "Slack says",
+	"en": {"name": "Name", "email": "E-mail", "workspace": "Workspace", "until": "Signed in until", "sign_out": "Sign out", "site": "Site", "sign_in": "Sign in", "back_at": "Expected back:", "request": "Request number", "slack": "Slack says",
 		"sign_out_everywhere": "Sign out everywhere", "sessions": "Where you are signed in", "this_one": "this browser", "on": "on", "unknown_browser": unknownBrowser,
 		"just_now": "just now", "minutes_ago": "{n} minutes ago", "hours_ago": "{n} hours ago", "days_ago": "{n} days ago"},
-	"fr": {"name": "Nom", "email": "E-mail", "workspace": "Espace de travail", "until": "Connecté(e) jusqu’à", "sign_out": "Se déconnecter", "request": "Numéro de requête", "slack": "Slack dit",
+	"fr": {"name": "Nom", "email": "E-mail", "workspace": "Espace de travail", "until": "Connecté(e) jusqu’à", "sign_out": "Se déconnecter", "site": "Site", "sign_in": "Se connecter", "back_at": "Retour prévu :", "request": "Numéro de requête", "slack": "Slack dit",
 		"sign_out_everywhere": "Se déconnecter partout", "sessions": "Où vous êtes connecté(e)", "this_one": "ce navigateur", "on": "sur", "unknown_browser": "Navigateur inconnu",
 		"just_now": "à l’instant", "minutes_ago": "il y a {n} minutes", "hours_ago": "il y a {n} heures", "days_ago": "il y a {n} jours"},
 }

@@ -9,6 +9,7 @@ import (
 	"net/http"
 	"time"
 
+	"github.com/cocoom/cocoom-gateway/gateway"
 	"github.com/cocoom/cocoom-gateway/notifyhook"
 )
 
@@ -28,6 +29,8 @@ type Config struct {
 	Relay *notifyhook.Relay
 	Keys  Keys
 	Log   *slog.Logger
+
+	Gateway *gateway.Gateway
 }
 
 // New gives the operators' pages:
@@ -37,11 +40,13 @@ type Config struct {
 //	GET /status   deliveries by state and what needs an operator, as JSON
 //	GET /keys     the public keys of assertions: a JSON object, key id to PEM
 //	POST /keys/rotate  makes new keys, announced before they are used
+//	POST /break-glass  makes a link that signs one person in without Slack
 func New(cfg Config) http.Handler {
 	mux := probes(cfg.Ready, error.Error)
 	mux.HandleFunc("GET /status", cfg.status)
 	mux.HandleFunc("GET /keys", cfg.keys)
 	mux.Handle("POST /keys/rotate", fromPrograms(cfg.rotate))
+	mux.HandleFunc("POST /break-glass", cfg.breakGlass)
 	return mux
 }
 
