@@ -33,10 +33,6 @@ func notYet(p *place) string {
 		if p.up.isKey("upstream") && p.up.up.isKey("login") {
 			return "write headers, or {basic: …}"
 		}
-	case "usergroups":
-		if p.up.isKey("allow") {
-			return "name people by users, emails or email_domains"
-		}
 	case "service_tokens":
 		if p.up.isKey("allow") {
 			return "name the callers' addresses by cidrs"

@@ -20,6 +20,9 @@ type Slack struct {
 type SessionTimes struct {
 	Lifetime time.Duration `yaml:"lifetime"` // from sign-in; 0 means 12 h
 	Idle     time.Duration `yaml:"idle"`     // without a page opened; 0 means 2 h
+	// MaxStale is how long what Slack last said about a person holds while it
+	// cannot be asked again; 0 means 24 h. Then nobody is let in on old news.
+	MaxStale time.Duration `yaml:"max_stale"`
 }
 
 // SlackApp is a route's own Slack app.
@@ -37,6 +40,10 @@ type Login struct {
 	Callback string `yaml:"callback"`
 	// Guests is "deny" (default) or "allow".
 	Guests string `yaml:"guests"`
+	// PinEmail refuses a known person whose e-mail address has changed, until an
+	// operator accepts the new one. On Slack's free plans people change their
+	// address themselves, and an app may know them by it.
+	PinEmail bool `yaml:"pin_email"`
 	// Upstream says how the app is told who is signed in.
 	Upstream proxy.UpstreamLogin `yaml:"upstream"`
 }
@@ -67,6 +74,9 @@ func (s Slack) Validate(report func(key, text string)) {
 	}
 }
 
+// maxLifetime bounds what may be configured as a session's lifetime.
+const maxLifetime = 90 * 24 * time.Hour
+
 func (t SessionTimes) withDefaults() SessionTimes {
 	if t.Lifetime == 0 {
 		t.Lifetime = 12 * time.Hour
@@ -74,12 +84,15 @@ func (t SessionTimes) withDefaults() SessionTimes {
 	if t.Idle == 0 {
 		t.Idle = min(2*time.Hour, t.Lifetime)
 	}
+	if t.MaxStale == 0 {
+		t.MaxStale = 24 * time.Hour
+	}
 	return t
 }
 
 // Validate reports every mistake in t with its key.
 func (t SessionTimes) Validate(report func(key, text string)) {
-	if t.Lifetime < 0 || t.Lifetime > 0 && t.Lifetime < time.Minute || t.Lifetime > 90*24*time.Hour {
+	if t.Lifetime < 0 || t.Lifetime > 0 && t.Lifetime < time.Minute || t.Lifetime > maxLifetime {
 		report("lifetime", "must lie between 1m and 2160h (90 days)")
 	}
 	if t.Idle < 0 || t.Idle > 0 && t.Idle < time.Minute {
@@ -87,6 +100,9 @@ func (t SessionTimes) Validate(report func(key, text string)) {
 	}
 	if d := t.withDefaults(); d.Idle > d.Lifetime {
 		report("idle", "is longer than lifetime, so it would never end a session; write a shorter time")
+	}
+	if t.MaxStale < 0 || t.MaxStale > 0 && t.MaxStale < time.Hour {
+		report("max_stale", "must be at least 1h: people are asked about every 15 minutes, and Slack may be away for a while")
 	}
 }
 

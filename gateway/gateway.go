@@ -10,6 +10,7 @@ import (
 	"net/url"
 	"slices"
 	"strings"
+	"sync"
 	"time"
 
 	"github.com/labstack/echo/v4"
@@ -32,6 +33,10 @@ type Config struct {
 	Store          *store.Store  // rows of sessions, revocations
 	Log            *slog.Logger
 	Now            func() time.Time // nil: time.Now
+	// PersonChanged is told when Slack says that something about a person of a
+	// route's workspace has changed, whether they have ever signed in or not. It
+	// must return at once. nil: nobody cares.
+	PersonChanged func(host, user string)
 }
 
 // Gateway serves every route's public host. It is safe for concurrent use.
@@ -41,6 +46,8 @@ type Gateway struct {
 	peers    trust
 	sessions *sessions
 	logins   *logins
+	people   *people
+	events   *events
 	echo     *echo.Echo
 }
 
@@ -58,27 +65,34 @@ func New(ctx context.Context, cfg Config) (*Gateway, error) {
 	if err != nil {
 		return nil, fmt.Errorf("read revocations: %w", err)
 	}
+	logins := newLogins(cfg.Slack, cfg.Sealer, cfg.Now)
+	people, err := newPeople(ctx, cfg, routes, logins.provider, revoked)
+	if err != nil {
+		return nil, err
+	}
+	logins.people = people
 	g := &Gateway{
 		cfg:      cfg,
 		routes:   routes,
 		peers:    trust(cfg.TrustedProxies),
-		sessions: newSessions(cfg.Sealer, cfg.Session, revoked, cfg.Now),
-		logins:   newLogins(cfg.Slack, cfg.Sealer, cfg.Now),
+		sessions: newSessions(cfg.Sealer, cfg.Session, revoked, people, cfg.Now),
+		logins:   logins,
+		people:   people,
+		events:   newEvents(people, cfg.PersonChanged),
 	}
 	g.mount()
 	return g, nil
 }
 
-// Run keeps the list of revocations fresh, and removes rows of what is over,
-// until ctx ends.
+// Run keeps the list of revocations and what is known of people fresh, and
+// removes rows of what is over, until ctx ends.
 func (g *Gateway) Run(ctx context.Context) error {
-	pruned := make(chan struct{})
-	go func() {
-		defer close(pruned)
-		g.sessions.revoked.prune(ctx, g.cfg.Log)
-	}()
+	var running sync.WaitGroup
+	running.Go(func() { g.sessions.revoked.prune(ctx, g.cfg.Log) })
+	running.Go(func() { g.people.directory.follow(ctx, g.cfg.Log) })
+	running.Go(func() { g.people.keepFresh(ctx) })
 	g.sessions.revoked.follow(ctx, g.cfg.Log)
-	<-pruned
+	running.Wait()
 	return nil
 }
 
@@ -112,6 +126,7 @@ func (g *Gateway) mount() {
 	page(p+"/sign-out", login(g.signOut), "GET", "HEAD", "POST")
 	page(p+"/signed-out", login(g.signedOut), "GET", "HEAD")
 	page(p+"/me", login(g.me), "GET", "HEAD")
+	page(p+"/slack/events", with(g.slackEvents), "POST")
 	page(p+"/jwks.json", with(g.jwks), "GET", "HEAD")
 	for _, path := range []string{p + "/v1", p + "/v1/*"} {
 		e.RouteNotFound(path, with(g.notify))

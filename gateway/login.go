@@ -35,7 +35,6 @@ func newLogins(at Slack, sealer *Sealer, now func() time.Time) *logins {
 	used, _ := lru.New[string, struct{}](1 << 14) // fails only for a size below 1
 	return &logins{
 		provider: &provider{issuer: at.Issuer, client: newOpenIDClient(), now: now},
-		people:   &people{apiURL: at.APIURL},
 		sealer:   sealer, now: now, used: used,
 	}
 }
@@ -45,6 +44,9 @@ func newLogins(at Slack, sealer *Sealer, now func() time.Time) *logins {
 // 401 with the address to sign in.
 func (g *Gateway) askToSignIn(x *exchange, c echo.Context) error {
 	r := c.Request()
+	if no := g.sessions.why(x.route, r); no != nil {
+		return link(no, g.loginURL(x.route, "/"))
+	}
 	switch classOf(r) {
 	case navigation:
 		return g.toSlack(x, c, returnPath(r.URL))
@@ -152,7 +154,7 @@ func (l *logins) identify(ctx context.Context, rt *Route, code, nonce string) (p
 		return policy.Identity{}, errEmail
 	}
 	id := policy.Identity{Team: c.Team, User: c.User, Email: c.Email, Name: plainName(c.Name)}
-	if err := l.people.complete(ctx, rt, &id); err != nil {
+	if err := l.people.arrive(ctx, rt, &id, newKeptToken(c.token, c.Subject)); err != nil {
 		return policy.Identity{}, err
 	}
 	return id, nil

@@ -104,7 +104,7 @@ func (x *exchange) refuse(r *http.Request, err error) {
 		// scheme, so none asks for a password.
 		x.Header().Set("WWW-Authenticate", `Slack realm="`+x.route.Host+`", login_url="`+why.link+`"`)
 	}
-	t := textFor(lang(r), why.code, x.route)
+	t := textFor(lang(r), why.code, x.route).naming(why.detail)
 	if classOf(r) == background {
 		x.ownHeaders("application/problem+json")
 		problem.Problem{Status: why.status, Code: why.code, Title: t.Title, Detail: strings.Join(t.Text, " "),

@@ -18,6 +18,7 @@ type refusal struct {
 	retry  string // Retry-After in seconds, if trying again may help
 	link   string // the one next step on the page; texts hold its label
 	cause  error  // for the log alone
+	detail string // stands for {detail} in the texts
 }
 
 // Error names the refusal and its cause, for the log.
@@ -36,6 +37,9 @@ func (r refusal) because(cause error) *refusal { r.cause = cause; return &r }
 
 // linking gives the refusal with the address of the next step.
 func (r refusal) linking(to string) *refusal { r.link = to; return &r }
+
+// about gives the refusal with what its texts are to name.
+func (r refusal) about(detail string) *refusal { r.detail = detail; return &r }
 
 // link gives err the next step, if it is a refusal without one.
 func link(err error, to string) error {
@@ -67,6 +71,11 @@ var (
 	errEmail       = &refusal{status: http.StatusForbidden, code: "email_unverified"}
 	errDeactivated = &refusal{status: http.StatusForbidden, code: "deactivated"}
 	errGuest       = &refusal{status: http.StatusForbidden, code: "guest"}
+	errSignature   = &refusal{status: http.StatusUnauthorized, code: "signature"}
+	// The two that keep out somebody whose session was good.
+	errEmailChanged = &refusal{status: http.StatusForbidden, code: "email_changed"}
+	errUnchecked    = &refusal{status: http.StatusServiceUnavailable, code: "account_unchecked", retry: "10", link: "/"}
+
 	errSetup       = &refusal{status: http.StatusBadGateway, code: "slack_setup"}
 	errSlackAnswer = &refusal{status: http.StatusBadGateway, code: "slack_answer"}
 	errSlackDown   = &refusal{status: http.StatusServiceUnavailable, code: "slack_unavailable", retry: "15"}

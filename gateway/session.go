@@ -61,12 +61,18 @@ type cookiePayload struct {
 	Name  string `json:"n,omitempty"`
 	Guest bool   `json:"g,omitempty"`
 	Admin bool   `json:"a,omitempty"`
-	Begun int64  `json:"b"` // Unix seconds
-	Ends  int64  `json:"x"` // Unix seconds
-	Seen  int64  `json:"s"` // Unix seconds
+	// Groups are ids and handles, for replicas that have not heard of the sign-in
+	// yet; missing: unknown, or too many for a cookie.
+	Groups [][2]string `json:"r,omitzero"`
+	Begun  int64       `json:"b"` // Unix seconds
+	Ends   int64       `json:"x"` // Unix seconds
+	Seen   int64       `json:"s"` // Unix seconds
 }
 
 const cacheShards, cachePerShard = 16, 4096
+
+// maxPlain is from where on a cookie does without what it can do without.
+const maxPlain = 600
 
 // sessions opens and writes session cookies.
 type sessions struct {
@@ -74,19 +80,20 @@ type sessions struct {
 	times   SessionTimes
 	now     func() time.Time
 	revoked *revocations
+	people  *people
 
 	// Opened cookies, so that a warm session costs one look-up. The key holds
 	// the host: the same cookie on another host is another question.
 	seed   maphash.Seed
-	shards [cacheShards]*lru.Cache[cookieKey, *session]
+	shards [cacheShards]*lru.Cache[cookieKey, *opened]
 }
 
 type cookieKey struct{ host, cookie string }
 
-func newSessions(sealer *Sealer, times SessionTimes, revoked *revocations, now func() time.Time) *sessions {
-	s := &sessions{sealer: sealer, times: times.withDefaults(), now: now, revoked: revoked, seed: maphash.MakeSeed()}
+func newSessions(sealer *Sealer, times SessionTimes, revoked *revocations, people *people, now func() time.Time) *sessions {
+	s := &sessions{sealer: sealer, times: times.withDefaults(), now: now, revoked: revoked, people: people, seed: maphash.MakeSeed()}
 	for i := range s.shards {
-		s.shards[i], _ = lru.New[cookieKey, *session](cachePerShard) // fails only for a size below 1
+		s.shards[i], _ = lru.New[cookieKey, *opened](cachePerShard) // fails only for a size below 1
 	}
 	return s
 }
@@ -101,9 +108,20 @@ func cookieName(rt *Route) string {
 	return "gw"
 }
 
-// open gives the live session of a request, or nil: no cookie, not ours, of
-// another route or workspace, too old, idle too long, or revoked.
+// open gives the live session of a request, with what is known of its person
+// now, or nil: no cookie, not ours, of another route or workspace, too old, idle
+// too long, revoked, or of somebody who may not be here any more (see why).
 func (s *sessions) open(rt *Route, r *http.Request) *session {
+	now := s.now()
+	o := s.find(rt, r)
+	if o == nil || !s.lasts(rt, o.session, now) || s.revoked.includes(rt, o.session, now) || o.keptOut(rt, now, s.times.MaxStale) != nil {
+		return nil
+	}
+	return o.current()
+}
+
+// find opens the cookie of a request; nil for none that is ours.
+func (s *sessions) find(rt *Route, r *http.Request) *opened {
 	cookie := cookieValue(r, cookieName(rt))
 	if cookie == "" {
 		return nil
@@ -112,21 +130,49 @@ func (s *sessions) open(rt *Route, r *http.Request) *session {
 	shard := s.shards[maphash.String(s.seed, cookie)%cacheShards]
 	found, ok := shard.Get(key)
 	if !ok {
-		if found = s.unseal(rt, cookie); found == nil {
+		ss := s.unseal(rt, cookie)
+		if ss == nil {
 			return nil // not cached: strangers could fill the cache with rubbish
 		}
+		found = &opened{session: ss, slot: s.people.directory.slot(personKey{rt.Host, ss.identity.Team, ss.identity.User})}
 		shard.Add(key, found)
 	}
+	return found
+}
+
+// lasts reports whether a session is of this workspace and not over by itself.
+func (s *sessions) lasts(rt *Route, ss *session, now time.Time) bool {
+	return ss.identity.Team == rt.Workspace && // or the route has moved to another workspace
+		now.Before(ss.ends) &&
+		now.Sub(ss.begun) < s.times.Lifetime && // which may have been shortened
+		now.Sub(ss.seen) < s.times.Idle
+}
+
+// why is what keeps a person out whose cookie is good, where signing in again
+// would not help; nil if it would.
+func (s *sessions) why(rt *Route, r *http.Request) *refusal {
 	now := s.now()
-	switch {
-	case found.identity.Team != rt.Workspace, // the route has moved to another workspace
-		!now.Before(found.ends),
-		now.Sub(found.begun) >= s.times.Lifetime, // which may have been shortened
-		now.Sub(found.seen) >= s.times.Idle,
-		s.revoked.includes(rt, found, now):
+	o := s.find(rt, r)
+	if o == nil || !s.lasts(rt, o.session, now) {
 		return nil
 	}
-	return found
+	no := o.keptOut(rt, now, s.times.MaxStale)
+	switch {
+	case no == nil, no.code == errDeactivated.code: // Slack says it, or lets them back in
+		return nil
+	case no == errUnchecked && (!o.slot.asks.Load() || s.revoked.includes(rt, o.session, now)):
+		return nil
+	case no == errUnchecked:
+		s.people.hurry(personKey{rt.Host, o.session.identity.Team, o.session.identity.User})
+	}
+	return no
+}
+
+// with gives the session for what is known of its person now.
+func (s *session) with(id policy.Identity) *session {
+	out := *s
+	out.identity, out.sender = id, proxy.NewPrincipal(id, s.id)
+	return &out
 }
 
 func (s *sessions) unseal(rt *Route, cookie string) *session {
@@ -139,6 +185,12 @@ func (s *sessions) unseal(rt *Route, cookie string) *session {
 		return nil
 	}
 	id := policy.Identity{Team: p.Team, User: p.User, Email: p.Email, Name: p.Name, Guest: p.Guest, Admin: p.Admin}
+	if p.Groups != nil {
+		id.GroupIDs, id.Groups = make([]string, len(p.Groups)), make([]string, len(p.Groups))
+		for i, g := range p.Groups {
+			id.GroupIDs[i], id.Groups[i] = g[0], g[1]
+		}
+	}
 	return &session{
 		id: p.ID, identity: id, begun: time.Unix(p.Begun, 0), ends: time.Unix(p.Ends, 0), seen: time.Unix(p.Seen, 0),
 		sender: proxy.NewPrincipal(id, p.ID),
@@ -175,7 +227,17 @@ func (s *sessions) write(w http.ResponseWriter, rt *Route, ss *session) error {
 		ID: ss.id, Team: ss.identity.Team, User: ss.identity.User, Email: ss.identity.Email, Name: ss.identity.Name,
 		Guest: ss.identity.Guest, Admin: ss.identity.Admin, Begun: ss.begun.Unix(), Ends: ss.ends.Unix(), Seen: ss.seen.Unix(),
 	}
+	if groups := ss.identity.Groups; groups != nil {
+		p.Groups = make([][2]string, len(groups))
+		for i := range groups {
+			p.Groups[i] = [2]string{ss.identity.GroupIDs[i], groups[i]}
+		}
+	}
 	plain, err := json.Marshal(p)
+	if err == nil && len(plain) > maxPlain && p.Groups != nil {
+		p.Groups = nil
+		plain, err = json.Marshal(p)
+	}
 	if err != nil {
 		return fmt.Errorf("marshal session: %w", err)
 	}

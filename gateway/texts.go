@@ -27,6 +27,14 @@ func textFor(lang, code string, rt *Route) text {
 	return out
 }
 
+// naming puts detail where the text says {detail}.
+func (t text) naming(detail string) text {
+	for i, p := range t.Text {
+		t.Text[i] = strings.ReplaceAll(p, "{detail}", detail)
+	}
+	return t
+}
+
 var texts = map[string]map[string]text{"en": english, "fr": french}
 
 var english = map[string]text{
@@ -47,6 +55,9 @@ var english = map[string]text{
 	"email_unverified":     {"Your e-mail address is not confirmed", []string{"Slack says that the e-mail address of your account is not confirmed yet. Confirm it in Slack, then sign in again."}, "Sign in again"},
 	"deactivated":          {"Your Slack account is deactivated", []string{"The workspace {workspace} has deactivated this account. Ask its administrator if that is a mistake."}, "Sign in with another account"},
 	"guest":                {"Guests have no access", []string{"You are a guest in the workspace {workspace}; {host} is open to its full members only. Ask its administrator if you need access."}, "Sign in with another account"},
+	"signature":            {"This does not come from Slack", []string{"Only what Slack has signed is taken here."}, ""},
+	"email_changed":        {"Your e-mail address has changed", []string{"In Slack your e-mail address is no longer {detail}, by which {host} knows you. To protect your account, nobody gets in until that is confirmed.", "Ask the administrator of {host} to accept the new address."}, "Sign in again"},
+	"account_unchecked":    {"We cannot check your account now", []string{"Slack has not answered for a long time, so we cannot tell whether you may still come in. Please try again in a moment."}, "Try again"},
 	"slack_setup":          {"The connection to Slack is not set up right", []string{"Slack refused the sign-in because of this site's settings. Your administrator can find the reason under the request number below."}, "Try again"},
 	"slack_answer":         {"Slack's answer could not be used", []string{"The sign-in could not be verified, so nobody was signed in. Please try again."}, "Try again"},
 	"slack_unavailable":    {"Slack cannot be reached right now", []string{"Signing in needs Slack, and Slack does not answer. Please try again in a moment."}, "Try again"},
@@ -79,6 +90,9 @@ var french = map[string]text{
 	"email_unverified":     {"Votre adresse e-mail n’est pas confirmée", []string{"Slack indique que l’adresse e-mail de votre compte n’est pas encore confirmée. Confirmez-la dans Slack, puis reconnectez-vous."}, "Se reconnecter"},
 	"deactivated":          {"Votre compte Slack est désactivé", []string{"L’espace de travail {workspace} a désactivé ce compte. Adressez-vous à son administrateur s’il s’agit d’une erreur."}, "Se connecter avec un autre compte"},
 	"guest":                {"Les invités n’ont pas accès", []string{"Vous êtes invité(e) dans l’espace de travail {workspace} ; {host} est réservé à ses membres. Adressez-vous à son administrateur si vous avez besoin d’un accès."}, "Se connecter avec un autre compte"},
+	"signature":            {"Cela ne vient pas de Slack", []string{"Seul ce que Slack a signé est accepté ici."}, ""},
+	"email_changed":        {"Votre adresse e-mail a changé", []string{"Dans Slack, votre adresse e-mail n’est plus {detail}, sous laquelle {host} vous connaît. Pour protéger votre compte, l’accès est suspendu jusqu’à confirmation.", "Demandez à l’administrateur de {host} d’accepter la nouvelle adresse."}, "Se reconnecter"},
+	"account_unchecked":    {"Votre compte ne peut pas être vérifié pour le moment", []string{"Slack ne répond plus depuis longtemps ; nous ne savons donc pas si vous avez encore accès. Réessayez dans un instant."}, "Réessayer"},
 	"slack_setup":          {"La liaison avec Slack est mal configurée", []string{"Slack a refusé la connexion à cause des réglages de ce site. Votre administrateur en trouvera la raison sous le numéro de requête ci-dessous."}, "Réessayer"},
 	"slack_answer":         {"La réponse de Slack est inutilisable", []string{"La connexion n’a pas pu être vérifiée ; personne n’a été connecté. Réessayez."}, "Réessayer"},
 	"slack_unavailable":    {"Slack est injoignable pour le moment", []string{"La connexion passe par Slack, qui ne répond pas. Réessayez dans un instant."}, "Réessayer"},
