@@ -1,6 +1,11 @@
 package gateway
 
-import "context"
+import (
+	"context"
+	"net/http"
+
+	"github.com/cocoom/cocoom-gateway/policy"
+)
 
 // RefreshRevocations does what Run does every second.
 func (g *Gateway) RefreshRevocations(ctx context.Context) error {
@@ -12,3 +17,20 @@ func (g *Gateway) Prune(ctx context.Context) error { return g.sessions.revoked.r
 
 // CookieNames are those of a route's session and of a sign-in under way.
 func CookieNames(rt *Route) []string { return []string{cookieName(rt), pendingPrefix(rt) + "t1-x"} }
+
+// RefreshPeople does what Run does every second.
+func (g *Gateway) RefreshPeople(ctx context.Context) error { return g.people.directory.refresh(ctx) }
+
+// AskAboutPeople does what Run does every second, and waits for Slack.
+func (g *Gateway) AskAboutPeople(ctx context.Context) error {
+	defer g.people.rounds.asking.Wait()
+	return g.people.round(ctx)
+}
+
+// ListPeopleAbove sets how many waiting people are listed all at once.
+func (g *Gateway) ListPeopleAbove(n int) { g.people.rounds.listAbove = n }
+
+// OpenSession does what every request to a route with login begins with.
+func (g *Gateway) OpenSession(rt *Route, r *http.Request) *policy.Identity {
+	return g.sessions.open(g.routes[rt.Host], r).who()
+}

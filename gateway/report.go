@@ -36,6 +36,13 @@ type report struct {
 	soon bool
 }
 
+// apply changes f; the first address there is is the one that may be pinned.
+func (r report) apply(f *facts) {
+	if r.change(f); f.firstEmail == "" {
+		f.firstEmail = f.email
+	}
+}
+
 // told is the outcome of one report.
 type told struct {
 	*personRow       // as the row is now; nil: nobody of that name has ever signed in
@@ -106,7 +113,7 @@ func (p *people) writeOne(ctx context.Context, tx *sql.Tx, rt *Route, r report, 
 	}
 	if row == nil {
 		f := facts{}
-		r.change(&f)
+		r.apply(&f)
 		if !r.arrival || f.refusal(rt) != nil {
 			return told{personRow: p.stranger(r, f)}, nil // of strangers who are not let in, nothing is kept
 		}
@@ -120,10 +127,7 @@ func (p *people) writeOne(ctx context.Context, tx *sql.Tx, rt *Route, r report, 
 	if r.asked != anyAge && row.version >= r.asked {
 		r.soon = true
 	} else {
-		r.change(&row.facts)
-		if row.firstEmail == "" {
-			row.firstEmail = row.email
-		}
+		r.apply(&row.facts)
 		if !r.partial {
 			row.checked = max(now, row.checked+1) // grows, whatever the replicas' clocks say
 		}
