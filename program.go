@@ -69,7 +69,7 @@ func start(ctx context.Context, cfg *configs.Config, log *slog.Logger) (_ *progr
 	if p.public, err = listen("listen", cfg.Listen, p.gateway, cfg.TLS, log); err != nil {
 		return nil, err
 	}
-	pages := admin.New(admin.Config{Ready: p.checks(), Relay: p.relay, Log: log})
+	pages := admin.New(admin.Config{Ready: p.checks(), Relay: p.relay, Log: log, Gateway: p.gateway})
 	if p.admin, err = listen("admin", cfg.Admin, pages, configs.TLS{}, log); err != nil {
 		return nil, err
 	}

@@ -3,6 +3,7 @@ package gateway
 import (
 	"context"
 	"net/http"
+	"time"
 
 	"github.com/cocoom/cocoom-gateway/policy"
 )
@@ -33,4 +34,18 @@ func (g *Gateway) ListPeopleAbove(n int) { g.people.rounds.listAbove = n }
 // OpenSession does what every request to a route with login begins with.
 func (g *Gateway) OpenSession(rt *Route, r *http.Request) *policy.Identity {
 	return g.sessions.open(g.routes[rt.Host], r).who()
+}
+
+// VerifySlack is what every event has to pass.
+var VerifySlack = verifySlack
+
+// KeepToken replaces the own token that is kept of a person.
+func (g *Gateway) KeepToken(ctx context.Context, host, user, access, refresh string, expires time.Time) error {
+	key := personKey{host, g.routes[host].Workspace, user}
+	sealed, err := g.people.sealToken(key, keptToken{Access: access, Refresh: refresh, Expires: expires.Unix(), Subject: user})
+	if err != nil {
+		return err
+	}
+	_, err = g.people.write(ctx, g.routes[host], report{key: key, asked: anyAge, partial: true, change: unchanged, token: &sealed})
+	return err
 }

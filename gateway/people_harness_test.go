@@ -123,7 +123,7 @@ func (o *office) hearsOf(user string) {
 func (o *office) pass(d time.Duration) {
 	o.t.Helper()
 	o.advance(d)
-	for range 20 {
+	for range 12 {
 		if err := o.gateway.AskAboutPeople(context.Background()); err != nil {
 			o.t.Fatal(err)
 		}

@@ -15,8 +15,8 @@ type Identity struct {
 	// GroupIDs are the ids (S…) of the same usergroups: unlike a handle, an id
 	// is never another group's.
 	GroupIDs []string
-	Guest  bool // a guest of the workspace
-	Admin  bool // an admin or owner of the workspace
+	Guest    bool // a guest of the workspace
+	Admin    bool // an admin or owner of the workspace
 }
 
 // Verdict is what is to happen to a request. The zero value denies.

@@ -9,6 +9,7 @@ import (
 	"net/http"
 	"time"
 
+	"github.com/cocoom/cocoom-gateway/gateway"
 	"github.com/cocoom/cocoom-gateway/notifyhook"
 )
 
@@ -27,6 +28,8 @@ type Config struct {
 	Ready []Check
 	Relay *notifyhook.Relay
 	Log   *slog.Logger
+
+	Gateway *gateway.Gateway
 }
 
 // New gives the operators' pages:
@@ -34,6 +37,8 @@ type Config struct {
 //	GET /livez    200 as long as the process answers
 //	GET /readyz   200, or 503 with what is wrong
 //	GET /status   deliveries by state and what needs an operator, as JSON
+//
+//	POST /people/accept-email   lets somebody back in whose pinned address changed
 func New(cfg Config) http.Handler {
 	mux := http.NewServeMux()
 	mux.HandleFunc("GET /livez", func(w http.ResponseWriter, _ *http.Request) {
@@ -41,6 +46,7 @@ func New(cfg Config) http.Handler {
 	})
 	mux.HandleFunc("GET /readyz", cfg.ready)
 	mux.HandleFunc("GET /status", cfg.status)
+	mux.HandleFunc("POST /people/accept-email", cfg.acceptEmail)
 	return mux
 }
 
@@ -67,7 +73,7 @@ func (cfg Config) status(w http.ResponseWriter, r *http.Request) {
 		answer(w, http.StatusServiceUnavailable, map[string]string{"error": "the store cannot be read"})
 		return
 	}
-	answer(w, http.StatusOK, map[string]any{"deliveries": stats, "alarms": cfg.Relay.Alarms()})
+	answer(w, http.StatusOK, map[string]any{"deliveries": stats, "alarms": cfg.Relay.Alarms(), "people": cfg.people()})
 }
 
 func answer(w http.ResponseWriter, status int, body any) {
