@@ -41,8 +41,12 @@ func (p *people) listAbove() int {
 	return listAbove
 }
 
-// mayList reports whether the last listing was long enough ago.
+// mayList reports whether people can be listed, and the last listing was long
+// enough ago.
 func (p *people) mayList(rt *Route) bool {
+	if rt.SlackApp.BotToken == "" {
+		return false
+	}
 	p.rounds.mu.Lock()
 	defer p.rounds.mu.Unlock()
 	last, ok := p.rounds.listed[rt.Host]
@@ -62,8 +66,12 @@ func (p *people) beginListing(ctx context.Context, rt *Route) {
 func (p *people) goOnListing(ctx context.Context, rt *Route) bool {
 	p.rounds.mu.Lock()
 	l := p.rounds.listings[rt.Host]
+	if l != nil && p.now().Sub(l.next) > listLease { // others may have begun one since
+		delete(p.rounds.listings, rt.Host)
+		l = nil
+	}
 	p.rounds.mu.Unlock()
-	if l == nil || p.now().Sub(l.next) > listLease { // others may have begun one since
+	if l == nil {
 		return false
 	}
 	if now := p.now(); !now.Before(l.next) {

@@ -2,6 +2,7 @@ package gateway_test
 
 import (
 	"context"
+	"fmt"
 	"net/http"
 	"net/http/httptest"
 	"net/url"
@@ -330,6 +331,86 @@ func TestManyAreListed(t *testing.T) {
 	o.wants(marie, o.page, 200, "app")
 	if lists, more := len(o.slack.Calls("users.list")), len(o.slack.Calls("users.info"))-asked; lists != 1 || more != 0 {
 		t.Errorf("%d listings and %d single questions, want one and none", lists, more)
+	}
+}
+
+// TestListingInPages: the pages of a large workspace are asked for one after the
+// other, and who stands on none of them by themselves.
+func TestListingInPages(t *testing.T) {
+	o := newOffice(t, nil)
+	o.gateway.ListPeopleAbove(1)
+	paul, marie := o.arrives("U0PAUL"), o.arrives("U0MARIE")
+	pages := map[string]string{"": `{"ok":true,"members":[{"id":"U0PAUL","team_id":"T0AGRAF001","is_restricted":true}],"response_metadata":{"next_cursor":"two"}}`,
+		"two": `{"ok":true,"members":[{"id":"U0STRANGER","team_id":"T0AGRAF001"},{"id":"U0MARIE","team_id":"T0OTHER","deleted":true}]}`}
+	o.slack.Fault(slacksim.Fault{Method: "users.list", Kind: slacksim.Custom, Answer: func(rw http.ResponseWriter, r *http.Request) {
+		status(200, pages[r.FormValue("cursor")])(rw, r)
+	}})
+	asked := len(o.slack.Calls("users.info"))
+	o.advance(16 * time.Minute)
+	must(t, o.gateway.AskAboutPeople(context.Background()))
+	o.advance(time.Second)
+	for _, g := range []*gateway.Gateway{o.gateway, o.replica} {
+		must(t, g.AskAboutPeople(context.Background()))
+	}
+	if n := len(o.slack.Calls("users.list")); n != 1 || len(o.slack.Calls("users.info")) != asked {
+		t.Errorf("%d pages, and %d questions of another replica, within a second", n, len(o.slack.Calls("users.info"))-asked)
+	}
+	o.pass(5 * time.Second)
+	if n := len(o.slack.Calls("users.list")); n != 2 {
+		t.Errorf("%d pages, want 2", n)
+	}
+	o.wants(paul, o.page, 403, "Guests")
+	o.wants(marie, o.page, 200, "app") // whom another workspace lists is not the one we know
+	if n := len(o.slack.Calls("users.info")) - asked; n != 1 {
+		t.Errorf("%d single questions, want one, about Marie", n)
+	}
+}
+
+// TestOnePersonDoesNotHoldUpTheOthers: an answer that cannot be read is nobody
+// else's matter.
+func TestOnePersonDoesNotHoldUpTheOthers(t *testing.T) {
+	o := newOffice(t, nil)
+	paul := o.arrives("U0PAUL")
+	o.advance(time.Second)
+	marie := o.arrives("U0MARIE")
+	o.slack.Fault(slacksim.Fault{Method: "users.info", Kind: slacksim.Custom, Answer: func(rw http.ResponseWriter, r *http.Request) {
+		if r.FormValue("user") == "U0PAUL" {
+			status(200, `{"ok":true,"user":{"id":7}}`)(rw, r)
+			return
+		}
+		status(200, `{"ok":true,"user":{"id":"U0MARIE","team_id":"T0AGRAF001","deleted":true}}`)(rw, r)
+	}})
+	o.pass(16 * time.Minute)
+	o.wants(paul, o.page, 200, "app")
+	o.wants(marie, o.page, 302, "")
+}
+
+// TestGroupsInTheCookie: they are there for replicas that have not heard of the
+// sign-in, unless they would make the cookie too large.
+func TestGroupsInTheCookie(t *testing.T) {
+	for name, row := range map[string]struct {
+		groups int
+		status int
+	}{"few": {3, 200}, "many": {200, 403}} {
+		t.Run(name, func(t *testing.T) {
+			o := newOffice(t, nil)
+			for i := range row.groups {
+				must(t, o.slack.SetUsergroup(teams[0], slacksim.Usergroup{ID: fmt.Sprintf("S0TEAM%03d", i), Handle: fmt.Sprintf("team-%03d", i), Members: []string{"U0PAUL"}}))
+			}
+			paul := o.arrives("U0PAUL")
+			u, _ := url.Parse(o.page)
+			if n := len(paul.Jar.Cookies(u)[0].Value); n >= 1024 {
+				t.Errorf("the cookie has %d bytes", n)
+			}
+			if got := o.elsewhere(paul, o.admin); got.Code != row.status {
+				t.Errorf("the other replica answers %d, want %d", got.Code, row.status)
+			}
+			o.reads()
+			if got := o.elsewhere(paul, o.admin); got.Code != 200 {
+				t.Errorf("having read the store it answers %d", got.Code)
+			}
+			o.wants(paul, o.admin, 200, "app")
+		})
 	}
 }
 

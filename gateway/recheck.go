@@ -125,9 +125,11 @@ func (p *people) letForward(ctx context.Context) error {
 	})
 }
 
-// due lists the routes where it is somebody's turn, who has waited longest first.
+// due lists the routes where it is somebody's turn, who has waited longest
+// first, and those that are being listed.
 func (p *people) due(ctx context.Context) ([]*Route, error) {
-	rows, err := p.store.Read().QueryContext(ctx, `SELECT route FROM person WHERE ask_at <= $1 GROUP BY route ORDER BY min(ask_at)`, p.now().UnixMilli())
+	rows, err := p.store.Read().QueryContext(ctx, `SELECT p.route FROM person p LEFT JOIN upkeep u ON u.route = p.route
+		WHERE p.ask_at <= $1 AND (u.not_before IS NULL OR u.not_before <= $1) GROUP BY p.route ORDER BY min(p.ask_at)`, p.now().UnixMilli())
 	if err != nil {
 		return nil, fmt.Errorf("list whose turn it is: %w", err)
 	}
@@ -142,13 +144,18 @@ func (p *people) due(ctx context.Context) ([]*Route, error) {
 			due = append(due, rt)
 		}
 	}
+	p.rounds.mu.Lock()
+	defer p.rounds.mu.Unlock()
+	for host := range p.rounds.listings {
+		due = append(due, p.directory.routes[host])
+	}
 	return due, rows.Err()
 }
 
 // turn is what one route asks now.
 type turn struct {
-	who   *personRow // nil: nobody, or a listing of all
-	count int        // people whose turn it is
+	who  *personRow // nil: nobody, or everybody
+	list bool       // so many wait that all are listed
 }
 
 // claim takes the route's turn, which no other replica then has, and the person
@@ -174,8 +181,12 @@ func (p *people) claim(ctx context.Context, rt *Route) (t turn, err error) {
 		if err != nil {
 			return err
 		}
-		if err := tx.QueryRowContext(ctx, `SELECT count(*) FROM person WHERE route = $1 AND ask_at <= $2`, rt.Host, now).Scan(&t.count); err != nil || t.count == 0 {
+		var waiting int
+		if err := tx.QueryRowContext(ctx, `SELECT count(*) FROM person WHERE route = $1 AND ask_at <= $2`, rt.Host, now).Scan(&waiting); err != nil || waiting == 0 {
 			return err
+		}
+		if t.list = waiting > p.listAbove() && p.mayList(rt); t.list {
+			return nil
 		}
 		if t.who, err = scanPerson(tx.QueryRowContext(ctx, `SELECT `+personColumns+` FROM person WHERE route = $1 AND ask_at <= $2 ORDER BY ask_at LIMIT 1`, rt.Host, now)); err != nil {
 			return err
@@ -193,11 +204,11 @@ func (p *people) recheck(ctx context.Context, rt *Route) {
 		return
 	}
 	t, err := p.claim(ctx, rt)
-	if err == nil && t.who != nil {
-		if rt.SlackApp.BotToken != "" && t.count > p.listAbove() && p.mayList(rt) {
-			p.beginListing(ctx, rt)
-			return
-		}
+	switch {
+	case err != nil:
+	case t.list:
+		p.beginListing(ctx, rt)
+	case t.who != nil:
 		err = p.recheckOne(ctx, rt, t.who)
 	}
 	if err != nil && ctx.Err() == nil {
@@ -247,7 +258,8 @@ func (p *people) recheckByBot(ctx context.Context, rt *Route, who *personRow) (f
 	}, nil
 }
 
-// later lets the route wait and puts the person first in its line.
+// later lets the route wait, and the person go to the end of its line: what
+// cannot be read may be about this one alone, and must not hold up the others.
 func (p *people) later(ctx context.Context, rt *Route, who *personRow, t trouble) error {
 	if t.setup {
 		p.alarms.raise(rt, "people", t.reason)
@@ -262,7 +274,7 @@ func (p *people) later(ctx context.Context, rt *Route, who *personRow, t trouble
 			return err
 		}
 		_, err = tx.ExecContext(ctx, `UPDATE person SET ask_at = $4 WHERE route = $1 AND team = $2 AND user_id = $3 AND ask_at IS NOT NULL`,
-			who.key.route, who.key.team, who.key.user, now.UnixMilli())
+			who.key.route, who.key.team, who.key.user, now.Add(t.wait).UnixMilli())
 		return err
 	})
 }
