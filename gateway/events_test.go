@@ -35,7 +35,7 @@ func (o *office) post(body string, header http.Header) answer {
 
 func deletion(team string) string {
 	return fmt.Sprintf(`{"type":"event_callback","team_id":%q,"event_id":"Ev1","event_time":%d,"event":{"type":"user_change","user":{"id":"U0PAUL","team_id":%q,"deleted":true}}}`,
-		team, time.Now().Unix(), team)
+		team, time.Now().Unix(), teams[0])
 }
 
 // TestAdvisoryForgedEvent: an event that is not signed by the route's own Slack
