@@ -72,12 +72,12 @@ func TestAdvisoryForgedEvent(t *testing.T) {
 		"of another team":     {deletion("T0OTHER"), sign("signing-secret-0", now, deletion("T0OTHER")), 200, false},
 		"no JSON":             {"payload=1", sign("signing-secret-0", now, "payload=1"), 400, false},
 		"too large":           {strings.Repeat(" ", 1<<20) + body, sign("signing-secret-0", now, strings.Repeat(" ", 1<<20)+body), 413, false},
-		"challenge, unsigned": {`{"type":"url_verification","challenge":"abc"}`, http.Header{}, 401, false},
+		"challenge, unsigned": {`{"type":"url_verification","challenge":"not-hex-xyz"}`, http.Header{}, 401, false},
 	} {
 		t.Run(name, func(t *testing.T) {
 			o := newOffice(t, nil)
 			paul := o.arrives("U0PAUL")
-			if got := o.post(row.body, row.header); got.StatusCode != row.status || strings.Contains(got.text, "abc") {
+			if got := o.post(row.body, row.header); got.StatusCode != row.status || strings.Contains(got.text, "not-hex-xyz") {
 				t.Errorf("answered %d %s, want %d", got.StatusCode, got.text, row.status)
 			}
 			want := 200
