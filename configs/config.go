@@ -71,8 +71,8 @@ type Route struct {
 	Workspace string `yaml:"workspace"`
 	// WorkspaceName is for pages that must name it.
 	WorkspaceName string `yaml:"workspace_name"`
-	// SlackApp is the route's own Slack app. Its signing secret will tell that
-	// Slack's events and buttons come from Slack; nothing reads it yet.
+	// SlackApp is the route's own Slack app. Its signing secret tells that
+	// Slack's events come from Slack.
 	SlackApp gateway.SlackApp `yaml:"slack_app"`
 	// Login is nil on a route without login.
 	Login *gateway.Login `yaml:"login"`

@@ -17,10 +17,6 @@ func notYet(p *place) string {
 		if p.up.isKey("slack_app") {
 			return "write the app's client_id, client_secret and bot_token here"
 		}
-	case "usergroups":
-		if p.up.isKey("allow") {
-			return "name people by users, emails or email_domains"
-		}
 	}
 	return ""
 }

@@ -100,7 +100,6 @@ func TestContractIsRefusedForWhatIsNotYetSupportedOnly(t *testing.T) {
 		}
 	}
 	want := []string{
-		"routes[0].policy[1].allow.usergroups", "routes[0].policy[2].allow.usergroups",
 		"routes[1].slack_app.managed",
 	}
 	if !slices.Equal(got, want) {

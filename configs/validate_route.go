@@ -194,7 +194,7 @@ func (v *validator) conditions(s spot, rule int) {
 		for _, c := range []struct {
 			key  string
 			asks bool
-		}{{"", a.Members}, {".users", len(a.Users) > 0}, {".emails", len(a.Emails) > 0}, {".email_domains", len(a.EmailDomains) > 0}, {".admins", a.Admins}, {".guests", a.Guests}} {
+		}{{"", a.Members}, {".users", len(a.Users) > 0}, {".emails", len(a.Emails) > 0}, {".email_domains", len(a.EmailDomains) > 0}, {".admins", a.Admins}, {".guests", a.Guests}, {".usergroups", len(a.Usergroups) > 0}} {
 			if c.asks {
 				s.mistake(key+c.key, "asks who a person is, but the route has no login: add login: {}, or allow public or cidrs")
 			}
@@ -203,6 +203,9 @@ func (v *validator) conditions(s spot, rule int) {
 	}
 	if a.Admins && !s.botToken() {
 		s.need(key+".admins", "admins cannot be told without a bot token: add slack_app.bot_token, or name people by users or emails")
+	}
+	if len(a.Usergroups) > 0 && !s.botToken() {
+		s.need(key+".usergroups", "usergroups are unknown without a bot token: add slack_app.bot_token (with the scope usergroups:read), or name people by users or emails")
 	}
 	switch {
 	case a.Guests && s.Login.Guests != "allow":

@@ -24,6 +24,9 @@ type SessionTimes struct {
 	// RevocationMaxLag is how long sessions are honoured while the store cannot
 	// say which of them were ended; 0 means 10 min.
 	RevocationMaxLag time.Duration `yaml:"revocation_max_lag"`
+	// MaxStale is how long what Slack last said about a person holds while it
+	// cannot be asked again; 0 means 24 h. Then nobody is let in on old news.
+	MaxStale time.Duration `yaml:"max_stale"`
 }
 
 // SlackApp is a route's own Slack app.
@@ -46,6 +49,10 @@ type Login struct {
 	// SignOutPaths are the app's own sign-out links, as policy.NewRequests takes
 	// them; they end our session too.
 	SignOutPaths []string `yaml:"sign_out_paths"`
+	// PinEmail refuses a known person whose e-mail address has changed, until an
+	// operator accepts the new one. On Slack's free plans people change their
+	// address themselves, and an app may know them by it.
+	PinEmail bool `yaml:"pin_email"`
 	// Upstream says how the app is told who is signed in.
 	Upstream proxy.UpstreamLogin `yaml:"upstream"`
 }
@@ -76,6 +83,9 @@ func (s Slack) Validate(report func(key, text string)) {
 	}
 }
 
+// maxLifetime bounds what may be configured as a session's lifetime.
+const maxLifetime = 90 * 24 * time.Hour
+
 func (t SessionTimes) withDefaults() SessionTimes {
 	if t.Lifetime == 0 {
 		t.Lifetime = 12 * time.Hour
@@ -86,12 +96,15 @@ func (t SessionTimes) withDefaults() SessionTimes {
 	if t.RevocationMaxLag == 0 {
 		t.RevocationMaxLag = 10 * time.Minute
 	}
+	if t.MaxStale == 0 {
+		t.MaxStale = 24 * time.Hour
+	}
 	return t
 }
 
 // Validate reports every mistake in t with its key.
 func (t SessionTimes) Validate(report func(key, text string)) {
-	if t.Lifetime < 0 || t.Lifetime > 0 && t.Lifetime < time.Minute || t.Lifetime > 90*24*time.Hour {
+	if t.Lifetime < 0 || t.Lifetime > 0 && t.Lifetime < time.Minute || t.Lifetime > maxLifetime {
 		report("lifetime", "must lie between 1m and 2160h (90 days)")
 	}
 	if t.Idle < 0 || t.Idle > 0 && t.Idle < time.Minute {
@@ -102,6 +115,9 @@ func (t SessionTimes) Validate(report func(key, text string)) {
 	}
 	if t.RevocationMaxLag < 0 || t.RevocationMaxLag > 0 && t.RevocationMaxLag < 30*time.Second || t.RevocationMaxLag > 24*time.Hour {
 		report("revocation_max_lag", "must lie between 30s and 24h")
+	}
+	if t.MaxStale < 0 || t.MaxStale > 0 && t.MaxStale < time.Hour {
+		report("max_stale", "must be at least 1h: people are asked about every 15 minutes, and Slack may be away for a while")
 	}
 }
 

@@ -176,7 +176,7 @@ func ring(t *testing.T, st *store.Store, master store.Master, seal *gateway.Seal
 func TestKeyRotationLogsNobodyOut(t *testing.T) {
 	seal := new(gateway.Sealer)
 	w := newWorld(t, func(c *gateway.Config) {
-		c.Sealer, c.Session = seal, gateway.SessionTimes{Lifetime: 90 * 24 * time.Hour, Idle: 90 * 24 * time.Hour}
+		c.Sealer, c.Session = seal, gateway.SessionTimes{Lifetime: 90 * 24 * time.Hour, Idle: 90 * 24 * time.Hour, MaxStale: 90 * 24 * time.Hour}
 	})
 	master, err := store.LoadMaster(t.TempDir(), "")
 	must(t, err)

@@ -33,6 +33,10 @@ type Config struct {
 	Store          *store.Store  // rows of sessions, revocations
 	Log            *slog.Logger
 	Now            func() time.Time // nil: time.Now
+	// PersonChanged is told when Slack says that something about a person of a
+	// route's workspace has changed, whether they have ever signed in or not. It
+	// must return at once. nil: nobody cares.
+	PersonChanged func(host, user string)
 }
 
 // Gateway serves every route's public host. It is safe for concurrent use.
@@ -43,6 +47,8 @@ type Gateway struct {
 	sessions *sessions
 	logins   *logins
 	live     live
+	people   *people
+	events   *events
 	echo     *echo.Echo
 }
 
@@ -60,23 +66,33 @@ func New(ctx context.Context, cfg Config) (*Gateway, error) {
 	if err != nil {
 		return nil, fmt.Errorf("read revocations: %w", err)
 	}
+	logins := newLogins(cfg.Slack, cfg.Sealer, cfg.Now)
+	people, err := newPeople(ctx, cfg, routes, logins.provider, revoked)
+	if err != nil {
+		return nil, err
+	}
+	logins.people = people
 	g := &Gateway{
 		cfg:      cfg,
 		routes:   routes,
 		peers:    trust(cfg.TrustedProxies),
-		sessions: newSessions(cfg.Sealer, cfg.Session, revoked, cfg.Now),
-		logins:   newLogins(cfg.Slack, cfg.Sealer, cfg.Now),
+		sessions: newSessions(cfg.Sealer, cfg.Session, revoked, people, cfg.Now),
+		logins:   logins,
+		people:   people,
+		events:   newEvents(people, cfg.PersonChanged),
 	}
 	g.mount()
 	return g, nil
 }
 
-// Run keeps the list of revocations fresh, ends streams with their sessions,
-// writes down when sessions were last seen, and removes rows of what is over,
-// until ctx ends.
+// Run keeps the list of revocations and what is known of people fresh, ends
+// streams with their sessions, writes down when sessions were last seen, and
+// removes rows of what is over, until ctx ends.
 func (g *Gateway) Run(ctx context.Context) error {
 	var work sync.WaitGroup
-	for _, task := range []func(context.Context, *slog.Logger){g.sessions.revoked.follow, g.sessions.revoked.prune, g.sweep, g.watch} {
+	for _, task := range []func(context.Context, *slog.Logger){
+		g.sessions.revoked.follow, g.sessions.revoked.prune, g.people.directory.follow, g.people.keepFresh, g.sweep, g.watch,
+	} {
 		work.Go(func() { task(ctx, g.cfg.Log) })
 	}
 	work.Wait()
@@ -119,6 +135,7 @@ func (g *Gateway) mount() {
 	page(p+"/signed-out", login(g.signedOut), "GET", "HEAD")
 	page(p+"/me", login(g.me), "GET", "HEAD")
 	page(p+"/break-glass", login(g.breakGlass), "GET", "HEAD", "POST")
+	page(p+"/slack/events", with(g.slackEvents), "POST")
 	page(p+"/jwks.json", with(g.jwks), "GET", "HEAD")
 	for _, path := range []string{p + "/v1", p + "/v1/*"} {
 		e.RouteNotFound(path, with(g.notify))

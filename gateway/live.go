@@ -132,7 +132,7 @@ func (x *exchange) end() {
 func (g *Gateway) endStreams() {
 	now, ended := g.cfg.Now(), 0
 	g.live.each(func(x *exchange) {
-		if x.lasts(now) && g.sessions.over(x.route, x.session, now) {
+		if x.lasts(now) && (g.sessions.over(x.route, x.session, now) || g.sessions.keptOut(x.route, x.session, now)) {
 			x.end()
 			ended++
 		}

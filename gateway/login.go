@@ -39,7 +39,6 @@ func newLogins(at Slack, sealer *Sealer, now func() time.Time) *logins {
 	told, _ := lru.New[string, time.Time](1 << 12)
 	return &logins{
 		provider: &provider{issuer: at.Issuer, client: newOpenIDClient(), now: now},
-		people:   &people{apiURL: at.APIURL},
 		sealer:   sealer, now: now, used: used, told: told,
 	}
 }
@@ -49,6 +48,12 @@ func newLogins(at Slack, sealer *Sealer, now func() time.Time) *logins {
 // 401 with the address to sign in.
 func (g *Gateway) askToSignIn(x *exchange, c echo.Context) error {
 	r := c.Request()
+	if no := g.sessions.why(x.route, r); no != nil {
+		if no.link == "" {
+			return no.linking(g.loginURL(x.route, "/"))
+		}
+		return no
+	}
 	switch classOf(r) {
 	case navigation:
 		return g.toSlack(x, c, returnPath(r.URL))
@@ -158,7 +163,7 @@ func (l *logins) identify(ctx context.Context, rt *Route, code, nonce string) (p
 		return policy.Identity{}, errEmail
 	}
 	id := policy.Identity{Team: c.Team, User: c.User, Email: c.Email, Name: plainName(c.Name)}
-	if err := l.people.complete(ctx, rt, &id); err != nil {
+	if err := l.people.arrive(ctx, rt, &id, newKeptToken(c.token, c.Subject)); err != nil {
 		return policy.Identity{}, err
 	}
 	return id, nil

@@ -110,7 +110,7 @@ func (x *exchange) refuse(r *http.Request, err error) {
 	if why.status == http.StatusUnauthorized && x.route != nil {
 		x.Header()["Www-Authenticate"] = x.route.challenges(r, why)
 	}
-	t := textFor(lang(r), why.code, x.route)
+	t := textFor(lang(r), why.code, x.route).naming(why.detail)
 	if why.code == errMaintenance.code {
 		t = x.route.Maintenance.say(t, lang(r), x.begun)
 	}

@@ -139,6 +139,8 @@ type claims struct {
 	Email         string   `json:"email"`
 	EmailVerified flexBool `json:"email_verified"`
 	Name          string   `json:"name"`
+
+	token *oauth2.Token // that came with the ID token
 }
 
 // flexBool also reads the strings "true" and "false", which some providers send.
@@ -183,6 +185,7 @@ func (p *provider) redeem(ctx context.Context, rt *Route, code, nonce string) (c
 	if err := verified.Claims(&c); err != nil {
 		return c, errSlackAnswer.because(fmt.Errorf("read id token: %w", err))
 	}
+	c.token = token
 	if c.Team == "" || c.Email == "" {
 		if err := p.userInfo(ctx, d, token, &c); err != nil {
 			return c, errSlackAnswer.because(err)

@@ -21,6 +21,7 @@ type refusal struct {
 	slack  string // Slack's own name of the error, for the page; empty: not shown
 	mend   string // what the operator has to do about it, for the log; empty: nothing
 	last   bool   // the person has tried often enough
+	detail string // stands for {detail} in the texts
 }
 
 // Error names the refusal and its cause, for the log.
@@ -42,6 +43,9 @@ func (r refusal) linking(to string) *refusal { r.link = to; return &r }
 
 // finally gives the refusal of the last of several tries.
 func (r refusal) finally() *refusal { r.last = true; return &r }
+
+// about gives the refusal with what its texts are to name.
+func (r refusal) about(detail string) *refusal { r.detail = detail; return &r }
 
 // Every refusal there is. They are never changed: because and linking copy.
 var (
@@ -78,6 +82,11 @@ var (
 	errTwoFactor   = &refusal{status: http.StatusForbidden, code: "two_factor_missing"}
 	errNotAdmitted = &refusal{status: http.StatusForbidden, code: "app_not_admitted"}
 	errMoving      = &refusal{status: http.StatusServiceUnavailable, code: "workspace_moving", retry: "300"}
+	errSignature   = &refusal{status: http.StatusUnauthorized, code: "signature"}
+	// The two that keep out somebody whose session was good.
+	errEmailChanged     = &refusal{status: http.StatusForbidden, code: "email_changed"}
+	errAccountUnchecked = &refusal{status: http.StatusServiceUnavailable, code: "account_unchecked", retry: "10", link: "/"}
+
 	errSetup       = &refusal{status: http.StatusBadGateway, code: "slack_setup"}
 	errSlackAnswer = &refusal{status: http.StatusBadGateway, code: "slack_answer"}
 	errSlackDown   = &refusal{status: http.StatusServiceUnavailable, code: "slack_unavailable", retry: "15"}

@@ -69,14 +69,7 @@ func (r *revocations) revoke(ctx context.Context, of whose, ends time.Time, d de
 	var fresh []revocation
 	err = r.store.Write(ctx, func(ctx context.Context, tx *sql.Tx) (err error) {
 		now := r.now()
-		if fresh, ended, err = revocationsFor(ctx, tx, of, now, ends); err != nil {
-			return err
-		}
-		if err := insertRevocations(ctx, tx, fresh); err != nil {
-			return err
-		}
-		where, args := of.where(1)
-		if _, err := tx.ExecContext(ctx, `DELETE FROM session WHERE `+where, args...); err != nil || d.action == "" {
+		if fresh, ended, err = endSessions(ctx, tx, of, now, ends); err != nil || d.action == "" {
 			return err
 		}
 		_, err = tx.ExecContext(ctx, `INSERT INTO audit (at, actor, action, object, detail) VALUES ($1, $2, $3, $4, $5)`,
@@ -88,6 +81,20 @@ func (r *revocations) revoke(ctx context.Context, of whose, ends time.Time, d de
 	}
 	r.apply(fresh)
 	return ended, nil
+}
+
+// endSessions ends sessions within a transaction: it gives the revocations that
+// it has written, and how many sessions were not over.
+func endSessions(ctx context.Context, tx *sql.Tx, of whose, now, ends time.Time) (fresh []revocation, ended int, err error) {
+	if fresh, ended, err = revocationsFor(ctx, tx, of, now, ends); err != nil {
+		return nil, 0, err
+	}
+	if err := insertRevocations(ctx, tx, fresh); err != nil {
+		return nil, 0, err
+	}
+	where, args := of.where(1)
+	_, err = tx.ExecContext(ctx, `DELETE FROM session WHERE `+where, args...)
+	return fresh, ended, err
 }
 
 // revocationsFor gives what to revoke so that the sessions are over, and how

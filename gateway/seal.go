@@ -38,6 +38,7 @@ type kind string
 const (
 	kindSession kind = "session"
 	kindLogin   kind = "login"
+	kindToken   kind = "token"
 )
 
 var errSeal = errors.New("not sealed by this gateway for this purpose")

@@ -59,16 +59,22 @@ type cookiePayload struct {
 	Name  string `json:"n,omitempty"`
 	Guest bool   `json:"g,omitempty"`
 	Admin bool   `json:"a,omitempty"`
-	Begun int64  `json:"b"` // Unix milliseconds: who signs in just after a revocation is in
-	Ends  int64  `json:"x"` // Unix seconds
-	Seen  int64  `json:"s"` // Unix seconds
-	Glass bool   `json:"k,omitempty"`
+	// Groups are ids and handles, for replicas that have not heard of the sign-in
+	// yet; missing: unknown, or too many for a cookie.
+	Groups [][2]string `json:"r,omitzero"`
+	Begun  int64       `json:"b"` // Unix milliseconds: who signs in just after a revocation is in
+	Ends   int64       `json:"x"` // Unix seconds
+	Seen   int64       `json:"s"` // Unix seconds
+	Glass  bool        `json:"k,omitempty"`
 }
 
 // The cache holds the sessions that are in use: opening one again costs little,
 // but signing its assertion again does. 100,000 fit, however they fall into the
 // shards.
 const cacheShards, cachePerShard = 16, 8192
+
+// maxPlain is from where on a cookie does without what it can do without.
+const maxPlain = 600
 
 // sessions opens and writes session cookies.
 type sessions struct {
@@ -77,19 +83,20 @@ type sessions struct {
 	now     func() time.Time
 	revoked *revocations
 	seen    *sightings
+	people  *people
 
 	// Opened cookies, so that a warm session costs one look-up. The key holds
 	// the host: the same cookie on another host is another question.
 	seed   maphash.Seed
-	shards [cacheShards]*lru.Cache[cookieKey, *session]
+	shards [cacheShards]*lru.Cache[cookieKey, *opened]
 }
 
 type cookieKey struct{ host, cookie string }
 
-func newSessions(sealer *Sealer, times SessionTimes, revoked *revocations, now func() time.Time) *sessions {
-	s := &sessions{sealer: sealer, times: times.withDefaults(), now: now, revoked: revoked, seen: &sightings{}, seed: maphash.MakeSeed()}
+func newSessions(sealer *Sealer, times SessionTimes, revoked *revocations, people *people, now func() time.Time) *sessions {
+	s := &sessions{sealer: sealer, times: times.withDefaults(), now: now, revoked: revoked, people: people, seen: &sightings{}, seed: maphash.MakeSeed()}
 	for i := range s.shards {
-		s.shards[i], _ = lru.New[cookieKey, *session](cachePerShard) // fails only for a size below 1
+		s.shards[i], _ = lru.New[cookieKey, *opened](cachePerShard) // fails only for a size below 1
 	}
 	return s
 }
@@ -104,28 +111,52 @@ func cookieName(rt *Route) string {
 	return "gw"
 }
 
-// open gives the live session of a request, or nil: no cookie, not ours, of
-// another route or workspace, too old, idle too long, or revoked.
+// open gives the live session of a request, with what is known of its person
+// now, or nil: no cookie, not ours, of another route or workspace, too old, idle
+// too long, revoked, or of somebody who may not be here any more (see why).
 func (s *sessions) open(rt *Route, r *http.Request) *session {
-	found, now := s.read(rt, r), s.now()
-	if found == nil || now.Sub(found.seen) >= s.times.Idle || s.over(rt, found, now) {
+	now := s.now()
+	o := s.find(rt, r)
+	if o == nil || s.idle(o.session, now) || s.over(rt, o.session, now) || o.keptOut(rt, now, s.times.MaxStale) != nil {
 		return nil
 	}
-	return found
+	return o.current()
 }
+
+// idle reports whether nobody has used a session for too long.
+func (s *sessions) idle(ss *session, now time.Time) bool { return now.Sub(ss.seen) >= s.times.Idle }
 
 // over reports whether a session is over for another reason than that nobody
 // uses it.
 func (s *sessions) over(rt *Route, ss *session, now time.Time) bool {
-	return ss.identity.Team != rt.Workspace || // the route has moved to another workspace
-		!now.Before(ss.ends) ||
-		now.Sub(ss.begun) >= s.times.Lifetime || // which may have been shortened
-		s.revoked.includes(rt, ss, now)
+	return !s.lasts(rt, ss, now) || s.revoked.includes(rt, ss, now)
+}
+
+// lasts reports whether a session is of this workspace and within its lifetime.
+func (s *sessions) lasts(rt *Route, ss *session, now time.Time) bool {
+	return ss.identity.Team == rt.Workspace && // or the route has moved to another workspace
+		now.Before(ss.ends) &&
+		now.Sub(ss.begun) < s.times.Lifetime // which may have been shortened
+}
+
+// keptOut reports whether the person of a session that is not over may not be
+// here any more.
+func (s *sessions) keptOut(rt *Route, ss *session, now time.Time) bool {
+	o := opened{session: ss, slot: s.people.directory.slot(personKey{rt.Host, ss.identity.Team, ss.identity.User})}
+	return o.keptOut(rt, now, s.times.MaxStale) != nil
 }
 
 // read gives the session that a request's cookie holds, even one that is over;
 // nil if the cookie is none of ours for this route.
 func (s *sessions) read(rt *Route, r *http.Request) *session {
+	if o := s.find(rt, r); o != nil {
+		return o.session
+	}
+	return nil
+}
+
+// find opens the cookie of a request; nil for none that is ours.
+func (s *sessions) find(rt *Route, r *http.Request) *opened {
 	cookie := cookieValue(r, cookieName(rt))
 	if cookie == "" {
 		return nil
@@ -134,12 +165,41 @@ func (s *sessions) read(rt *Route, r *http.Request) *session {
 	shard := s.shards[maphash.String(s.seed, cookie)%cacheShards]
 	found, ok := shard.Get(key)
 	if !ok {
-		if found = s.unseal(rt, cookie); found == nil {
+		ss := s.unseal(rt, cookie)
+		if ss == nil {
 			return nil // not cached: strangers could fill the cache with rubbish
 		}
+		found = &opened{session: ss, slot: s.people.directory.slot(personKey{rt.Host, ss.identity.Team, ss.identity.User})}
 		shard.Add(key, found)
 	}
 	return found
+}
+
+// why is what keeps a person out whose cookie is good, where signing in again
+// would not help; nil if it would.
+func (s *sessions) why(rt *Route, r *http.Request) *refusal {
+	now := s.now()
+	o := s.find(rt, r)
+	if o == nil || s.idle(o.session, now) || !s.lasts(rt, o.session, now) {
+		return nil
+	}
+	no := o.keptOut(rt, now, s.times.MaxStale)
+	switch {
+	case no == nil, no.code == errDeactivated.code: // Slack says it, or lets them back in
+		return nil
+	case no == errAccountUnchecked && (!o.slot.asks.Load() || s.revoked.includes(rt, o.session, now)):
+		return nil
+	case no == errAccountUnchecked:
+		s.people.hurry(personKey{rt.Host, o.session.identity.Team, o.session.identity.User})
+	}
+	return no
+}
+
+// with gives the session for what is known of its person now.
+func (s *session) with(id policy.Identity) *session {
+	out := *s
+	out.identity, out.sender = id, proxy.NewPrincipal(id, s.id)
+	return &out
 }
 
 func (s *sessions) unseal(rt *Route, cookie string) *session {
@@ -152,6 +212,12 @@ func (s *sessions) unseal(rt *Route, cookie string) *session {
 		return nil
 	}
 	id := policy.Identity{Team: p.Team, User: p.User, Email: p.Email, Name: p.Name, Guest: p.Guest, Admin: p.Admin}
+	if p.Groups != nil {
+		id.GroupIDs, id.Groups = make([]string, len(p.Groups)), make([]string, len(p.Groups))
+		for i, g := range p.Groups {
+			id.GroupIDs[i], id.Groups[i] = g[0], g[1]
+		}
+	}
 	return &session{
 		id: p.ID, sum: sha256.Sum256([]byte(p.ID)), identity: id, begun: time.UnixMilli(p.Begun), ends: time.Unix(p.Ends, 0), seen: time.Unix(p.Seen, 0),
 		sender: proxy.NewPrincipal(id, p.ID), glass: p.Glass,
@@ -190,7 +256,17 @@ func (s *sessions) write(w http.ResponseWriter, rt *Route, ss *session) error {
 		Guest: ss.identity.Guest, Admin: ss.identity.Admin, Begun: ss.begun.UnixMilli(), Ends: ss.ends.Unix(), Seen: ss.seen.Unix(),
 		Glass: ss.glass,
 	}
+	if groups := ss.identity.Groups; groups != nil {
+		p.Groups = make([][2]string, len(groups))
+		for i := range groups {
+			p.Groups[i] = [2]string{ss.identity.GroupIDs[i], groups[i]}
+		}
+	}
 	plain, err := json.Marshal(p)
+	if err == nil && len(plain) > maxPlain && p.Groups != nil {
+		p.Groups = nil
+		plain, err = json.Marshal(p)
+	}
 	if err != nil {
 		return fmt.Errorf("marshal session: %w", err)
 	}

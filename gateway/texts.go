@@ -27,6 +27,14 @@ func textFor(lang, code string, rt *Route) text {
 	return out
 }
 
+// naming puts detail where the text says {detail}.
+func (t text) naming(detail string) text {
+	for i, p := range t.Text {
+		t.Text[i] = strings.ReplaceAll(p, "{detail}", detail)
+	}
+	return t
+}
+
 var texts = map[string]map[string]text{"en": english, "fr": french}
 
 var english = map[string]text{
@@ -62,6 +70,9 @@ var english = map[string]text{
 	"app_not_admitted":     {"Your workspace does not allow this sign-in", []string{"Slack says that {workspace} does not allow this app, or not for you. An administrator of {workspace} can approve it in Slack, under “Manage apps”."}, "Try again"},
 	"workspace_moving":     {"Slack is moving your workspace", []string{"{workspace} is on its way into an organisation, and Slack lets nobody sign in meanwhile. Please try again later; an administrator of {workspace} knows how long it takes."}, "Try again"},
 	"slack_setup":          {"The connection to Slack is not set up right", []string{"You are not at fault: Slack refused the sign-in because of this site’s settings.", "Please tell whoever looks after {host}, and give them the request number below: with it they find in the log what to mend. An administrator of {workspace} knows who that is."}, "Try again"},
+	"signature":            {"This does not come from Slack", []string{"Only what Slack has signed is taken here."}, ""},
+	"email_changed":        {"Your e-mail address has changed", []string{"In Slack your e-mail address is no longer {detail}, by which {host} knows you. To protect your account, nobody gets in until that is confirmed.", "Ask the administrator of {host} to accept the new address."}, "Sign in again"},
+	"account_unchecked":    {"We cannot check your account now", []string{"Slack has not answered for a long time, so we cannot tell whether you may still come in. Please try again in a moment."}, "Try again"},
 	"slack_answer":         {"Slack's answer could not be used", []string{"The sign-in could not be verified, so nobody was signed in. Please try again."}, "Try again"},
 	"slack_unavailable":    {"Slack cannot be reached right now", []string{"Signing in needs Slack, and Slack does not answer. Please try again in a moment."}, "Try again"},
 	"slack_busy":           {"Many people are signing in right now", []string{"Slack asks us to go slower. Please try again in a moment."}, "Try again"},
@@ -112,6 +123,9 @@ var french = map[string]text{
 	"app_not_admitted":     {"Votre espace de travail n’autorise pas cette connexion", []string{"D’après Slack, {workspace} n’autorise pas cette application, ou pas pour vous. Un administrateur de {workspace} peut l’approuver dans Slack, sous « Gérer les applications »."}, "Réessayer"},
 	"workspace_moving":     {"Slack déplace votre espace de travail", []string{"{workspace} est en train de rejoindre une organisation ; pendant ce temps, Slack ne laisse personne se connecter. Réessayez plus tard ; un administrateur de {workspace} sait combien de temps cela prendra."}, "Réessayer"},
 	"slack_setup":          {"La liaison avec Slack est mal configurée", []string{"Vous n’y êtes pour rien : Slack a refusé la connexion à cause des réglages de ce site.", "Prévenez la personne qui s’occupe de {host} en lui donnant le numéro de requête ci-dessous : avec lui, elle trouvera dans le journal ce qu’il faut corriger. Un administrateur de {workspace} sait qui c’est."}, "Réessayer"},
+	"signature":            {"Cela ne vient pas de Slack", []string{"Seul ce que Slack a signé est accepté ici."}, ""},
+	"email_changed":        {"Votre adresse e-mail a changé", []string{"Dans Slack, votre adresse e-mail n’est plus {detail}, sous laquelle {host} vous connaît. Pour protéger votre compte, l’accès est suspendu jusqu’à confirmation.", "Demandez à l’administrateur de {host} d’accepter la nouvelle adresse."}, "Se reconnecter"},
+	"account_unchecked":    {"Votre compte ne peut pas être vérifié pour le moment", []string{"Slack ne répond plus depuis longtemps ; nous ne savons donc pas si vous avez encore accès. Réessayez dans un instant."}, "Réessayer"},
 	"slack_answer":         {"La réponse de Slack est inutilisable", []string{"La connexion n’a pas pu être vérifiée ; personne n’a été connecté. Réessayez."}, "Réessayer"},
 	"slack_unavailable":    {"Slack est injoignable pour le moment", []string{"La connexion passe par Slack, qui ne répond pas. Réessayez dans un instant."}, "Réessayer"},
 	"slack_busy":           {"Beaucoup de monde se connecte en ce moment", []string{"Slack nous demande de ralentir. Réessayez dans un instant."}, "Réessayer"},

@@ -66,9 +66,12 @@ func (a *allow) judgePerson(who *Identity) (Verdict, string) {
 	if a.guests && who.Guest {
 		return Allowed, "guest"
 	}
-	for _, group := range who.Groups {
-		if has(a.groups, group) {
-			return Allowed, "usergroup"
+	// No handle is taken for an id: handles are lower case, ids upper case.
+	for _, groups := range [...][]string{who.Groups, who.GroupIDs} {
+		for _, group := range groups {
+			if has(a.groups, group) {
+				return Allowed, "usergroup"
+			}
 		}
 	}
 	// With a second @ in the address, two readers may take different domains.

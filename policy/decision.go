@@ -12,8 +12,11 @@ type Identity struct {
 	// Groups are the handles of the usergroups the person is in. nil means
 	// unknown, which is not the same as none.
 	Groups []string
-	Guest  bool // a guest of the workspace
-	Admin  bool // an admin or owner of the workspace
+	// GroupIDs are the ids (S…) of the same usergroups: unlike a handle, an id
+	// is never another group's.
+	GroupIDs []string
+	Guest    bool // a guest of the workspace
+	Admin    bool // an admin or owner of the workspace
 }
 
 // Verdict is what is to happen to a request. The zero value denies.

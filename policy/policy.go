@@ -86,6 +86,12 @@ func (p *Policy) Decide(req Request, who *Identity) Decision {
 	return none
 }
 
+// AsksUsergroups reports whether a rule names a usergroup, so that it is worth
+// asking Slack who is in which.
+func (p *Policy) AsksUsergroups() bool {
+	return p != nil && slices.ContainsFunc(p.rules, func(r rule) bool { return len(r.allow.groups) > 0 })
+}
+
 // match is whether a rule is about a request: in no reading of it, in some, or in all.
 type match uint8
 

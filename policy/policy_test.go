@@ -64,6 +64,8 @@ func TestVerdictOfEachCondition(t *testing.T) {
 		{name: "two @, first domain", allow: policy.Allow{EmailDomains: []string{"good.com"}}, who: email("a@good.com@evil"), want: policy.Deny, why: "not_allowed"},
 		{name: "no local part", allow: policy.Allow{EmailDomains: []string{"good.com"}}, who: email("@good.com"), want: policy.Deny, why: "not_allowed"},
 		{name: "group", allow: admins, who: groups("x", "cocoom-admins"), want: policy.Allowed, why: "usergroup"},
+		{name: "group by id", allow: policy.Allow{Usergroups: []string{"S0ADMINS"}}, who: lea(func(id *policy.Identity) { id.GroupIDs = []string{"S0ADMINS"} }), want: policy.Allowed, why: "usergroup"},
+		{name: "group by id, handle unknown", allow: admins, who: lea(func(id *policy.Identity) { id.GroupIDs = []string{"S0ADMINS"} }), want: policy.Deny, why: "not_allowed"},
 		{name: "group, not in it", allow: admins, who: groups("x"), want: policy.Deny, why: "not_allowed"},
 		{name: "group, unknown", allow: admins, who: groups(), want: policy.Deny, why: "not_allowed"},
 		{name: "admin", allow: policy.Allow{Admins: true}, who: lea(func(id *policy.Identity) { id.Admin = true }), want: policy.Allowed, why: "admin"},

@@ -34,7 +34,7 @@ type Allow struct {
 	Users         []string       `yaml:"users"`          // Slack user ids
 	Emails        []string       `yaml:"emails"`         // compared without regard to case
 	EmailDomains  []string       `yaml:"email_domains"`  // exact domains, never suffixes
-	Usergroups    []string       `yaml:"usergroups"`     // handles, without @
+	Usergroups    []string       `yaml:"usergroups"`     // handles, without @, or ids (S…)
 	Admins        bool           `yaml:"admins"`         // workspace admins and owners
 	Guests        bool           `yaml:"guests"`         // guests of the workspace
 	CIDRs         []netip.Prefix `yaml:"cidrs"`          // the client's address

@@ -101,8 +101,11 @@ func groupMistake(v string) string {
 	if bare := strings.TrimLeft(v, "@"); bare != v && bare != "" {
 		return fmt.Sprintf("%q begins with @; write %q", v, bare)
 	}
+	if strings.Trim(v, "ABCDEFGHIJKLMNOPQRSTUVWXYZ0123456789") == "" && len(v) > 5 && v[0] == 'S' {
+		return "" // an id
+	}
 	if v == "" || v != strings.ToLower(v) || hasBlank(v) || strings.ContainsAny(v, "@,") {
-		return fmt.Sprintf("%q is no usergroup's handle; write the one people mention, without @ and in lower case, such as cocoom-admins", v)
+		return fmt.Sprintf("%q is no usergroup's handle; write the one people mention, without @ and in lower case, such as cocoom-admins, or its id, such as S0123ABCD", v)
 	}
 	return ""
 }

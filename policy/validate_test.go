@@ -54,7 +54,7 @@ func TestValidateNamesTheKeyAndTheRemedy(t *testing.T) {
 		{"domain with *", allow(policy.Allow{EmailDomains: []string{"*.x.fr"}}), `[0].allow.email_domains[0]: …write "x.fr"`},
 		{"domain is an address", allow(policy.Allow{EmailDomains: []string{"a@x.fr"}}), `[0].allow.email_domains[0]: …behind the @`},
 		{"group with @", allow(policy.Allow{Usergroups: []string{"@admins"}}), `[0].allow.usergroups[0]: …write "admins"`},
-		{"group id", allow(policy.Allow{Usergroups: []string{"S0123"}}), `[0].allow.usergroups[0]: …handle`},
+		{"half an id of a group", allow(policy.Allow{Usergroups: []string{"S0123"}}), `[0].allow.usergroups[0]: …handle`},
 		{"cidr", allow(policy.Allow{CIDRs: []netip.Prefix{{}}}), `[0].allow.cidrs[0]: is no network…`},
 		{"cidr with host bits", allow(policy.Allow{CIDRs: []netip.Prefix{netip.MustParsePrefix("10.1.2.3/8")}}), `[0].allow.cidrs[0]: …write 10.0.0.0/8`},
 		{"token", allow(policy.Allow{ServiceTokens: []string{""}}), `[0].allow.service_tokens[0]: …`},

@@ -41,12 +41,14 @@ type Config struct {
 //	GET /keys     the public keys of assertions: a JSON object, key id to PEM
 //	POST /keys/rotate  makes new keys, announced before they are used
 //	POST /break-glass  makes a link that signs one person in without Slack
+//	POST /people/accept-email  lets somebody back in whose pinned address changed
 func New(cfg Config) http.Handler {
 	mux := probes(cfg.Ready, error.Error)
 	mux.HandleFunc("GET /status", cfg.status)
 	mux.HandleFunc("GET /keys", cfg.keys)
 	mux.Handle("POST /keys/rotate", fromPrograms(cfg.rotate))
 	mux.HandleFunc("POST /break-glass", cfg.breakGlass)
+	mux.HandleFunc("POST /people/accept-email", cfg.acceptEmail)
 	return mux
 }
 
@@ -85,7 +87,7 @@ func (cfg Config) status(w http.ResponseWriter, r *http.Request) {
 		answer(w, http.StatusServiceUnavailable, map[string]string{"error": "the store cannot be read"})
 		return
 	}
-	answer(w, http.StatusOK, map[string]any{"deliveries": stats, "alarms": cfg.Relay.Alarms()})
+	answer(w, http.StatusOK, map[string]any{"deliveries": stats, "alarms": cfg.Relay.Alarms(), "people": cfg.people()})
 }
 
 func answer(w http.ResponseWriter, status int, body any) {

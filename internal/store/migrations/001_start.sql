@@ -57,20 +57,29 @@ CREATE TABLE person (
   route       TEXT    NOT NULL,
   team        TEXT    NOT NULL,
   user_id     TEXT    NOT NULL,
-  email       TEXT    NOT NULL DEFAULT '', -- as at the last sign-in
-  first_email TEXT    NOT NULL DEFAULT '', -- as at the first: what pin_email holds to
+  email       TEXT    NOT NULL DEFAULT '', -- as Slack last said
+  first_email TEXT    NOT NULL DEFAULT '', -- as at the first sign-in, or as an operator accepted: what pin_email holds to
   name        TEXT    NOT NULL DEFAULT '',
   guest       INTEGER NOT NULL DEFAULT 0,
   admin       INTEGER NOT NULL DEFAULT 0,
   deactivated INTEGER NOT NULL DEFAULT 0,
-  user_groups TEXT,                       -- JSON list of usergroup handles; NULL: not known, which is not "none"
+  user_groups TEXT,                       -- JSON object of usergroup ids and handles; NULL: not known, which is not "none"
   token       TEXT    NOT NULL DEFAULT '', -- the person's own access token, sealed; only routes without a bot token keep one
   checked_at  BIGINT  NOT NULL,           -- when Slack last said so
-  changed_at  BIGINT  NOT NULL,           -- when anything here last became different; replicas read what is newer
+  ask_at      BIGINT,                     -- when Slack is to be asked again; NULL: nobody is signed in as this person
+  changed_at  BIGINT  NOT NULL,           -- when anything here last became different, always growing; replicas read what is newer
   PRIMARY KEY (route, team, user_id)
 );
 CREATE INDEX person_changed ON person (changed_at);
 CREATE INDEX person_email   ON person (route, email);
+CREATE INDEX person_ask     ON person (ask_at) WHERE ask_at IS NOT NULL;
+
+-- What the replicas share about asking Slack for a route's people.
+CREATE TABLE upkeep (
+  route      TEXT   PRIMARY KEY,
+  not_before BIGINT NOT NULL DEFAULT 0, -- nobody asks before: pacing, Retry-After, a listing under way
+  groups_at  BIGINT NOT NULL DEFAULT 0  -- when Slack last said that usergroups changed: older listings of them are void
+);
 
 -- A form that was sent with an expired session, kept until its person has signed in again and sends it, once.
 CREATE TABLE draft (
