@@ -153,7 +153,9 @@ routes:
       client_id: "{{.ClientID}}"
       client_secret: {{.ClientSecret}}
       bot_token: {{.BotToken}}
-    login: {}
+    login:
+      app_cookies: [PHPSESSID]
+      sign_out_paths: [/logout.php]
     notify:
       bearer_tokens: [{{.HookToken}}]
     policy:
