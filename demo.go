@@ -31,7 +31,7 @@ type demo struct {
 	State                      string // directory; empty: a temporary one, removed at the end
 
 	upstream string // an app to use instead of the demo's own; empty: none
-	login    string // the routes' login sections, as YAML; empty: {}
+	login    string // the routes' login sections, as YAML; empty: as an old PHP app needs it
 
 	log     *slog.Logger
 	logFile *os.File
@@ -130,7 +130,7 @@ func (d *demo) writeConfig() (string, error) {
 	var b bytes.Buffer
 	err := demoConfig.Execute(&b, map[string]any{
 		"Listen": loopback(d.Port), "Admin": loopback(d.AdminPort), "Slack": d.slack.URL(),
-		"Upstream": d.upstream, "Login": cmp.Or(d.login, "{}"), "Customers": customers,
+		"Upstream": d.upstream, "Login": cmp.Or(d.login, "{app_cookies: [PHPSESSID], sign_out_paths: [/logout.php]}"), "Customers": customers,
 	})
 	if err != nil {
 		return "", err

@@ -11,12 +11,8 @@ import (
 	"regexp"
 	"strings"
 	"testing"
-	"time"
-
-	"github.com/golang-jwt/jwt/v5"
 
 	"github.com/cocoom/cocoom-gateway/configs"
-	"github.com/cocoom/cocoom-gateway/proxy"
 )
 
 // snippets gives the README's blocks of a language.
@@ -62,52 +58,29 @@ func TestREADMEConfiguration(t *testing.T) {
 	}
 }
 
-// TestREADMEAssertion runs the README's check of the assertion as it stands,
-// with a good assertion and with what must not pass.
+// TestREADMEAssertion runs PHP with the README's settings as they stand but for
+// the two paths, with a good assertion and with what must not pass.
 func TestREADMEAssertion(t *testing.T) {
-	snippet := snippets(t, "php")[0]
-	der, err := proxy.GenerateKey("ES256")
+	blocks := snippets(t, "ini")
+	if len(blocks) != 1 {
+		t.Fatalf("%d blocks of settings, want 1", len(blocks))
+	}
+	verifier, err := filepath.Abs("docs/php/cocoom_gateway.php")
 	if err != nil {
 		t.Fatal(err)
 	}
-	key, err := proxy.ParseKey("k1", "ES256", der)
-	if err != nil {
+	m, dir := newJWTMaker(t, "ES256", "k1"), t.TempDir()
+	if err := exportKeys(publish(t, m).PEM(), dir); err != nil {
 		t.Fatal(err)
 	}
-	keys := proxy.NewKeys()
-	if err := keys.Set("ES256", []proxy.Key{key}); err != nil {
-		t.Fatal(err)
+	ini := strings.NewReplacer("/opt/cocoom/cocoom_gateway.php", verifier, "/var/lib/cocoom/keys", dir).Replace(blocks[0])
+	s := servePHPWith(t, need(t, "php"), ini, `<?php echo json_encode(array('server' => $_SERVER));`)
+	if got := s.get(m.token()); got.Server["REMOTE_USER"] != "marie@agrafmania.fr" {
+		t.Errorf("a good assertion: %d %s (%s)", got.status, got.body, s.log)
 	}
-	verifier, err := os.ReadFile("testdata/php/verify_assertion.php")
-	if err != nil {
-		t.Fatal(err)
-	}
-	dir := t.TempDir()
-	for name, content := range map[string][]byte{"verify_assertion.php": verifier, "jwks.json": keys.JWKS()} {
-		if err := os.WriteFile(filepath.Join(dir, name), content, 0o600); err != nil {
-			t.Fatal(err)
-		}
-	}
-	token := func(audience string) string {
-		tok := jwt.NewWithClaims(jwt.SigningMethodES256, jwt.MapClaims{"iss": "https://agrafmania.cocoom.com", "aud": audience,
-			"email": "marie@agrafmania.fr", "exp": time.Now().Add(time.Minute).Unix()})
-		tok.Header["kid"] = "k1"
-		signed, err := tok.SignedString(key.Private)
-		if err != nil {
-			t.Fatal(err)
-		}
-		return signed
-	}
-	const refused = "not through the gateway"
-	for name, row := range map[string]struct{ header, want string }{
-		"good":          {"$_SERVER['HTTP_X_GATEWAY_ASSERTION'] = '" + token("agrafmania.cocoom.com") + "';", "marie@agrafmania.fr"},
-		"other route's": {"$_SERVER['HTTP_X_GATEWAY_ASSERTION'] = '" + token("editionsduport.cocoom.com") + "';", refused},
-		"rubbish":       {"$_SERVER['HTTP_X_GATEWAY_ASSERTION'] = 'a.b.c';", refused},
-		"none":          {"", refused},
-	} {
-		out, said := runPHP(t, dir, row.header+"\n"+snippet+"\necho $_SERVER['REMOTE_USER'];")
-		if out != row.want || said != "" {
-			t.Errorf("%s: PHP prints %q and logs %q, want %q", name, out, said, row.want)
+	for name, token := range map[string]string{"other route's": m.token("aud", "editionsduport.cocoom.com"), "rubbish": "a.b.c", "none": ""} {
+		if got := s.get(token, "X-Forwarded-Email", "marie@agrafmania.fr"); got.status != http.StatusForbidden {
+			t.Errorf("%s: answered %d %s", name, got.status, got.body)
 		}
 	}
 }
@@ -115,7 +88,7 @@ func TestREADMEAssertion(t *testing.T) {
 // TestREADMEWebhook runs the README's five lines as they stand but for the
 // address, against what answers as the webhook does.
 func TestREADMEWebhook(t *testing.T) {
-	snippet := snippets(t, "php")[1]
+	snippet := snippets(t, "php")[0]
 	const address = "https://agrafmania.cocoom.com"
 	if !strings.Contains(snippet, address) {
 		t.Fatalf("the snippet does not call %s", address)

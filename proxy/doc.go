@@ -3,9 +3,11 @@
 //
 //	client ──► gateway ──► Proxy.Serve ──► app
 //	                        │ request: reserved headers and our cookies go,
-//	                        │          identity and assertion are set
+//	                        │          identity and assertion are set,
+//	                        │          the app's cookies are those of the person
 //	                        │ answer:  our cookies and headers go, internal
-//	                        │          addresses become public ones
+//	                        │          addresses become public ones, the app's
+//	                        │          cookies are bound to the person
 //
 // The app believes the headers that carry the identity, so nobody but the
 // gateway may write them: every header whose name an app could take for one
