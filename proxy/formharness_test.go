@@ -184,13 +184,14 @@ func (f *formFront) advance(d time.Duration) {
 	f.now = f.now.Add(d)
 }
 
-var paul = policy.Identity{Team: "T0AGRAF001", User: "U0PAUL", Email: "paul@agrafmania.fr", Name: "Paul"}
+var martin = policy.Identity{Team: "T0AGRAF001", User: "U0PAUL", Email: "paul@agrafmania.fr", Name: "Paul"}
 
-// newFormFront serves app; change may alter the form's configuration.
-func newFormFront(t testing.TB, app *oldApp, change func(*proxy.Form)) *formFront {
+// newFormFront serves app; change may alter the form's configuration, more the
+// rest of it.
+func newFormFront(t testing.TB, app *oldApp, change func(*proxy.Form), more ...func(*proxy.Config)) *formFront {
 	t.Helper()
 	f := &formFront{t: t, app: app, logs: &lockedBuffer{}, now: time.Now(), people: map[string]*proxy.Principal{
-		"lea": proxy.NewPrincipal(lea, "sid-lea"), "lea-2": proxy.NewPrincipal(lea, "sid-lea-2"), "paul": proxy.NewPrincipal(paul, "sid-paul"),
+		"lea": proxy.NewPrincipal(lea, "sid-lea"), "lea-2": proxy.NewPrincipal(lea, "sid-lea-2"), "paul": proxy.NewPrincipal(martin, "sid-paul"),
 	}}
 	form := &proxy.Form{URL: "/login.php", Cookies: []string{"PHPSESSID"},
 		Accounts: "lea@agrafmania.fr: {user: lea@agrafmania.fr, password: mdp-lea}\nU0PAUL: {user: paul@agrafmania.fr, password: mdp-paul}"}
@@ -208,16 +209,19 @@ func newFormFront(t testing.TB, app *oldApp, change func(*proxy.Form)) *formFron
 		p.Serve(w, r, in)
 	}))
 	t.Cleanup(f.Close)
-	var err error
-	p, err = proxy.New(proxy.Config{Origin: f.URL, Host: "127.0.0.1", Upstream: proxy.Upstream{URL: app.URL}, Keys: newKeys(t, "ES256"),
+	cfg := proxy.Config{Origin: f.URL, Host: "127.0.0.1", Upstream: proxy.Upstream{URL: app.URL}, Keys: newKeys(t, "ES256"),
 		Login: proxy.UpstreamLogin{Form: form}, Log: slog.New(slog.NewJSONHandler(f.logs, nil)), Now: f.clock,
 		Error: func(w http.ResponseWriter, _ *http.Request, status int) {
 			f.mu.Lock()
 			f.errors = append(f.errors, status)
 			f.mu.Unlock()
 			http.Error(w, fmt.Sprint("page for ", status), status)
-		}})
-	if err != nil {
+		}}
+	for _, change := range more {
+		change(&cfg)
+	}
+	var err error
+	if p, err = proxy.New(cfg); err != nil {
 		t.Fatal(err)
 	}
 	t.Cleanup(p.Close)

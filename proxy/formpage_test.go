@@ -60,6 +60,7 @@ func TestLoginForm(t *testing.T) {
 		{"more fields", `<form method=post><input type=hidden name=a value=1>` + fields, Form{Fields: map[string]string{"z": "é", "a": "2"}}, "/app/login.php?x=1 u=U&p=P&a=2&z=%C3%A9"},
 		{"what the charset lacks", `<meta charset=iso-8859-1><form method=post><input type=hidden name=_charset_>` + fields, Form{Fields: map[string]string{"z": "é日"}}, "/app/login.php?x=1 _charset_=windows-1252&u=U&p=P&z=%E9%26%2326085%3B"},
 		{"elsewhere", `<form method=post action="https://evil.example/x">` + fields, Form{}, ""},
+		{"elsewhere to browsers", `<form method=post action="/\evil.example/x">` + fields, Form{}, ""},
 		{"a port of its own", `<form method=post action="https://a.example.com:444/x">` + fields, Form{}, ""},
 	} {
 		t.Run(tt.name, func(t *testing.T) {

@@ -305,6 +305,24 @@ func TestFormAfterTheAppsOwnSignOut(t *testing.T) {
 	}
 }
 
+// TestFormByHand: who signs in to the app by hand is told by the app that the
+// password is wrong, and the gateway does not enter its own instead.
+func TestFormByHand(t *testing.T) {
+	for name, form := range map[string]func(*proxy.Form){"redirect": nil, "the form itself": func(c *proxy.Form) { c.Expired.Form = true }} {
+		t.Run(name, func(t *testing.T) {
+			app := newOldApp(t)
+			f := newFormFront(t, app, form)
+			v := f.visitor("lea")
+			v.get("/")
+			f.advance(time.Hour)
+			_, text := v.do("POST", "/login.php", "login=paul@agrafmania.fr&password=x", "Content-Type", "application/x-www-form-urlencoded")
+			if !strings.HasSuffix(text, wrongPassword) || v.redirects != 0 || len(app.posted()) != 2 {
+				t.Errorf("after %d redirects and %q: %s", v.redirects, app.posted(), text)
+			}
+		})
+	}
+}
+
 func TestFormFollowsTheAppsCookie(t *testing.T) {
 	app := newOldApp(t)
 	app.loggedIn = func(w http.ResponseWriter, r *http.Request, user string) {

@@ -5,7 +5,7 @@
 //
 // Environment: ACCOUNTS ("email=team/user …"), SECRET (their passwords are derived from it), and
 // SESSION_DIR, where PHP keeps its sessions.
-require dirname(__DIR__) . '/form_password.php';
+require dirname(dirname(dirname(__DIR__))) . '/docs/php/form_password.php';
 
 session_save_path(getenv('SESSION_DIR'));
 ini_set('session.use_strict_mode', '1');
