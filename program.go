@@ -137,7 +137,7 @@ func newRoute(cfg *configs.Config, r *configs.Route, signing *proxy.Keys, cookie
 	}
 	if r.Login != nil {
 		c.Login = r.Login.Upstream
-		c.AppCookies = r.Login.AppCookies
+		c.AppCookies = r.Login.BoundCookies()
 		if rt.SignOut, err = policy.NewRequests(r.Login.SignOutPaths, r.CaseInsensitive); err != nil {
 			return rt, err
 		}

@@ -2,6 +2,7 @@ package gateway
 
 import (
 	"net/url"
+	"slices"
 	"strings"
 	"time"
 
@@ -55,6 +56,21 @@ type Login struct {
 	PinEmail bool `yaml:"pin_email"`
 	// Upstream says how the app is told who is signed in.
 	Upstream proxy.UpstreamLogin `yaml:"upstream"`
+}
+
+// BoundCookies are the app's cookies that are bound to people: AppCookies, and
+// those that hold the session of its login form.
+func (l Login) BoundCookies() proxy.AppCookies {
+	if l.Upstream.Form == nil {
+		return l.AppCookies
+	}
+	all := slices.Clone(l.AppCookies)
+	for _, name := range l.Upstream.Form.Cookies {
+		if !slices.Contains(all, name) {
+			all = append(all, name)
+		}
+	}
+	return all
 }
 
 // WithDefaults gives s with slack.com where nothing is set, and the slash that

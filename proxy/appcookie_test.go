@@ -15,6 +15,7 @@ import (
 )
 
 var (
+	paul      = policy.Identity{Team: lea.Team, User: "U0PAUL"}
 	otherTeam = policy.Identity{Team: "T0OTHER", User: lea.User}
 )
 
