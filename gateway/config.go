@@ -39,6 +39,9 @@ type Login struct {
 	Guests string `yaml:"guests"`
 	// Upstream says how the app is told who is signed in.
 	Upstream proxy.UpstreamLogin `yaml:"upstream"`
+	// SavedFormMax is up to which size a form is kept that was sent with an
+	// expired session, until its person has signed in again.
+	SavedFormMax FormLimit `yaml:"saved_form_max"`
 }
 
 // WithDefaults gives s with slack.com where nothing is set, and the slash that
@@ -99,6 +102,9 @@ func (l Login) Validate(report func(key, text string)) {
 		report("guests", "must be deny or allow")
 	}
 	l.Upstream.Validate(func(key, text string) { report(join("upstream", key), text) })
+	if l.SavedFormMax > maxSavedForm {
+		report("saved_form_max", "must be at most 8MiB, since forms are kept in the store; or write off")
+	}
 }
 
 func join(a, b string) string {

@@ -9,10 +9,11 @@
 //	reserved prefix? ──► the gateway's own pages       (mount)
 //	cookie ──► session, or nobody                      (sessions.open)
 //	policy.Decide ──► allow: proxy.Serve
-//	                  login: 302 to Slack for a page, 401 problem for the rest
+//	                  login: 302 to Slack for a page, a form is kept (draft),
+//	                         401 problem for the rest
 //	                  deny:  403 that says why
 //
 // The steps before the reserved prefix stand in Gateway.ServeHTTP, those after
-// it in Gateway.front. No step does a database or a network call: sessions live
-// in their cookie, revocations in memory.
+// it in Gateway.front. No step does a database or a network call, but for kept
+// forms: sessions live in their cookie, revocations in memory.
 package gateway

@@ -31,6 +31,8 @@ type exchange struct {
 	failure      error // why the gateway itself answered, for the log
 	unread       bool  // the request has a body that nobody is going to read
 
+	sending *sending // the saved form that the app is about to get; nil: none
+
 	status int
 	bytes  int64
 }

@@ -1,6 +1,9 @@
 package gateway
 
-import "context"
+import (
+	"context"
+	"time"
+)
 
 // RefreshRevocations does what Run does every second.
 func (g *Gateway) RefreshRevocations(ctx context.Context) error {
@@ -12,3 +15,6 @@ func (g *Gateway) Prune(ctx context.Context) error { return g.sessions.revoked.r
 
 // CookieNames are those of a route's session and of a sign-in under way.
 func CookieNames(rt *Route) []string { return []string{cookieName(rt), pendingPrefix(rt) + "t1-x"} }
+
+// SetPatience replaces bodyPatience for a test.
+func (g *Gateway) SetPatience(d time.Duration) { g.drafts.patience = d }

@@ -29,7 +29,7 @@ type Config struct {
 	Routes         []Route
 	Sealer         *Sealer       // seals cookies and login states
 	JWKS           func() []byte // the public signing keys, as a JWK set
-	Store          *store.Store  // rows of sessions, revocations
+	Store          *store.Store  // rows of sessions, revocations, saved forms
 	Log            *slog.Logger
 	Now            func() time.Time // nil: time.Now
 }
@@ -41,6 +41,7 @@ type Gateway struct {
 	peers    trust
 	sessions *sessions
 	logins   *logins
+	drafts   *drafts
 	echo     *echo.Echo
 }
 
@@ -64,6 +65,7 @@ func New(ctx context.Context, cfg Config) (*Gateway, error) {
 		peers:    trust(cfg.TrustedProxies),
 		sessions: newSessions(cfg.Sealer, cfg.Session, revoked, cfg.Now),
 		logins:   newLogins(cfg.Slack, cfg.Sealer, cfg.Now),
+		drafts:   &drafts{sealer: cfg.Sealer, store: cfg.Store, now: cfg.Now, patience: bodyPatience},
 	}
 	g.mount()
 	return g, nil
@@ -112,6 +114,7 @@ func (g *Gateway) mount() {
 	page(p+"/sign-out", login(g.signOut), "GET", "HEAD", "POST")
 	page(p+"/signed-out", login(g.signedOut), "GET", "HEAD")
 	page(p+"/me", login(g.me), "GET", "HEAD")
+	page(p+"/form", login(g.savedForm), "GET", "HEAD")
 	page(p+"/jwks.json", with(g.jwks), "GET", "HEAD")
 	for _, path := range []string{p + "/v1", p + "/v1/*"} {
 		e.RouteNotFound(path, with(g.notify))
@@ -210,6 +213,12 @@ func (g *Gateway) front(x *exchange, c echo.Context) error {
 		Method: r.Method, Path: path, RawQuery: r.URL.RawQuery, Addr: x.client,
 	}, x.session.who())
 
+	if sendsForm(rt, r) {
+		var err error
+		if r, err = g.sendForm(x, r); err != nil {
+			return err
+		}
+	}
 	switch x.decision.Verdict {
 	case policy.Allowed:
 		if x.session != nil && classOf(r) == navigation {

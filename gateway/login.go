@@ -41,15 +41,15 @@ func newLogins(at Slack, sealer *Sealer, now func() time.Time) *logins {
 }
 
 // askToSignIn answers a request that somebody signed in might make: a page is
-// sent to Slack, a submitted form gets a page that says so, and everything else
-// 401 with the address to sign in.
+// sent to Slack, a submitted form is kept or gets a page that says that it is
+// not, and everything else 401 with the address to sign in.
 func (g *Gateway) askToSignIn(x *exchange, c echo.Context) error {
 	r := c.Request()
 	switch classOf(r) {
 	case navigation:
 		return g.toSlack(x, c, returnPath(r.URL))
 	case submission:
-		return errSubmission.linking(g.loginURL(x.route, refererPath(x.route, r)))
+		return g.saveForm(x, c)
 	default:
 		return errSignIn.linking(g.loginURL(x.route, "/"))
 	}

@@ -43,7 +43,9 @@ type page struct {
 	LinkLabel string   //
 	Post      string   // the address of a form with one button; empty: none
 	PostLabel string   //
-	RequestID string   // empty: not shown
+	Send      *sendButton
+	NewTab    bool   // Link opens a new tab: from this one a person goes back
+	RequestID string // empty: not shown
 
 	RequestLabel string // set by show, as are Lang and Style
 }
@@ -113,7 +115,7 @@ func (x *exchange) refuse(r *http.Request, err error) {
 	}
 	p := page{Title: t.Title, Text: t.Text, RequestID: x.id}
 	if why.link != "" && t.Link != "" {
-		p.Link, p.LinkLabel = why.link, t.Link
+		p.Link, p.LinkLabel, p.NewTab = why.link, t.Link, why.newTab
 	}
 	if err := x.show(r, why.status, p); err != nil {
 		x.failure = err

@@ -104,7 +104,7 @@ func clearPendingCookies(w http.ResponseWriter, r *http.Request, rt *Route) {
 func pendingCookies(r *http.Request, rt *Route) []string {
 	var names []string
 	for _, c := range r.Cookies() {
-		if strings.HasPrefix(c.Name, pendingPrefix(rt)) {
+		if strings.HasPrefix(c.Name, pendingPrefix(rt)) && !strings.HasPrefix(c.Name, draftPrefix(rt)) {
 			names = append(names, c.Name)
 		}
 	}

@@ -17,6 +17,7 @@ type refusal struct {
 	code   string // stable; the key into texts
 	retry  string // Retry-After in seconds, if trying again may help
 	link   string // the one next step on the page; texts hold its label
+	newTab bool   // the next step leaves the page where it is
 	cause  error  // for the log alone
 }
 
@@ -58,8 +59,17 @@ var (
 	errStore       = &refusal{status: http.StatusServiceUnavailable, code: "store_unavailable", retry: "10"}
 
 	errSignIn     = &refusal{status: http.StatusUnauthorized, code: "sign_in_required"}
-	errSubmission = &refusal{status: http.StatusUnauthorized, code: "form_not_sent"}
+	errSubmission = &refusal{status: http.StatusUnauthorized, code: "form_not_sent", newTab: true}
 	errDenied     = &refusal{status: http.StatusForbidden, code: "not_allowed", link: "/"}
+
+	errFormTooLarge  = &refusal{status: http.StatusRequestEntityTooLarge, code: "form_too_large", newTab: true}
+	errFormKept      = &refusal{status: http.StatusUnauthorized, code: "form_kept"}
+	errFormGone      = &refusal{status: http.StatusGone, code: "form_gone", link: "/"}
+	errFormForeign   = &refusal{status: http.StatusForbidden, code: "form_foreign", link: "/"}
+	errFormSent      = &refusal{status: http.StatusConflict, code: "form_sent"}
+	errFormStore     = &refusal{status: http.StatusServiceUnavailable, code: "form_unavailable", retry: "10"}
+	errFormUnreached = &refusal{status: http.StatusBadGateway, code: "form_unreached"}
+	errFormUncertain = &refusal{status: http.StatusBadGateway, code: "form_uncertain"}
 
 	errState       = &refusal{status: http.StatusBadRequest, code: "sign_in_stale"}
 	errCancelled   = &refusal{status: http.StatusForbidden, code: "sign_in_cancelled"}
@@ -113,6 +123,10 @@ func WriteError(w http.ResponseWriter, r *http.Request, status int) {
 	x := exchangeOf(w)
 	if x == nil {
 		w.WriteHeader(status)
+		return
+	}
+	if why := x.sending.failed(r, status); why != nil {
+		x.refuse(r, why)
 		return
 	}
 	switch status {

@@ -138,7 +138,7 @@ func (r *revocations) end(ctx context.Context, s *session, expires time.Time) er
 	err := r.store.Write(ctx, func(ctx context.Context, tx *sql.Tx) error {
 		_, err := tx.ExecContext(ctx, `INSERT INTO revocation (kind, value, not_before, expires_at) VALUES ('session', $1, $2, $3)
 			ON CONFLICT (kind, value) DO UPDATE SET not_before = excluded.not_before, expires_at = excluded.expires_at`,
-			s.hash(), r.now().UnixMilli()+1, expires.UnixMilli())
+			s.hash(), r.now().UnixMilli()+1, expires.Add(cookieAfterlife).UnixMilli())
 		if err != nil {
 			return err
 		}
@@ -154,12 +154,15 @@ func (r *revocations) end(ctx context.Context, s *session, expires time.Time) er
 	return nil
 }
 
-// removeEnded removes the rows of sessions that are over, and of revocations
-// that nothing is left for.
+// removeEnded removes the rows of sessions that are over, of forms that were
+// kept for long enough, and of revocations that nothing is left for.
 func (r *revocations) removeEnded(ctx context.Context) error {
 	return r.store.Write(ctx, func(ctx context.Context, tx *sql.Tx) error {
 		now := r.now().UnixMilli()
 		if _, err := tx.ExecContext(ctx, `DELETE FROM session WHERE expires_at <= $1`, now); err != nil {
+			return err
+		}
+		if _, err := tx.ExecContext(ctx, `DELETE FROM draft WHERE expires_at <= $1`, now); err != nil {
 			return err
 		}
 		_, err := tx.ExecContext(ctx, `DELETE FROM revocation WHERE expires_at <= $1`, now)
