@@ -26,13 +26,11 @@ func (g *Gateway) savedForm(x *exchange, c echo.Context) error {
 	r, rt, name := c.Request(), x.route, c.QueryParam("id")
 	x.session = g.sessions.open(rt, r)
 	d, err := g.draftOf(x, r, name)
-	switch asked := err; {
-	case asked == nil:
-	case asRefusal(asked).code == errFormKept.code:
-		// Not a redirect: see saveForm. A delay of 0 is one in every other way.
-		x.Header().Set("Refresh", "0; url="+asRefusal(asked).link)
-		return err
-	case d == nil || !d.sent:
+	if d == nil {
+		if why := asRefusal(err); why.code == errFormKept.code {
+			// Not a redirect: see saveForm. To a person it is the same.
+			x.Header().Set("Refresh", "0; url="+why.link)
+		}
 		return err
 	}
 	l := lang(r)
