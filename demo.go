@@ -30,8 +30,9 @@ type demo struct {
 	Port, SlackPort, AdminPort int
 	State                      string // directory; empty: a temporary one, removed at the end
 
-	upstream string // an app to use instead of the demo's own; empty: none
-	login    string // the routes' login sections, as YAML; empty: as an old PHP app needs it
+	upstream string        // an app to use instead of the demo's own; empty: none
+	login    string        // the routes' login sections, as YAML; empty: as an old PHP app needs it
+	idle     time.Duration // of sessions; 0: the default
 
 	log     *slog.Logger
 	logFile *os.File
@@ -104,6 +105,9 @@ func (d *demo) start(ctx context.Context, getenv func(string) string) error {
 	cfg, err := configs.Load(file, getenv)
 	if err != nil {
 		return fmt.Errorf("load the demo's configuration: %w", err)
+	}
+	if d.idle > 0 {
+		cfg.Session.Idle = d.idle
 	}
 	if d.gateway, err = start(ctx, cfg, d.log); err != nil {
 		return busy(busy(err, "--port", d.Port), "--admin-port", d.AdminPort)

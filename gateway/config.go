@@ -56,6 +56,9 @@ type Login struct {
 	PinEmail bool `yaml:"pin_email"`
 	// Upstream says how the app is told who is signed in.
 	Upstream proxy.UpstreamLogin `yaml:"upstream"`
+	// SavedFormMax is up to which size a form is kept that was sent with an
+	// expired session, until its person has signed in again.
+	SavedFormMax FormLimit `yaml:"saved_form_max"`
 }
 
 // BoundCookies are the app's cookies that are bound to people: AppCookies, and
@@ -148,6 +151,9 @@ func (l Login) Validate(report func(key, text string)) {
 	l.AppCookies.Validate(func(key, text string) { report(join("app_cookies", key), text) })
 	policy.ValidateRequests(l.SignOutPaths, func(key, text string) { report(join("sign_out_paths", key), text) })
 	l.Upstream.Validate(func(key, text string) { report(join("upstream", key), text) })
+	if l.SavedFormMax > maxSavedForm {
+		report("saved_form_max", "must be at most 8MiB, since forms are kept in the store; or write off")
+	}
 }
 
 func join(a, b string) string {

@@ -11,10 +11,11 @@
 //	cookie ──► session, or nobody                      (sessions.open)
 //	policy.Decide ──► deny:  403 that says why         (Route.decide)
 //	                  else, in maintenance: 503
-//	                  login: 302 to Slack for a page, 401 problem for the rest
+//	                  login: 302 to Slack for a page, a form is kept (draft),
+//	                         401 problem for the rest
 //	                  allow: proxy.Serve
 //
 // The steps before the reserved prefix stand in Gateway.ServeHTTP, those after
-// it in Gateway.front. No step does a database or a network call: sessions live
-// in their cookie, revocations in memory.
+// it in Gateway.front. No step does a database or a network call, but for kept
+// forms: sessions live in their cookie, revocations in memory.
 package gateway

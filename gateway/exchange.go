@@ -35,6 +35,8 @@ type exchange struct {
 	unread       bool   // the request has a body that nobody is going to read
 	forwardAuth  bool   // another proxy asks; the request itself, with its body, is there
 
+	sending *sending // the saved form that the app is about to get; nil: none
+
 	status int
 	bytes  int64
 	stream stream

@@ -160,3 +160,6 @@ func (g *Gateway) KeepToken(ctx context.Context, host, user, access, refresh str
 	_, err = g.people.write(ctx, g.routes[host], report{key: key, asked: anyAge, partial: true, change: unchanged, token: &sealed})
 	return err
 }
+
+// SetPatience replaces bodyPatience for a test.
+func (g *Gateway) SetPatience(d time.Duration) { g.drafts.patience = d }

@@ -30,7 +30,7 @@ type Config struct {
 	Routes         []Route
 	Sealer         *Sealer       // seals cookies and login states
 	JWKS           func() []byte // the public signing keys, as a JWK set
-	Store          *store.Store  // rows of sessions, revocations
+	Store          *store.Store  // rows of sessions, revocations, saved forms
 	Log            *slog.Logger
 	Now            func() time.Time // nil: time.Now
 	// PersonChanged is told when Slack says that something about a person of a
@@ -49,6 +49,7 @@ type Gateway struct {
 	live     live
 	people   *people
 	events   *events
+	drafts   *drafts
 	echo     *echo.Echo
 }
 
@@ -80,6 +81,7 @@ func New(ctx context.Context, cfg Config) (*Gateway, error) {
 		logins:   logins,
 		people:   people,
 		events:   newEvents(people, cfg.PersonChanged),
+		drafts:   &drafts{sealer: cfg.Sealer, store: cfg.Store, now: cfg.Now, patience: bodyPatience},
 	}
 	g.mount()
 	return g, nil
@@ -136,6 +138,7 @@ func (g *Gateway) mount() {
 	page(p+"/me", login(g.me), "GET", "HEAD")
 	page(p+"/break-glass", login(g.breakGlass), "GET", "HEAD", "POST")
 	page(p+"/slack/events", with(g.slackEvents), "POST")
+	page(p+"/form", login(g.savedForm), "GET", "HEAD")
 	page(p+"/jwks.json", with(g.jwks), "GET", "HEAD")
 	for _, path := range []string{p + "/v1", p + "/v1/*"} {
 		e.RouteNotFound(path, with(g.notify))
@@ -226,8 +229,14 @@ func (g *Gateway) front(x *exchange, c echo.Context) error {
 	if rt.place(g.cfg.Prefix, path) == atCallback {
 		return g.callback(x, c)
 	}
-	leaving := rt.leaves(r, path)
-	switch err := g.decide(x, r); {
+	leaving, err := rt.leaves(r, path), g.decide(x, r)
+	if (err == nil || err == errSignIn) && sendsForm(rt, r) {
+		var no error
+		if r, no = g.sendForm(x, r); no != nil {
+			return no
+		}
+	}
+	switch {
 	case err == errSignIn && leaving:
 		return g.leaveAgain(x, c)
 	case err == errSignIn:

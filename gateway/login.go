@@ -44,8 +44,8 @@ func newLogins(at Slack, sealer *Sealer, now func() time.Time) *logins {
 }
 
 // askToSignIn answers a request that somebody signed in might make: a page is
-// sent to Slack, a submitted form gets a page that says so, and everything else
-// 401 with the address to sign in.
+// sent to Slack, a submitted form is kept or gets a page that says that it is
+// not, and everything else 401 with the address to sign in.
 func (g *Gateway) askToSignIn(x *exchange, c echo.Context) error {
 	r := c.Request()
 	if no := g.sessions.why(x.route, r); no != nil {
@@ -58,7 +58,7 @@ func (g *Gateway) askToSignIn(x *exchange, c echo.Context) error {
 	case navigation:
 		return g.toSlack(x, c, returnPath(r.URL))
 	case submission:
-		return g.signInFor(x, errSubmission, refererPath(x.route, r))
+		return g.saveForm(x, c)
 	default:
 		return g.signInFor(x, errSignIn, "/")
 	}
@@ -66,7 +66,7 @@ func (g *Gateway) askToSignIn(x *exchange, c echo.Context) error {
 
 // signInFor refuses what needs a sign-in that ends on path; while no session can
 // be checked, a sign-in would not help either.
-func (g *Gateway) signInFor(x *exchange, why *refusal, path string) error {
+func (g *Gateway) signInFor(x *exchange, why *refusal, path string) *refusal {
 	if g.sessions.revoked.stale(g.cfg.Now()) {
 		return errUnchecked.linking(x.route.Origin + path)
 	}

@@ -45,6 +45,8 @@ type page struct {
 	Quiet     bool     // the link is not what the page advises
 	Post      string   // the address of a form with one button; empty: none
 	PostLabel string   //
+	Send      *sendButton
+	NewTab    bool // Link opens a new tab: from this one a person goes back
 
 	Sessions      []ownSession // where the person is signed in; none: not shown
 	SessionsLabel string       //
@@ -129,7 +131,7 @@ func (x *exchange) refuse(r *http.Request, err error) {
 		p.Facts = []fact{{labels[lang(r)]["slack"], why.slack}}
 	}
 	if why.link != "" && t.Link != "" {
-		p.Link, p.LinkLabel = why.link, t.Link
+		p.Link, p.LinkLabel, p.NewTab = why.link, t.Link, why.newTab
 	}
 	if err := x.show(r, why.status, p); err != nil {
 		x.failure = err

@@ -17,6 +17,7 @@ type refusal struct {
 	code   string // stable; the key into texts
 	retry  string // Retry-After in seconds, if trying again may help
 	link   string // the one next step on the page; texts hold its label
+	newTab bool   // the next step leaves the page where it is
 	cause  error  // for the log alone
 	slack  string // Slack's own name of the error, for the page; empty: not shown
 	mend   string // what the operator has to do about it, for the log; empty: nothing
@@ -63,8 +64,17 @@ var (
 	errNotEnded    = &refusal{status: http.StatusServiceUnavailable, code: "sessions_not_ended", retry: "10"}
 
 	errSignIn     = &refusal{status: http.StatusUnauthorized, code: "sign_in_required"}
-	errSubmission = &refusal{status: http.StatusUnauthorized, code: "form_not_sent"}
+	errSubmission = &refusal{status: http.StatusUnauthorized, code: "form_not_sent", newTab: true}
 	errDenied     = &refusal{status: http.StatusForbidden, code: "not_allowed", link: "/"}
+
+	errFormTooLarge  = &refusal{status: http.StatusRequestEntityTooLarge, code: "form_too_large", newTab: true}
+	errFormKept      = &refusal{status: http.StatusUnauthorized, code: "form_kept"}
+	errFormGone      = &refusal{status: http.StatusGone, code: "form_gone", link: "/"}
+	errFormForeign   = &refusal{status: http.StatusForbidden, code: "form_foreign", link: "/"}
+	errFormSent      = &refusal{status: http.StatusConflict, code: "form_sent"}
+	errFormStore     = &refusal{status: http.StatusServiceUnavailable, code: "form_unavailable", retry: "10"}
+	errFormUnreached = &refusal{status: http.StatusBadGateway, code: "form_unreached"}
+	errFormUncertain = &refusal{status: http.StatusBadGateway, code: "form_uncertain"}
 
 	errToken       = &refusal{status: http.StatusUnauthorized, code: "token_invalid"}
 	errTokenNeeded = &refusal{status: http.StatusUnauthorized, code: "token_required"}
@@ -136,6 +146,10 @@ func WriteError(w http.ResponseWriter, r *http.Request, status int) {
 	x := exchangeOf(w)
 	if x == nil {
 		w.WriteHeader(status)
+		return
+	}
+	if why := x.sending.failed(r, status); why != nil {
+		x.refuse(r, why)
 		return
 	}
 	switch status {

@@ -41,8 +41,11 @@ func localPath(s string, encodedSlash bool) string {
 }
 
 // refererPath is the page a form was on, so that a person can go back to it.
-func refererPath(rt *Route, r *http.Request) string {
-	if rest, ok := strings.CutPrefix(r.Referer(), rt.Origin+"/"); ok {
+func refererPath(rt *Route, r *http.Request) string { return ownPath(rt, r.Referer()) }
+
+// ownPath is the path and query of an address of this route; "/" for any other.
+func ownPath(rt *Route, address string) string {
+	if rest, ok := strings.CutPrefix(address, rt.Origin+"/"); ok {
 		return localPath("/"+rest, rt.EncodedSlash)
 	}
 	return "/"

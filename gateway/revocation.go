@@ -214,8 +214,9 @@ func every(ctx context.Context, interval time.Duration, f func()) {
 	}
 }
 
-// removeEnded removes the rows of sessions that are over, and of revocations
-// that nothing is left for, here and in the store.
+// removeEnded removes the rows of sessions that are over, of forms that were
+// kept for long enough, of links, and of revocations that nothing is left for,
+// here and in the store.
 func (r *revocations) removeEnded(ctx context.Context) error {
 	err := r.store.Write(ctx, func(ctx context.Context, tx *sql.Tx) error {
 		now := r.now().UnixMilli()
@@ -223,6 +224,9 @@ func (r *revocations) removeEnded(ctx context.Context) error {
 			return err
 		}
 		if _, err := tx.ExecContext(ctx, `DELETE FROM link WHERE expires_at <= $1`, now); err != nil {
+			return err
+		}
+		if _, err := tx.ExecContext(ctx, `DELETE FROM draft WHERE expires_at <= $1`, now); err != nil {
 			return err
 		}
 		_, err := tx.ExecContext(ctx, `DELETE FROM revocation WHERE expires_at <= $1`, now)

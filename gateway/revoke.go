@@ -181,7 +181,7 @@ func insertRevocations(ctx context.Context, tx *sql.Tx, fresh []revocation) erro
 		_, err := tx.ExecContext(ctx, `INSERT INTO revocation (kind, value, not_before, expires_at, seq) VALUES ($1, $2, $3, $4, $5)
 			ON CONFLICT (kind, value) DO UPDATE SET seq = excluded.seq, expires_at = excluded.expires_at,
 			not_before = CASE WHEN excluded.not_before > revocation.not_before THEN excluded.not_before ELSE revocation.not_before END`,
-			e.kind, e.value, e.before, e.expires, seq)
+			e.kind, e.value, e.before, e.expires+cookieAfterlife.Milliseconds(), seq)
 		if err != nil {
 			return err
 		}

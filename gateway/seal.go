@@ -11,8 +11,8 @@ import (
 	"time"
 )
 
-// Sealer encrypts and authenticates what the gateway leaves with browsers:
-// session cookies and login states. Each kind and each host has sealed things
+// Sealer encrypts and authenticates what the gateway leaves with browsers,
+// session cookies and login states, and the forms that it keeps. Each kind and each host has sealed things
 // of its own; one can never be opened as another. The zero Sealer opens
 // nothing. It is safe for concurrent use.
 type Sealer struct {
@@ -39,6 +39,7 @@ const (
 	kindSession kind = "session"
 	kindLogin   kind = "login"
 	kindToken   kind = "token"
+	kindDraft   kind = "draft"
 )
 
 var errSeal = errors.New("not sealed by this gateway for this purpose")

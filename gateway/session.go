@@ -274,7 +274,7 @@ func (s *sessions) write(w http.ResponseWriter, rt *Route, ss *session) error {
 	if err != nil {
 		return fmt.Errorf("seal session: %w", err)
 	}
-	setCookie(w, rt, cookieName(rt), sealed, ss.ends.Sub(s.now()))
+	setCookie(w, rt, cookieName(rt), sealed, ss.ends.Sub(s.now())+cookieAfterlife)
 	return nil
 }
 

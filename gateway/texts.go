@@ -51,7 +51,7 @@ var english = map[string]text{
 	"sessions_unchecked":   {"Your sign-in cannot be checked right now", []string{"You are still signed in, but a part of this site is out of reach. Please try again in a moment."}, "Try again"},
 	"sessions_not_ended":   {"Nothing has been signed out yet", []string{"Your sign-ins could not be ended right now: you are still signed in, here and elsewhere. Please try again in a moment."}, "Go back"},
 	"sign_in_required":     {"Please sign in", []string{"This needs a sign-in with Slack."}, "Sign in with Slack"},
-	"form_not_sent":        {"Your sign-in has ended, so the form was not sent", []string{"Sign in again in a new tab, then go back to the form with your browser's back button and send it once more: what you wrote is still there."}, "Sign in with Slack"},
+	"form_not_sent":        {"Your sign-in has ended, so the form was not sent", []string{"Sign in again in a new tab, then go back to the form with your browser's back button and send it once more: what you wrote is usually still there."}, "Sign in with Slack"},
 	"not_allowed":          {"You may not open this page", []string{"You are signed in, but this page is reserved for others. Ask your administrator if you need it."}, "Go to the start page"},
 	"token_invalid":        {"This service token is not good here", []string{"It is unknown on {host}, or it has expired."}, ""},
 	"token_required":       {"This needs a service token", []string{"Send it as Authorization: Bearer, or as the password of HTTP Basic with any user name."}, ""},
@@ -88,6 +88,15 @@ var english = map[string]text{
 	"account":              {"Signed in", []string{"You are signed in to {host} with your Slack account."}, "Back to the application"},
 	"sign_out":             {"Sign out?", []string{"This ends your sign-in to {host} in this browser. You stay signed in to Slack."}, "No, go back"},
 	"signed_out":           {"You are signed out", []string{"Your sign-in to {host} has ended in this browser. You are still signed in to Slack."}, "Sign in again"},
+	"form_too_large":       {"This form is too large to be kept", []string{"Your sign-in has ended, so it was not sent, and it is larger than what can be kept for you meanwhile.", "Sign in again in a new tab, then go back to the form with your browser's back button and send it once more: what you wrote is usually still there."}, "Sign in with Slack"},
+	"form_kept":            {"Your sign-in has ended; your form is kept", []string{"It has not been sent yet. Sign in again within 15 minutes, and you can send it with one button."}, "Sign in with Slack"},
+	"form_gone":            {"This form is not here", []string{"A form is kept for 15 minutes, and only in the browser that it was written in. Perhaps it was sent already: look in the application. If it was not, your browser's back button may still lead to it."}, "Go to the start page"},
+	"form_foreign":         {"This form is somebody else's", []string{"It was written by another person than the one who is signed in now. It was not sent, and only that person can see and send it, by signing in here within 15 minutes."}, "Go to the start page"},
+	"form_sent":            {"This form has been passed on already", []string{"A form is passed on to the application only once, so that nothing happens twice. Look there whether it has arrived."}, "Back to the application"},
+	"form_unavailable":     {"Please try again in a moment", []string{"The form cannot be read right now. It has not been sent."}, "Try again"},
+	"form_unreached":       {"The application does not answer", []string{"Your form has not reached it and is still kept, for 15 minutes since you wrote it. Please try again in a moment."}, "Try again"},
+	"form_uncertain":       {"The application did not answer", []string{"It may have received your form all the same, so it is not sent a second time. Look in the application first. What you wrote can still be read for a few minutes."}, "Read what you wrote"},
+	"form":                 {"Send it now?", []string{"Your sign-in had ended when you sent this form. It was kept, and has not been sent yet."}, "Do not send it"},
 }
 
 var french = map[string]text{
@@ -104,7 +113,7 @@ var french = map[string]text{
 	"sessions_unchecked":   {"Votre connexion ne peut pas être vérifiée pour le moment", []string{"Vous êtes toujours connecté(e), mais une partie de ce site est injoignable. Réessayez dans un instant."}, "Réessayer"},
 	"sessions_not_ended":   {"Rien n’a encore été déconnecté", []string{"Vos sessions n’ont pas pu être fermées : vous êtes toujours connecté(e), ici et ailleurs. Réessayez dans un instant."}, "Revenir"},
 	"sign_in_required":     {"Connectez-vous", []string{"Il faut se connecter avec Slack."}, "Se connecter avec Slack"},
-	"form_not_sent":        {"Votre session est terminée, le formulaire n’a pas été envoyé", []string{"Reconnectez-vous dans un nouvel onglet, puis revenez au formulaire avec le bouton Précédent du navigateur et renvoyez-le : votre saisie y est encore."}, "Se connecter avec Slack"},
+	"form_not_sent":        {"Votre session est terminée, le formulaire n’a pas été envoyé", []string{"Reconnectez-vous dans un nouvel onglet, puis revenez au formulaire avec le bouton Précédent du navigateur et renvoyez-le : votre saisie y est le plus souvent encore."}, "Se connecter avec Slack"},
 	"not_allowed":          {"Vous n’avez pas accès à cette page", []string{"Vous êtes bien connecté(e), mais cette page est réservée à d’autres personnes. Adressez-vous à votre administrateur si vous en avez besoin."}, "Aller à l’accueil"},
 	"token_invalid":        {"Ce jeton de service n’est pas valable ici", []string{"Il est inconnu sur {host}, ou il a expiré."}, ""},
 	"token_required":       {"Il faut un jeton de service", []string{"Envoyez-le dans Authorization: Bearer, ou comme mot de passe HTTP Basic avec un nom d’utilisateur quelconque."}, ""},
@@ -141,14 +150,25 @@ var french = map[string]text{
 	"account":              {"Connecté", []string{"Vous êtes connecté(e) à {host} avec votre compte Slack."}, "Retour à l’application"},
 	"sign_out":             {"Se déconnecter ?", []string{"Cela met fin à votre session sur {host} dans ce navigateur. Vous restez connecté(e) à Slack."}, "Non, revenir"},
 	"signed_out":           {"Vous êtes déconnecté(e)", []string{"Votre session sur {host} est terminée dans ce navigateur. Vous êtes toujours connecté(e) à Slack."}, "Se reconnecter"},
+	"form_too_large":       {"Ce formulaire est trop volumineux pour être conservé", []string{"Votre session est terminée, il n’a donc pas été envoyé, et il dépasse ce qui peut être conservé pour vous entre-temps.", "Reconnectez-vous dans un nouvel onglet, puis revenez au formulaire avec le bouton Précédent du navigateur et renvoyez-le : votre saisie y est le plus souvent encore."}, "Se connecter avec Slack"},
+	"form_kept":            {"Votre session est terminée, votre formulaire est conservé", []string{"Il n’a pas encore été envoyé. Reconnectez-vous dans les 15 minutes et un seul bouton suffira pour l’envoyer."}, "Se connecter avec Slack"},
+	"form_gone":            {"Ce formulaire n’est pas ici", []string{"Un formulaire est conservé 15 minutes, et seulement dans le navigateur où il a été rempli. Peut-être est-il déjà envoyé : vérifiez dans l’application. Sinon, le bouton Précédent du navigateur y mène peut-être encore."}, "Aller à l’accueil"},
+	"form_foreign":         {"Ce formulaire est à quelqu’un d’autre", []string{"Il a été rempli par une autre personne que celle qui est connectée maintenant. Il n’a pas été envoyé ; elle seule peut le voir et l’envoyer, en se connectant ici dans les 15 minutes."}, "Aller à l’accueil"},
+	"form_sent":            {"Ce formulaire a déjà été transmis", []string{"Un formulaire n’est transmis à l’application qu’une seule fois, pour que rien ne se fasse en double. Vérifiez là-bas s’il est arrivé."}, "Retour à l’application"},
+	"form_unavailable":     {"Réessayez dans un instant", []string{"Le formulaire ne peut pas être lu pour le moment. Il n’a pas été envoyé."}, "Réessayer"},
+	"form_unreached":       {"L’application ne répond pas", []string{"Votre formulaire ne lui est pas parvenu et reste conservé, 15 minutes après sa saisie. Réessayez dans un instant."}, "Réessayer"},
+	"form_uncertain":       {"L’application n’a pas répondu", []string{"Elle a peut-être tout de même reçu votre formulaire ; il n’est donc pas envoyé une seconde fois. Vérifiez d’abord dans l’application. Votre saisie reste lisible quelques minutes."}, "Relire ma saisie"},
+	"form":                 {"Envoyer maintenant ?", []string{"Votre session était terminée quand vous avez envoyé ce formulaire. Il a été conservé et n’a pas encore été envoyé."}, "Ne pas l’envoyer"},
 }
 
 // labels are the short words around facts and buttons.
 var labels = map[string]map[string]string{
 	"en": {"name": "Name", "email": "E-mail", "workspace": "Workspace", "until": "Signed in until", "sign_out": "Sign out", "site": "Site", "sign_in": "Sign in", "back_at": "Expected back:", "request": "Request number", "slack": "Slack says",
 		"sign_out_everywhere": "Sign out everywhere", "sessions": "Where you are signed in", "this_one": "this browser", "on": "on", "unknown_browser": unknownBrowser,
-		"just_now": "just now", "minutes_ago": "{n} minutes ago", "hours_ago": "{n} hours ago", "days_ago": "{n} days ago"},
+		"just_now": "just now", "minutes_ago": "{n} minutes ago", "hours_ago": "{n} hours ago", "days_ago": "{n} days ago",
+		"goes_to": "Goes to", "send": "Send it now", "more": "%d more", "bytes": "B kB MB"},
 	"fr": {"name": "Nom", "email": "E-mail", "workspace": "Espace de travail", "until": "Connecté(e) jusqu’à", "sign_out": "Se déconnecter", "site": "Site", "sign_in": "Se connecter", "back_at": "Retour prévu :", "request": "Numéro de requête", "slack": "Slack dit",
 		"sign_out_everywhere": "Se déconnecter partout", "sessions": "Où vous êtes connecté(e)", "this_one": "ce navigateur", "on": "sur", "unknown_browser": "Navigateur inconnu",
-		"just_now": "à l’instant", "minutes_ago": "il y a {n} minutes", "hours_ago": "il y a {n} heures", "days_ago": "il y a {n} jours"},
+		"just_now": "à l’instant", "minutes_ago": "il y a {n} minutes", "hours_ago": "il y a {n} heures", "days_ago": "il y a {n} jours",
+		"goes_to": "Destination", "send": "Envoyer", "more": "encore %d", "bytes": "o ko Mo"},
 }

@@ -83,13 +83,14 @@ CREATE TABLE upkeep (
 
 -- A form that was sent with an expired session, kept until its person has signed in again and sends it, once.
 CREATE TABLE draft (
-  id         TEXT   PRIMARY KEY,        -- hex of SHA-256 of the id
-  session    TEXT   NOT NULL,           -- hash of the session that may send it: the expired one, then the one that followed
+  id         TEXT   PRIMARY KEY,        -- hex of SHA-256 of its name and of the secret in the browser's cookie
+  session    TEXT   NOT NULL,           -- hash of the expired session that it came with; each may have a few
   route      TEXT   NOT NULL,
-  sealed     TEXT   NOT NULL,           -- path, type and body, sealed
+  sealed     TEXT   NOT NULL,           -- person, path, type and body, sealed
   size       BIGINT NOT NULL,           -- bytes of sealed
   created_at BIGINT NOT NULL,
-  expires_at BIGINT NOT NULL
+  expires_at BIGINT NOT NULL,
+  sent_at    BIGINT                     -- NULL: not handed to the app
 );
 CREATE INDEX draft_session ON draft (session);
 CREATE INDEX draft_prune   ON draft (expires_at);
