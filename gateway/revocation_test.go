@@ -22,7 +22,8 @@ import (
 // replica is a gateway without Slack or an app: it knows sessions.
 type replica struct {
 	*gateway.Gateway
-	now time.Time
+	store *store.Store
+	now   time.Time
 }
 
 // routes with logins; the first two share a workspace.
@@ -30,7 +31,7 @@ var replicaHosts = map[string]string{"a.localhost": "T1", "b.localhost": "T1", "
 
 func newReplica(t testing.TB, st *store.Store, seal *gateway.Sealer) *replica {
 	t.Helper()
-	r := &replica{now: time.UnixMilli(1_800_000_000_000)}
+	r := &replica{store: st, now: time.UnixMilli(1_800_000_000_000)}
 	cfg := gateway.Config{Prefix: "/.gateway", Sealer: seal, Store: st, Log: slog.New(slog.DiscardHandler), Now: func() time.Time { return r.now },
 		Session: gateway.SessionTimes{Lifetime: 12 * time.Hour, Idle: 12 * time.Hour}}
 	members, err := policy.New([]policy.Rule{{Path: "/**", Allow: policy.Allow{Members: true}}}, false)
