@@ -39,7 +39,7 @@ func run(ctx context.Context, args []string, getenv func(string) string, stdout,
 	root.SetArgs(args)
 	root.SetOut(stdout)
 	root.SetErr(stderr)
-	root.AddCommand(serveCommand(getenv), checkCommand(getenv), demoCommand(getenv), healthCommand(), versionCommand())
+	root.AddCommand(serveCommand(getenv), checkCommand(getenv), demoCommand(getenv), healthCommand(), sessionsCommand(), versionCommand())
 	if err := root.ExecuteContext(ctx); err != nil {
 		if !errors.Is(err, errReported) {
 			fmt.Fprintln(stderr, "cocoom-gateway:", err)

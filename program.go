@@ -69,7 +69,7 @@ func start(ctx context.Context, cfg *configs.Config, log *slog.Logger) (_ *progr
 	if p.public, err = listen("listen", cfg.Listen, p.gateway, cfg.TLS, log); err != nil {
 		return nil, err
 	}
-	pages := admin.New(admin.Config{Ready: p.checks(), Relay: p.relay, Log: log})
+	pages := admin.New(admin.Config{Ready: p.checks(), Relay: p.relay, Gateway: p.gateway, Log: log})
 	if p.admin, err = listen("admin", cfg.Admin, pages, configs.TLS{}, log); err != nil {
 		return nil, err
 	}
@@ -140,7 +140,7 @@ func (p *program) checks() []admin.Check {
 	return []admin.Check{{Name: "store", Run: func(ctx context.Context) error {
 		var one int
 		return p.store.Read().QueryRowContext(ctx, `SELECT 1`).Scan(&one)
-	}}}
+	}}, {Name: "sessions", Run: p.gateway.Ready}}
 }
 
 // run serves until ctx ends or a part fails, then stops in order: no new

@@ -1,5 +1,6 @@
 // Package admin is the operators' listener: whether the gateway lives, whether
-// it is ready, and what waits in its queue.
+// it is ready, what waits in its queue, and who is signed in. Whoever reaches it
+// may do all that it offers.
 package admin
 
 import (
@@ -9,6 +10,7 @@ import (
 	"net/http"
 	"time"
 
+	"github.com/cocoom/cocoom-gateway/gateway"
 	"github.com/cocoom/cocoom-gateway/notifyhook"
 )
 
@@ -24,9 +26,10 @@ type Check struct {
 
 // Config is what the listener shows.
 type Config struct {
-	Ready []Check
-	Relay *notifyhook.Relay
-	Log   *slog.Logger
+	Ready   []Check
+	Relay   *notifyhook.Relay
+	Gateway *gateway.Gateway
+	Log     *slog.Logger
 }
 
 // New gives the operators' pages:
@@ -34,6 +37,10 @@ type Config struct {
 //	GET /livez    200 as long as the process answers
 //	GET /readyz   200, or 503 with what is wrong
 //	GET /status   deliveries by state and what needs an operator, as JSON
+//
+//	GET  /sessions         who is signed in: a SessionList, by ?route= and ?person=,
+//	                       at most ?limit= from ?cursor= on
+//	POST /sessions/revoke  ends sessions: a RevokeRequest, a RevokeAnswer
 func New(cfg Config) http.Handler {
 	mux := http.NewServeMux()
 	mux.HandleFunc("GET /livez", func(w http.ResponseWriter, _ *http.Request) {
@@ -41,6 +48,8 @@ func New(cfg Config) http.Handler {
 	})
 	mux.HandleFunc("GET /readyz", cfg.ready)
 	mux.HandleFunc("GET /status", cfg.status)
+	mux.HandleFunc("GET /sessions", notBrowsers(cfg.listSessions))
+	mux.HandleFunc("POST /sessions/revoke", notBrowsers(cfg.revokeSessions))
 	return mux
 }
 
@@ -67,7 +76,15 @@ func (cfg Config) status(w http.ResponseWriter, r *http.Request) {
 		answer(w, http.StatusServiceUnavailable, map[string]string{"error": "the store cannot be read"})
 		return
 	}
-	answer(w, http.StatusOK, map[string]any{"deliveries": stats, "alarms": cfg.Relay.Alarms()})
+	answer(w, http.StatusOK, map[string]any{"deliveries": stats, "alarms": cfg.Relay.Alarms(), "sessions": cfg.sessions(ctx)})
+}
+
+// sessions is "honoured", or why that is about to end or has ended.
+func (cfg Config) sessions(ctx context.Context) string {
+	if err := cfg.Gateway.Ready(ctx); err != nil {
+		return err.Error()
+	}
+	return "honoured"
 }
 
 func answer(w http.ResponseWriter, status int, body any) {
