@@ -292,6 +292,31 @@ func TestStreamsOverHTTP2End(t *testing.T) {
 	}
 }
 
+// TestSocketOverTLSEnds: the close frame comes through there, too.
+func TestSocketOverTLSEnds(t *testing.T) {
+	gone := make(chan string, 1)
+	w := withApp(t, streamingApp(gone, nil))
+	front := httptest.NewTLSServer(w.gateway)
+	t.Cleanup(front.Close)
+	b := w.browser()
+	b.signIn(w.routes[0].Origin+"/", teams[0], "U0PAUL")
+	u, _ := url.Parse(w.routes[0].Origin)
+	cookie := b.Jar.Cookies(u)[0]
+	conn, _, err := websocket.Dial(t.Context(), strings.Replace(front.URL, "http", "ws", 1)+"/socket", &websocket.DialOptions{
+		HTTPClient: front.Client(), Host: host, HTTPHeader: http.Header{"Origin": {w.routes[0].Origin}, "Cookie": {cookie.Name + "=" + cookie.Value}}})
+	must(t, err)
+	defer conn.CloseNow()
+	must(t, conn.Write(t.Context(), websocket.MessageText, []byte("hello")))
+	_, _, err = conn.Read(t.Context())
+	must(t, err)
+	revoke(t, w, gateway.Revocation{All: true}, 1)
+	w.gateway.EndStreams()
+	if _, _, err := conn.Read(t.Context()); websocket.CloseStatus(err) != websocket.StatusPolicyViolation {
+		t.Errorf("ended with %v", err)
+	}
+	<-gone
+}
+
 // TestStreamsOfIdleSessionsEnd: an open WebSocket keeps nobody signed in; pages
 // opened in another tab, or through another replica, do.
 func TestStreamsOfIdleSessionsEnd(t *testing.T) {
