@@ -180,7 +180,13 @@ func TestStreamsEndWithTheirSession(t *testing.T) {
 			gone := make(chan string, 100)
 			w := withApp(t, streamingApp(gone, nil))
 			paul, marie := w.streamer(t, "U0PAUL"), w.streamer(t, "U0MARIE")
+			if n := w.gateway.Streams(); n != 2 {
+				t.Errorf("%d exchanges last already, want the two WebSockets", n)
+			}
 			w.lose(gateway.LongAnswer)
+			if n := w.gateway.Streams(); n != 6 {
+				t.Errorf("%d exchanges last, want 6", n)
+			}
 			w.gateway.EndStreams()
 			if !paul.open(t) || !marie.open(t) {
 				t.Fatal("streams end although no session has")

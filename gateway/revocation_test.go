@@ -206,6 +206,13 @@ func TestManyRevocations(t *testing.T) {
 	if !stays(there) || ended[0](there) {
 		t.Error("the older list is not the one that counts")
 	}
+	if _, err := here.Revoke(t.Context(), gateway.Revocation{Person: "U-other"}); err != nil {
+		t.Fatal(err)
+	}
+	must(t, there.RefreshRevocations(t.Context()))
+	if stays(there) {
+		t.Error("a revocation after it is missed, since it has an old number")
+	}
 }
 
 // fill writes a person's revocation as another replica would.
