@@ -46,7 +46,7 @@ func run(ctx context.Context, args []string, getenv func(string) string, stdout,
 	root.SetOut(stdout)
 	root.SetErr(stderr)
 	root.AddCommand(serveCommand(getenv), checkCommand(getenv), demoCommand(getenv), healthCommand(), versionCommand(),
-		explainCommand(getenv), tokensCommand(getenv), breakGlassCommand(getenv), keysCommand(), peopleCommand(getenv))
+		explainCommand(getenv), tokensCommand(getenv), breakGlassCommand(getenv), keysCommand(), peopleCommand(getenv), sessionsCommand())
 	if err := root.ExecuteContext(ctx); err != nil {
 		var code exitCode
 		if errors.As(err, &code) {

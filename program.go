@@ -158,7 +158,7 @@ func (p *program) checks() []admin.Check {
 	return []admin.Check{{Name: "store", Run: func(ctx context.Context) error {
 		var one int
 		return p.store.Read().QueryRowContext(ctx, `SELECT 1`).Scan(&one)
-	}}}
+	}}, {Name: "sessions", Run: p.gateway.Ready}}
 }
 
 // run serves until ctx ends or a part fails, then stops in order: no new

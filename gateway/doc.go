@@ -18,4 +18,7 @@
 // The steps before the reserved prefix stand in Gateway.ServeHTTP, those after
 // it in Gateway.front. No step does a database or a network call, but for kept
 // forms: sessions live in their cookie, revocations in memory.
+//
+// What lasts (WebSockets, event streams, downloads) is found by its session in
+// live, and ends with it.
 package gateway

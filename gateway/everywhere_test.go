@@ -1,7 +1,9 @@
 package gateway_test
 
 import (
+	"context"
 	"crypto/rand"
+	"database/sql"
 	"log/slog"
 	"net/url"
 	"path/filepath"
@@ -77,6 +79,24 @@ func TestSignOutEverywhere(t *testing.T) {
 	phone.signInWith(iphone, origin+"/", teams[0], "U0PAUL")
 	if got := phone.get(origin + "/"); got.StatusCode != 200 {
 		t.Errorf("signing in again at once: %d", got.StatusCode)
+	}
+}
+
+// TestSignOutEverywhereWithoutRows: sessions that a restored store knows nothing
+// of end all the same.
+func TestSignOutEverywhereWithoutRows(t *testing.T) {
+	w := newWorld(t)
+	origin := w.routes[0].Origin
+	desk, phone := w.browser(), w.browser()
+	desk.signIn(origin+"/", teams[0], "U0PAUL")
+	phone.signIn(origin+"/", teams[0], "U0PAUL")
+	must(t, w.store.Write(t.Context(), func(ctx context.Context, tx *sql.Tx) error {
+		_, err := tx.ExecContext(ctx, `DELETE FROM session`)
+		return err
+	}))
+	phone.do("POST", origin+"/.gateway/sign-out-everywhere", nil, "Origin", origin)
+	if got := desk.get(origin + "/"); got.StatusCode != 302 {
+		t.Errorf("the other browser answers %d", got.StatusCode)
 	}
 }
 

@@ -177,7 +177,13 @@ func TestStreamsEndWithTheirSession(t *testing.T) {
 			gone := make(chan string, 100)
 			w := withApp(t, streamingApp(gone, nil))
 			paul, marie := w.streamer(t, "U0PAUL"), w.streamer(t, "U0MARIE")
+			if n := w.gateway.Streams(); n != 2 {
+				t.Errorf("%d exchanges last already, want the two WebSockets", n)
+			}
 			w.lose(gateway.LongAnswer)
+			if n := w.gateway.Streams(); n != 6 {
+				t.Errorf("%d exchanges last, want 6", n)
+			}
 			w.gateway.EndStreams()
 			if !paul.open(t) || !marie.open(t) {
 				t.Fatal("streams end although no session has")
@@ -287,6 +293,31 @@ func TestStreamsOverHTTP2End(t *testing.T) {
 	if n := w.gateway.Streams(); n != 1 {
 		t.Errorf("%d streams are left, want the other person's", n)
 	}
+}
+
+// TestSocketOverTLSEnds: the close frame comes through there, too.
+func TestSocketOverTLSEnds(t *testing.T) {
+	gone := make(chan string, 1)
+	w := withApp(t, streamingApp(gone, nil))
+	front := httptest.NewTLSServer(w.gateway)
+	t.Cleanup(front.Close)
+	b := w.browser()
+	b.signIn(w.routes[0].Origin+"/", teams[0], "U0PAUL")
+	u, _ := url.Parse(w.routes[0].Origin)
+	cookie := b.Jar.Cookies(u)[0]
+	conn, _, err := websocket.Dial(t.Context(), strings.Replace(front.URL, "http", "ws", 1)+"/socket", &websocket.DialOptions{
+		HTTPClient: front.Client(), Host: host, HTTPHeader: http.Header{"Origin": {w.routes[0].Origin}, "Cookie": {cookie.Name + "=" + cookie.Value}}})
+	must(t, err)
+	defer conn.CloseNow()
+	must(t, conn.Write(t.Context(), websocket.MessageText, []byte("hello")))
+	_, _, err = conn.Read(t.Context())
+	must(t, err)
+	revoke(t, w, gateway.Revocation{All: true}, 1)
+	w.gateway.EndStreams()
+	if _, _, err := conn.Read(t.Context()); websocket.CloseStatus(err) != websocket.StatusPolicyViolation {
+		t.Errorf("ended with %v", err)
+	}
+	<-gone
 }
 
 // TestStreamsOfIdleSessionsEnd: an open WebSocket keeps nobody signed in; pages

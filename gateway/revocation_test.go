@@ -23,7 +23,8 @@ import (
 // replica is a gateway without Slack or an app: it knows sessions.
 type replica struct {
 	*gateway.Gateway
-	now time.Time
+	store *store.Store
+	now   time.Time
 }
 
 // routes with logins; the first two share a workspace.
@@ -31,7 +32,7 @@ var replicaHosts = map[string]string{"a.localhost": "T1", "b.localhost": "T1", "
 
 func newReplica(t testing.TB, st *store.Store, seal *gateway.Sealer) *replica {
 	t.Helper()
-	r := &replica{now: time.UnixMilli(1_800_000_000_000)}
+	r := &replica{store: st, now: time.UnixMilli(1_800_000_000_000)}
 	cfg := gateway.Config{Prefix: "/.gateway", Sealer: seal, Store: st, Log: slog.New(slog.DiscardHandler), Now: func() time.Time { return r.now },
 		Session: gateway.SessionTimes{Lifetime: 12 * time.Hour, Idle: 12 * time.Hour}}
 	members, err := policy.New([]policy.Rule{{Path: "/**", Allow: policy.Allow{Members: true}}}, false)
@@ -209,6 +210,13 @@ func TestManyRevocations(t *testing.T) {
 	must(t, there.RefreshRevocations(t.Context()))
 	if !stays(there) || ended[0](there) {
 		t.Error("the older list is not the one that counts")
+	}
+	if _, err := here.Revoke(t.Context(), gateway.Revocation{Person: "U-other"}); err != nil {
+		t.Fatal(err)
+	}
+	must(t, there.RefreshRevocations(t.Context()))
+	if stays(there) {
+		t.Error("a revocation after it is missed, since it has an old number")
 	}
 }
 

@@ -19,7 +19,7 @@ import (
 )
 
 // withApp puts another app behind the first route.
-func withApp(t *testing.T, app http.Handler) *world {
+func withApp(t testing.TB, app http.Handler) *world {
 	t.Helper()
 	srv := httptest.NewServer(app)
 	t.Cleanup(srv.Close)

@@ -1,5 +1,6 @@
 // Package admin is the operators' listener: whether the gateway lives, whether
-// it is ready, and what waits in its queue.
+// it is ready, what waits in its queue, and who is signed in. Whoever reaches it
+// may do all that it offers.
 package admin
 
 import (
@@ -25,12 +26,11 @@ type Check struct {
 
 // Config is what the listener shows.
 type Config struct {
-	Ready []Check
-	Relay *notifyhook.Relay
-	Keys  Keys
-	Log   *slog.Logger
-
+	Ready   []Check
+	Relay   *notifyhook.Relay
 	Gateway *gateway.Gateway
+	Keys    Keys
+	Log     *slog.Logger
 }
 
 // New gives the operators' pages:
@@ -38,10 +38,14 @@ type Config struct {
 //	GET /livez    200 as long as the process answers
 //	GET /readyz   200, or 503 with what is wrong
 //	GET /status   deliveries by state and what needs an operator, as JSON
-//	GET /keys     the public keys of assertions: a JSON object, key id to PEM
-//	POST /keys/rotate  makes new keys, announced before they are used
-//	POST /break-glass  makes a link that signs one person in without Slack
-//	POST /people/accept-email  lets somebody back in whose pinned address changed
+//
+//	GET  /keys                the public keys of assertions: a JSON object, key id to PEM
+//	POST /keys/rotate         makes new keys, announced before they are used
+//	GET  /sessions            who is signed in: a SessionList, by ?route= and ?person=,
+//	                          at most ?limit= from ?cursor= on
+//	POST /sessions/revoke     ends sessions: a RevokeRequest, a RevokeAnswer
+//	POST /people/accept-email lets somebody back in whose pinned address changed
+//	POST /break-glass         makes a link that signs one person in without Slack
 func New(cfg Config) http.Handler {
 	mux := probes(cfg.Ready, error.Error)
 	mux.HandleFunc("GET /status", cfg.status)
@@ -49,6 +53,8 @@ func New(cfg Config) http.Handler {
 	mux.Handle("POST /keys/rotate", fromPrograms(cfg.rotate))
 	mux.HandleFunc("POST /break-glass", cfg.breakGlass)
 	mux.HandleFunc("POST /people/accept-email", cfg.acceptEmail)
+	mux.HandleFunc("GET /sessions", notBrowsers(cfg.listSessions))
+	mux.HandleFunc("POST /sessions/revoke", notBrowsers(cfg.revokeSessions))
 	return mux
 }
 
@@ -87,7 +93,15 @@ func (cfg Config) status(w http.ResponseWriter, r *http.Request) {
 		answer(w, http.StatusServiceUnavailable, map[string]string{"error": "the store cannot be read"})
 		return
 	}
-	answer(w, http.StatusOK, map[string]any{"deliveries": stats, "alarms": cfg.Relay.Alarms(), "people": cfg.people()})
+	answer(w, http.StatusOK, map[string]any{"deliveries": stats, "alarms": cfg.Relay.Alarms(), "people": cfg.people(), "sessions": cfg.sessions(ctx)})
+}
+
+// sessions is "honoured", or why that is about to end or has ended.
+func (cfg Config) sessions(ctx context.Context) string {
+	if err := cfg.Gateway.Ready(ctx); err != nil {
+		return err.Error()
+	}
+	return "honoured"
 }
 
 func answer(w http.ResponseWriter, status int, body any) {

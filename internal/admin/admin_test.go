@@ -8,6 +8,7 @@ import (
 	"net/http/httptest"
 	"testing"
 
+	"github.com/cocoom/cocoom-gateway/gateway"
 	"github.com/cocoom/cocoom-gateway/internal/admin"
 	"github.com/cocoom/cocoom-gateway/internal/store"
 	"github.com/cocoom/cocoom-gateway/notifyhook"
@@ -24,7 +25,11 @@ func TestPages(t *testing.T) {
 		t.Fatal(err)
 	}
 	var broken error
-	pages := admin.New(admin.Config{Relay: relay, Log: slog.New(slog.DiscardHandler), Ready: []admin.Check{
+	front, err := gateway.New(t.Context(), gateway.Config{Store: st, Log: slog.New(slog.DiscardHandler)})
+	if err != nil {
+		t.Fatal(err)
+	}
+	pages := admin.New(admin.Config{Relay: relay, Gateway: front, Log: slog.New(slog.DiscardHandler), Ready: []admin.Check{
 		{Name: "store", Run: func(context.Context) error { return broken }},
 	}})
 	get := func(path string) (int, map[string]any) {
@@ -60,7 +65,7 @@ func TestPages(t *testing.T) {
 	}
 	status, body := get("/status")
 	deliveries, _ := body["deliveries"].(map[string]any)
-	if status != 200 || deliveries["queued"] != float64(0) || body["alarms"] == nil {
+	if status != 200 || deliveries["queued"] != float64(0) || body["alarms"] == nil || body["sessions"] != "honoured" {
 		t.Errorf("/status answered %d %v", status, body)
 	}
 	if err := st.Close(); err != nil {

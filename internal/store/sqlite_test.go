@@ -114,6 +114,7 @@ func TestQueriesUseTheirIndex(t *testing.T) {
 		`SELECT id FROM notification WHERE finished_at < $1 LIMIT 500`:                                    "notification_prune",
 		`SELECT id FROM delivery WHERE notification_id = $1`:                                              "delivery_of",
 		`DELETE FROM session WHERE expires_at < $1`:                                                       "session_prune",
+		`SELECT value FROM revocation WHERE seq > $1 AND expires_at > $2`:                                 "revocation_new",
 	} {
 		if plan := explain(t, s, query); !strings.Contains(plan, "INDEX "+index) || strings.Contains(plan, "TEMP B-TREE") {
 			t.Errorf("%s\n\tplan: %s, want %s and no sort", query, plan, index)

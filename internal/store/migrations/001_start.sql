@@ -49,8 +49,7 @@ CREATE TABLE revocation (
   seq        BIGINT NOT NULL,
   PRIMARY KEY (kind, value)
 );
-CREATE INDEX revocation_new   ON revocation (seq);
-CREATE INDEX revocation_prune ON revocation (expires_at);
+CREATE INDEX revocation_new ON revocation (seq);
 
 -- What is known of a person who has signed in to a route: from Slack, and how fresh it is.
 CREATE TABLE person (
