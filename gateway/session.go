@@ -8,6 +8,7 @@ import (
 	"fmt"
 	"hash/maphash"
 	"net/http"
+	"strings"
 	"time"
 
 	lru "github.com/hashicorp/golang-lru/v2"
@@ -135,7 +136,8 @@ func (s *sessions) read(rt *Route, r *http.Request) *session {
 		if found = s.unseal(rt, cookie); found == nil {
 			return nil // not cached: strangers could fill the cache with rubbish
 		}
-		shard.Add(key, found)
+		// A copy: the cookie is a piece of the whole header, which would be kept.
+		shard.Add(cookieKey{rt.Host, strings.Clone(cookie)}, found)
 	}
 	return found
 }
