@@ -8,6 +8,7 @@ import (
 	"fmt"
 	"hash/maphash"
 	"net/http"
+	"strings"
 	"time"
 
 	lru "github.com/hashicorp/golang-lru/v2"
@@ -170,7 +171,8 @@ func (s *sessions) find(rt *Route, r *http.Request) *opened {
 			return nil // not cached: strangers could fill the cache with rubbish
 		}
 		found = &opened{session: ss, slot: s.people.directory.slot(personKey{rt.Host, ss.identity.Team, ss.identity.User})}
-		shard.Add(key, found)
+		// A copy: the cookie is a piece of the whole header, which would be kept.
+		shard.Add(cookieKey{rt.Host, strings.Clone(cookie)}, found)
 	}
 	return found
 }
