@@ -56,7 +56,7 @@ func (t ServiceToken) end() time.Time {
 func (t ServiceToken) sum() (sum [sha256.Size]byte, err error) {
 	text, ok := strings.CutPrefix(t.Hash, hashPrefix)
 	if !ok {
-		return sum, errors.New("does not begin with sha256:")
+		return sum, errors.New("no sha256: in front of it")
 	}
 	raw, err := secret.Key32(text)
 	if err != nil {

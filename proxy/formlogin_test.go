@@ -86,7 +86,7 @@ func TestFormFailures(t *testing.T) {
 			w.Header().Set("Set-Cookie", withSession)
 			fmt.Fprint(w, wrongPassword)
 		}), func(c *proxy.Form) { c.Failure.Text = wrongPassword }, 403, "account_failure_text"},
-		{"status", answer(func(w http.ResponseWriter, r *http.Request) { http.Error(w, "", 401) }), nil, 403, "account_answer_status"},
+		{"status", answer(func(w http.ResponseWriter, r *http.Request) { http.Error(w, "", http.StatusUnauthorized) }), nil, 403, "account_answer_status"},
 		{"error", answer(func(w http.ResponseWriter, r *http.Request) { http.Error(w, "", 500) }), nil, 503, "login_answer_status"},
 		{"no session", answer(func(w http.ResponseWriter, r *http.Request) {
 			w.Header().Set("Set-Cookie", "PHPSESSID=deleted; expires=Thu, 01-Jan-1970 00:00:01 GMT; path=/")
@@ -95,10 +95,10 @@ func TestFormFailures(t *testing.T) {
 			func(c *proxy.Form) { c.Success.Cookie = "auth" }, 403, "account_no_success_cookie"},
 		{"no success location", answer(func(w http.ResponseWriter, r *http.Request) {
 			if w.Header().Set("Set-Cookie", withSession); r.Method == "POST" {
-				http.Redirect(w, r, "/after", 302)
+				http.Redirect(w, r, "/after", http.StatusFound)
 			}
 		}), func(c *proxy.Form) { c.Success.Location = "/home" }, 403, "account_no_success_location"},
-		{"redirects without end", answer(func(w http.ResponseWriter, r *http.Request) { http.Redirect(w, r, "/after", 302) }), nil, 503, "login_redirects_without_end"},
+		{"redirects without end", answer(func(w http.ResponseWriter, r *http.Request) { http.Redirect(w, r, "/after", http.StatusFound) }), nil, 503, "login_redirects_without_end"},
 		{"connection cut", answer(func(w http.ResponseWriter, r *http.Request) { panic(http.ErrAbortHandler) }), nil, 502, "login_closed"},
 		{"unknown compression", answer(func(w http.ResponseWriter, r *http.Request) {
 			w.Header().Set("Content-Encoding", "br")

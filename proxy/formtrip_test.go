@@ -143,7 +143,7 @@ func TestFormExpired(t *testing.T) {
 				}
 			}},
 		{"status", func(c *proxy.Form) { c.Expired.Status = []int{401} },
-			func(w http.ResponseWriter, r *http.Request) { http.Error(w, "non", 401) }},
+			func(w http.ResponseWriter, r *http.Request) { http.Error(w, "non", http.StatusUnauthorized) }},
 		{"the form itself", func(c *proxy.Form) { c.Expired.Form = true },
 			func(w http.ResponseWriter, r *http.Request) {
 				io.Copy(io.Discard, r.Body)
