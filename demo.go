@@ -211,7 +211,7 @@ cocoom-gateway demo: two customers of one old web app, each with a Slack workspa
   Change people  While Paul is signed in, deactivate him in Slack, at the address above: he is out at once.
                  Or add him to @cocoom-admins there, and let him open that page again.
   Sign out       "Se déconnecter" is the old app's own link, and signs out here too. At {{.Agraf}}/.gateway/
-                 one signs out everywhere. Who comes next, sees a session of their own under "Mon profil".
+                 one signs out everywhere. Who comes next sees a session of their own under "Mon profil".
   Lose nothing   Stop, and start with --idle 30s. Write a note, wait for 30 seconds, send it.
 
 As an operator, in another terminal here:
