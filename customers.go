@@ -12,8 +12,10 @@ type customer struct {
 	Host, Name, Team       string
 	AppID, ClientID        string
 	ClientSecret, BotToken string
+	SigningSecret          string
 	HookToken              string
-	Distributed            bool // then it is we who refuse people of other workspaces, else Slack itself
+	Reserved               string // a page for the usergroup cocoom-admins alone
+	Distributed            bool   // then it is we who refuse people of other workspaces, else Slack itself
 	people                 []slacksim.Person
 	channels               []slacksim.Channel
 	usergroups             []slacksim.Usergroup
@@ -23,7 +25,7 @@ var customers = []customer{
 	{
 		Host: "agrafmania.localhost", Name: "Agrafmania", Team: "T0AGRAF001", AppID: "A0AGRAF001",
 		ClientID: "1234567890.1111111111", ClientSecret: "demo-client-secret-agrafmania", BotToken: "xoxb-demo-agrafmania",
-		HookToken: "ck_agrafmania_demo-only-3f7c1b",
+		SigningSecret: "demo-signing-secret-agrafmania", HookToken: "ck_agrafmania_demo-only-3f7c1b", Reserved: "/dossiers/7",
 		people: []slacksim.Person{
 			{ID: "U0MARIE", Name: "Marie Dupont", Email: "marie@agrafmania.fr", Admin: true, Locale: "fr-FR"},
 			{ID: "U0PAUL", Name: "Paul Martin", Email: "paul@agrafmania.fr", Locale: "fr-FR"},
@@ -39,12 +41,13 @@ var customers = []customer{
 	{
 		Host: "editionsduport.localhost", Name: "Éditions du Port", Team: "T0EDPORT01", AppID: "A0EDPORT01",
 		ClientID: "1234567890.2222222222", ClientSecret: "demo-client-secret-editionsduport", BotToken: "xoxb-demo-editionsduport",
-		HookToken: "ck_editionsduport_demo-only-9a2e4d", Distributed: true,
+		SigningSecret: "demo-signing-secret-editionsduport", HookToken: "ck_editionsduport_demo-only-9a2e4d", Reserved: "/dossiers/5", Distributed: true,
 		people: []slacksim.Person{
 			{ID: "U0ANNE", Name: "Anne Le Goff", Email: "anne@editionsduport.fr", Owner: true, Locale: "fr-FR"},
 			{ID: "U0YANN", Name: "Yann Morvan", Email: "yann@editionsduport.fr", Locale: "fr-FR"},
 		},
-		channels: []slacksim.Channel{{ID: "C0EGENERAL", Name: "general", Members: []string{"U0ANNE", "U0YANN"}}},
+		channels:   []slacksim.Channel{{ID: "C0EGENERAL", Name: "general", Members: []string{"U0ANNE", "U0YANN"}}},
+		usergroups: []slacksim.Usergroup{{ID: "S0EADMINS", Handle: "cocoom-admins", Name: "Cocoom admins", Members: []string{"U0ANNE"}}},
 	},
 }
 
@@ -54,10 +57,10 @@ func (c customer) workspace() slacksim.Workspace {
 
 func (c customer) app(origin string) slacksim.App {
 	return slacksim.App{
-		ID: c.AppID, Name: "Cocoom", ClientID: c.ClientID, ClientSecret: c.ClientSecret, Workspace: c.Team, Distributed: c.Distributed,
-		RedirectURLs: []string{origin + "/.gateway/callback"},
-		BotToken:     c.BotToken, BotName: "Cocoom", MessagesTab: true,
-		BotScopes: []string{"chat:write", "chat:write.public", "im:write", "users:read", "users:read.email", "channels:read"},
+		ID: c.AppID, Name: "Cocoom", ClientID: c.ClientID, ClientSecret: c.ClientSecret, SigningSecret: c.SigningSecret, Workspace: c.Team, Distributed: c.Distributed,
+		RedirectURLs: []string{origin + "/.gateway/callback"}, EventsURL: origin + "/.gateway/slack/events",
+		BotToken: c.BotToken, BotName: "Cocoom", MessagesTab: true,
+		BotScopes: []string{"chat:write", "chat:write.public", "im:write", "users:read", "users:read.email", "usergroups:read", "channels:read"},
 	}
 }
 

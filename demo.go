@@ -13,6 +13,7 @@ import (
 	"os"
 	"path/filepath"
 	"strconv"
+	"strings"
 	"text/template"
 	"time"
 
@@ -32,7 +33,7 @@ type demo struct {
 
 	upstream string        // an app to use instead of the demo's own; empty: none
 	login    string        // the routes' login sections, as YAML; empty: as an old PHP app needs it
-	idle     time.Duration // of sessions; 0: the default
+	idle     time.Duration // after which an unused session expires; 0: as configured
 
 	log     *slog.Logger
 	logFile *os.File
@@ -55,6 +56,7 @@ func demoCommand(getenv func(string) string) *cobra.Command {
 	cmd.Flags().IntVar(&d.Port, "port", 8080, "`port` of the gateway")
 	cmd.Flags().IntVar(&d.SlackPort, "slack-port", 8081, "`port` of the simulated Slack")
 	cmd.Flags().IntVar(&d.AdminPort, "admin-port", 9090, "`port` of the operators' listener")
+	cmd.Flags().DurationVar(&d.idle, "idle", 0, "after how `long` without a page opened a session expires, such as 30s (default: 2h)")
 	cmd.Flags().StringVar(&d.State, "state", "", "`directory` to keep between runs (default: a temporary one, removed at the end)")
 	return cmd
 }
@@ -121,7 +123,7 @@ func (d *demo) start(ctx context.Context, getenv func(string) string) error {
 	for _, c := range customers {
 		tenants = append(tenants, c.tenant(cfg.Origin(c.Host)))
 	}
-	d.app, err = cocoomsim.New(cocoomsim.Config{Tenants: tenants, SignOutURL: cfg.ReservedPrefix + "/", Log: d.log})
+	d.app, err = cocoomsim.New(cocoomsim.Config{Tenants: tenants, SignOutURL: "/logout.php", Log: d.log})
 	return err
 }
 
@@ -159,11 +161,14 @@ routes:
       client_id: "{{.ClientID}}"
       client_secret: {{.ClientSecret}}
       bot_token: {{.BotToken}}
+      signing_secret: {{.SigningSecret}}
     login: {{$.Login}}
     notify:
       bearer_tokens: [{{.HookToken}}]
     policy:
       - {path: /assets/*, allow: public}
+      - {path: /aide, allow: public}
+      - {path: {{.Reserved}}, allow: {usergroups: [cocoom-admins]}}
       - {path: "/**", allow: members}
 {{- end}}
 `))
@@ -180,29 +185,52 @@ func (d *demo) serveApp(ctx context.Context) error {
 	return nil
 }
 
-// welcome says what to click.
+// welcome says what to try.
 func (d *demo) welcome(w io.Writer) {
-	at := func(host string) string { return fmt.Sprintf("http://%s:%d", host, portOf(d.gateway.public.ln.Addr())) }
-	slack := d.slack.URL()
-	fmt.Fprintf(w, `
+	at := func(c customer) string {
+		return fmt.Sprintf("http://%s:%d", c.Host, portOf(d.gateway.public.ln.Addr()))
+	}
+	agraf, port, slack, config := at(customers[0]), at(customers[1]), d.slack.URL(), filepath.Join(d.State, "demo.yaml")
+	_ = welcomeText.Execute(w, map[string]string{ // a terminal that is gone misses nothing
+		"Agraf": agraf, "Port": port, "Reserved": agraf + customers[0].Reserved, "Slack": slack,
+		"Paul": slack + "/workspace/T0AGRAF001?as=U0PAUL", "Self": self(), "Config": config, "Log": d.logFile.Name(), "Admin": d.gateway.admin.addr(),
+	})
+}
+
+var welcomeText = template.Must(template.New("welcome").Parse(`
 cocoom-gateway demo: two customers of one old web app, each with a Slack workspace of its own.
 
-  1  Open  %s/dossiers/12?onglet=notes
-     You are sent to (a simulated) Slack. Pick Marie Dupont: you land on exactly that page, signed in.
-  2  In the tab "Tâches", assign a task to Paul Martin. The old app calls the webhook, and
-     the message stands in Slack: %s/workspace/T0AGRAF001?as=U0PAUL
-  3  Open  %s/  and use another workspace, at the bottom:
-     refused, with a page that says why. Then pick Anne Le Goff.
-  4  Sign out at  %s/.gateway/
+  Sign in        {{.Agraf}}/dossiers/12?onglet=notes
+                 You are sent to (a simulated) Slack. Pick Marie Dupont: you land on exactly that page.
+                 Open it in several tabs of a new private window, and sign in in any of them.
+  Notify         In the tab "Tâches", assign a task to Paul Martin. The old app calls the webhook,
+                 and the message stands in his Slack: {{.Paul}}
+  Be refused     {{.Port}}/  with somebody of another workspace (at the bottom), then as Anne Le Goff.
+                 {{.Agraf}}/  as Louis Petit, who is a guest.
+                 {{.Reserved}}  as Paul Martin: it is for the usergroup cocoom-admins.
+  Change people  While Paul is signed in, deactivate him in Slack, at the address above: he is out at once.
+                 Or add him to @cocoom-admins there, and let him open that page again.
+  Sign out       "Se déconnecter" is the old app's own link, and signs out here too. At {{.Agraf}}/.gateway/
+                 one signs out everywhere. Who comes next sees a session of their own under "Mon profil".
+  Lose nothing   Stop, and start with --idle 30s. Write a note, wait for 30 seconds, send it.
 
-  Slack, all messages   %s/
-  Is it ready?          http://%s/readyz
-  Its configuration     %s
-  Its log               %s
+As an operator, in another terminal here:
 
+  {{.Self}} sessions list -c {{.Config}}
+  {{.Self}} sessions revoke -c {{.Config}} --person marie@agrafmania.fr
+  {{.Self}} explain -c {{.Config}} {{.Reserved}} --as paul@agrafmania.fr
+  {{.Self}} break-glass -c {{.Config}} agrafmania.localhost --as marie@agrafmania.fr
+
+Slack, all messages: {{.Slack}}/   ready? http://{{.Admin}}/readyz   log: {{.Log}}
 Ctrl-C stops everything.
-`, at(customers[0].Host), slack, at(customers[1].Host), at(customers[0].Host), slack, d.gateway.admin.addr(),
-		filepath.Join(d.State, "demo.yaml"), d.logFile.Name())
+`))
+
+// self is how to call this program again: as "go run ." where that has built it.
+func self() string {
+	if file, err := os.Executable(); err == nil && strings.Contains(file, "go-build") {
+		return "go run ."
+	}
+	return "cocoom-gateway"
 }
 
 // close ends what is still open; each part may be missing.

@@ -140,7 +140,7 @@ func (g *Gateway) breakGlass(x *exchange, c echo.Context) error {
 	l := lang(r)
 	t := textFor(l, "break_glass", rt)
 	facts := []fact{{labels[l]["name"], d.Name}, {labels[l]["email"], d.Email}, {labels[l]["site"], rt.Host},
-		{labels[l]["until"], ss.ends.Format("2006-01-02 15:04 MST")}}
+		{labels[l]["until"], moment(ss.ends, l)}}
 	if d.Name == "" {
 		facts = facts[1:]
 	}

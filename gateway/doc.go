@@ -21,4 +21,15 @@
 //
 // What lasts (WebSockets, event streams, downloads) is found by its session in
 // live, and ends with it.
+//
+// # Beside it
+//
+//	login, pending, provider      sign-in at Slack, in many tabs, with an end
+//	people, directory, rounds     what Slack says of people, asked for by turns
+//	events                        and told by Slack itself (POST /slack/events)
+//	revocation, sightings         which sessions were ended, and which there are
+//	draft…                        forms that outlive their session
+//	servicetoken, breakglass      programs without a person; people without Slack
+//	private, forwardauth          other proxies ask, on a listener of their own
+//	explain                       says what would happen, by the same decision
 package gateway

@@ -369,6 +369,11 @@ func TestRouteWithoutUpstream(t *testing.T) {
 	if got := in.ask(auth, page("/x").with("Cookie", cookie)); got.StatusCode != 200 || got.Header.Get("X-Forwarded-User") != "U0PAUL" {
 		t.Errorf("forward auth answered %d about %q", got.StatusCode, got.Header.Get("X-Forwarded-User"))
 	}
+	in.advance(3 * time.Hour)
+	form := in.browser().do("POST", origin+"/save", strings.NewReader("a=b"), "Cookie", cookie, "Content-Type", urlencoded, "Origin", origin)
+	if form.StatusCode != 401 || !strings.Contains(form.text, "was not sent") {
+		t.Errorf("a form that nothing could send later answered %d %s", form.StatusCode, title(form.text))
+	}
 }
 
 // TestForwardAuthCallback: where Slack sends people back to is the gateway's,

@@ -20,12 +20,22 @@ func textFor(lang, code string, rt *Route) text {
 		workspace, host = rt.workspace(), rt.Host
 	}
 	fill := strings.NewReplacer("{workspace}", workspace, "{host}", host)
-	out := text{Title: fill.Replace(t.Title), Link: fill.Replace(t.Link)}
+	said := func(s string) string {
+		if lang == "fr" {
+			s = frenchSpaces.Replace(s)
+		}
+		return fill.Replace(s)
+	}
+	out := text{Title: said(t.Title), Link: said(t.Link)}
 	for _, p := range t.Text {
-		out.Text = append(out.Text, fill.Replace(p))
+		out.Text = append(out.Text, said(p))
 	}
 	return out
 }
+
+// frenchSpaces keeps a line from beginning with a mark that French writes with a
+// space before it.
+var frenchSpaces = strings.NewReplacer(" ?", "\u00a0?", " !", "\u00a0!", " ;", "\u00a0;", " :", "\u00a0:", "« ", "«\u00a0", " »", "\u00a0»")
 
 // naming puts detail where the text says {detail}.
 func (t text) naming(detail string) text {
@@ -147,7 +157,7 @@ var french = map[string]text{
 	"body_malformed":       {"Ce que vous avez envoyé est illisible", []string{"La requête s’est interrompue ou est mal formée."}, ""},
 	"body_silent":          {"Votre envoi n’est pas arrivé en entier", []string{"La connexion s’est tue au milieu. Réessayez."}, ""},
 	"too_large":            {"C’est trop volumineux", []string{"Ce que vous avez envoyé dépasse ce que ce site accepte."}, ""},
-	"account":              {"Connecté", []string{"Vous êtes connecté(e) à {host} avec votre compte Slack."}, "Retour à l’application"},
+	"account":              {"Session ouverte", []string{"Vous êtes connecté(e) à {host} avec votre compte Slack."}, "Retour à l’application"},
 	"sign_out":             {"Se déconnecter ?", []string{"Cela met fin à votre session sur {host} dans ce navigateur. Vous restez connecté(e) à Slack."}, "Non, revenir"},
 	"signed_out":           {"Vous êtes déconnecté(e)", []string{"Votre session sur {host} est terminée dans ce navigateur. Vous êtes toujours connecté(e) à Slack."}, "Se reconnecter"},
 	"form_too_large":       {"Ce formulaire est trop volumineux pour être conservé", []string{"Votre session est terminée, il n’a donc pas été envoyé, et il dépasse ce qui peut être conservé pour vous entre-temps.", "Reconnectez-vous dans un nouvel onglet, puis revenez au formulaire avec le bouton Précédent du navigateur et renvoyez-le : votre saisie y est le plus souvent encore."}, "Se connecter avec Slack"},

@@ -28,6 +28,9 @@
 //	              │ session expired: login, then GET again, or 307 for the rest
 //	modify  ◄─────┘ with the cookies that the browser does not have yet
 //
+// Where another proxy carries the request, and only asks who it is from, an
+// [Identifier] gives that proxy the same headers to set.
+//
 // Bodies are streamed both ways and never held. httputil.ReverseProxy flushes
 // after each read where an answer is an event stream or of unknown length;
 // answers of known length are left to the server's buffer, as there is nobody

@@ -26,7 +26,8 @@ import (
 type Config struct {
 	// Tenants are the customers the app serves; at least one.
 	Tenants []Tenant
-	// SignOutURL is where "Se déconnecter" leads; empty means /.gateway/.
+	// SignOutURL is where "Se déconnecter" leads, such as /logout.php, which ends
+	// the app's own session; empty means /.gateway/.
 	SignOutURL string
 	// Log takes what goes wrong behind a page; nil discards it.
 	Log *slog.Logger
@@ -150,6 +151,7 @@ func (a *App) routes() *http.ServeMux {
 	mux.Handle("GET /flux", a.member(a.feed))
 	mux.Handle("GET /profil", a.anyone(a.profile))
 	mux.Handle("GET /aide", a.anyone(a.help))
+	mux.Handle("GET /logout.php", a.anyone(a.logout))
 	mux.Handle("/", a.anyone(func(http.ResponseWriter, *visit) error {
 		return &pageError{http.StatusNotFound, "Cette page n’existe pas."}
 	}))

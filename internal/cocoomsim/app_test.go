@@ -100,6 +100,23 @@ func TestFrame(t *testing.T) {
 	}
 }
 
+// TestSignOut: the app's own sign-out forgets the session; who comes back has
+// another one.
+func TestSignOut(t *testing.T) {
+	srv := startApp(t, nil)
+	b := visitAs(t, srv, "agrafmania.localhost", marie)
+	b.get("/dossiers/12")
+	if got := b.get("/profil").text("session-pages"); got != "2" {
+		t.Fatalf("before, the session has seen %s pages", got)
+	}
+	if got := b.do("GET", "/logout.php", "", nil); got.status != 200 {
+		t.Errorf("signing out answered %d", got.status)
+	}
+	if got := b.get("/profil").text("session-pages"); got != "2" { // the start page, and this one
+		t.Errorf("afterwards the session has seen %s pages", got)
+	}
+}
+
 func TestSessionCookie(t *testing.T) {
 	srv := startApp(t, nil)
 	b := visitAs(t, srv, "agrafmania.localhost", marie)

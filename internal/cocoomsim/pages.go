@@ -87,6 +87,14 @@ func (a *App) profile(w http.ResponseWriter, v *visit) error {
 	}{headers, v.session}})
 }
 
+// logout is the app's own sign-out: it ends the app's session and goes to the
+// start page, as if the app had a login form there.
+func (a *App) logout(w http.ResponseWriter, v *visit) error {
+	v.tenant.sessions.end(w, v.session)
+	http.Redirect(w, v.Request, "/", http.StatusFound)
+	return nil
+}
+
 // help is the one page meant for everybody.
 func (a *App) help(w http.ResponseWriter, v *visit) error {
 	return a.render(w, v, http.StatusOK, content{"aide", "Aide", nil})

@@ -63,6 +63,12 @@ func (s *sessions) open(w http.ResponseWriter, r *http.Request, who Person) *ses
 	return fresh
 }
 
+// end forgets a session, in the browser too.
+func (s *sessions) end(w http.ResponseWriter, old *session) {
+	s.byID.Remove(old.ID)
+	http.SetCookie(w, &http.Cookie{Name: sessionCookie, Path: "/", HttpOnly: true, MaxAge: -1})
+}
+
 func (s *session) count() {
 	s.mu.Lock()
 	defer s.mu.Unlock()

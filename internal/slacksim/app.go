@@ -20,6 +20,8 @@ type App struct {
 	// Slack insists on https; here http is taken too, for localhost.
 	RedirectURLs []string
 	Workspace    string // id of the workspace that owns it
+	// EventsURL is where the app takes events; empty: nowhere.
+	EventsURL string
 	// Distributed lets people of other workspaces sign in and install.
 	Distributed bool
 	// BotToken, when given, makes the bot installed in Workspace from the

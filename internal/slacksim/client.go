@@ -12,6 +12,7 @@ type clientPage struct {
 	frame
 	Team     face
 	Me       face
+	Manage   []managed // what can be done about Me
 	People   []face
 	Channels []row
 	Directs  []row
@@ -83,6 +84,7 @@ func (s *Sim) fillClient(page *clientPage, ws *workspace, as, open string) {
 	}
 	if p := ws.people[as]; p != nil {
 		page.Me = ws.face(p)
+		page.Manage = ws.managing(p, page.T)
 	}
 	var shown *conversation
 	for _, id := range sortedKeys(ws.conversations) {

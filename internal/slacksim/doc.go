@@ -17,7 +17,7 @@
 //	/oauth/v2/authorize                 install a bot, or cancel
 //	/api/{method}                       Web API
 //	/services/{team}/{id}/{secret}      incoming webhooks
-//	/  /workspace/{team}                pages to look at
+//	/  /workspace/{team}                pages to look at, and to deactivate people on
 //
 // It keeps everything in memory and bounded: the oldest messages of a
 // conversation and the oldest calls make room.

@@ -21,7 +21,8 @@ type Config struct {
 	Now func() time.Time
 	// Log receives one debug line a call; nil discards.
 	Log *slog.Logger
-	// Client sends events; nil means one with Slack's three seconds.
+	// Client sends events; nil means one with Slack's three seconds, for which
+	// .localhost is this machine.
 	Client *http.Client
 	// NoChannelLimit switches off one message a second per conversation.
 	NoChannelLimit bool
@@ -70,7 +71,7 @@ func New(cfg Config) (*Sim, error) {
 		cfg.Log = slog.New(slog.NewTextHandler(io.Discard, nil))
 	}
 	if cfg.Client == nil {
-		cfg.Client = &http.Client{Timeout: 3 * time.Second}
+		cfg.Client = eventClient()
 	}
 	s := &Sim{
 		cfg:        cfg,
@@ -113,6 +114,7 @@ func (s *Sim) routes() *http.ServeMux {
 	mux.HandleFunc("/services/{team}/{hook}/{secret}", s.serveWebhook)
 	mux.HandleFunc("GET /{$}", s.showHome)
 	mux.HandleFunc("GET /workspace/{team}", s.showWorkspace)
+	mux.HandleFunc("POST /workspace/{team}/people/{user}", s.managePerson)
 	mux.HandleFunc("GET /assets/slack.css", serveStyle)
 	mux.HandleFunc("GET /avatar/{team}/{user}", s.serveAvatar)
 	return mux
