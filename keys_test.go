@@ -4,7 +4,6 @@ import (
 	"crypto/x509"
 	"encoding/pem"
 	"errors"
-	"net/http"
 	"os"
 	"path/filepath"
 	"slices"
@@ -92,28 +91,5 @@ func TestKeysOfARunningGateway(t *testing.T) {
 		}
 		os.Remove(file)
 		os.Remove(gone)
-	}
-}
-
-// TestRotateIsForPrograms: a page that an operator has open cannot rotate keys.
-func TestRotateIsForPrograms(t *testing.T) {
-	p := startProgram(t, "./data")
-	before := string(p.keys.signing.JWKS())
-	for name, header := range map[string][2]string{
-		"Chromium": {"Sec-Fetch-Site", "cross-site"}, "sister": {"Sec-Fetch-Site", "same-site"}, "old": {"Origin", "https://evil.example"}, "sandbox": {"Origin", "null"},
-	} {
-		req, err := http.NewRequest("POST", "http://"+p.admin.addr()+"/keys/rotate", nil)
-		if err != nil {
-			t.Fatal(err)
-		}
-		req.Header.Set(header[0], header[1])
-		resp, err := http.DefaultClient.Do(req)
-		if err != nil {
-			t.Fatal(err)
-		}
-		resp.Body.Close()
-		if resp.StatusCode != http.StatusForbidden || string(p.keys.signing.JWKS()) != before {
-			t.Errorf("%s: answered %d", name, resp.StatusCode)
-		}
 	}
 }
