@@ -47,8 +47,11 @@ func demoCommand(getenv func(string) string) *cobra.Command {
 	var d demo
 	cmd := &cobra.Command{
 		Use:   "demo",
-		Short: "Show the gateway in a browser: two customers, a simulated Slack, a small legacy app",
-		Args:  cobra.NoArgs,
+		Short: "Show the gateway with two customers, a simulated Slack and a small old app",
+		Long: "demo runs a gateway, a Slack to sign in with and an old app behind it, all on this machine, and says what to\n" +
+			"open in a browser. It runs until it is interrupted.",
+		Example: "  cocoom-gateway demo",
+		Args:    cobra.NoArgs,
 		RunE: func(cmd *cobra.Command, _ []string) error {
 			return d.run(cmd.Context(), getenv, cmd.OutOrStdout())
 		},

@@ -1,6 +1,7 @@
 package main
 
 import (
+	"cmp"
 	"encoding/json"
 	"errors"
 	"fmt"
@@ -27,10 +28,13 @@ const (
 
 // asked is the command line of explain.
 type asked struct {
-	file, as, user, groups, from, token string
-	admin, guest, groupsKnown, json     bool
+	file, address                 string // of the configuration; of the operators' listener
+	as, user, groups, from, token string
+	admin, guest, json            bool
+	said                          func(flag string) bool // whether the command line has it
 
-	who *policy.Identity // whom --as and the flags beside it describe; nil: nobody
+	who    *policy.Identity // whom the request is made for; nil: nobody
+	source string           // where that is from, for a note
 }
 
 func explainCommand(getenv func(string) string) *cobra.Command {
@@ -38,16 +42,17 @@ func explainCommand(getenv func(string) string) *cobra.Command {
 	cmd := &cobra.Command{
 		Use:   "explain HOST METHOD PATH[?QUERY] | URL [METHOD]",
 		Short: "Say what happens to a request, by which rule, and why",
-		Long: "explain decides about a request as the gateway would, by the same code, from the configuration file alone:\n" +
-			"it makes no request, and needs neither the running gateway nor Slack. What a person is, such as their\n" +
-			"usergroups, has to be said by flags; what is not said is unknown, as for the gateway.\n\n" +
+		Long: "explain decides about a request as the gateway would, by the same code, from the configuration file: it makes\n" +
+			"no request, and asks neither Slack nor the app. Who the person in --as is, such as their usergroups, it asks\n" +
+			"the running gateway; what flags say counts more. Where no gateway runs, or it does not know the person, what\n" +
+			"flags do not say is unknown.\n\n" +
 			"It exits with 0 if the request passes (or the gateway answers it with a page of its own), 3 if somebody has\n" +
 			"to sign in first, 4 if it is refused, and 1 if the configuration or the command line is wrong.",
 		Example: "  cocoom-gateway explain agrafmania.cocoom.com GET '/index.php?page=admin' --as marie@agrafmania.fr\n" +
 			"  cocoom-gateway explain https://agrafmania.cocoom.com/cron/nightly --token cron",
 		Args: cobra.RangeArgs(1, 3),
 		RunE: func(cmd *cobra.Command, args []string) error {
-			a.groupsKnown = cmd.Flags().Changed("groups")
+			a.said = cmd.Flags().Changed
 			q, err := a.question(args)
 			if err != nil {
 				return err
@@ -56,16 +61,18 @@ func explainCommand(getenv func(string) string) *cobra.Command {
 			if err != nil {
 				return err
 			}
+			a.identify(cmd.Context(), operators(cmp.Or(a.address, cfg.Admin)), &q)
 			return a.explain(cmd.OutOrStdout(), cfg, q)
 		},
 	}
 	configFlag(cmd, &a.file)
+	adminFlag(cmd, &a.address)
 	f := cmd.Flags()
-	f.StringVar(&a.as, "as", "", "who is signed in: an e-mail address or a Slack user id (default: nobody)")
+	f.StringVar(&a.as, "as", "", "the `person` who is signed in, by e-mail address or Slack user id (default: nobody)")
 	f.StringVar(&a.user, "user", "", "their Slack user `id`, beside an e-mail address in --as")
-	f.StringVar(&a.groups, "groups", "", "the `handles` of their usergroups, with commas between; empty: none (default: unknown)")
-	f.BoolVar(&a.admin, "admin", false, "they are an admin or owner of the workspace")
-	f.BoolVar(&a.guest, "guest", false, "they are a guest of the workspace")
+	f.StringVar(&a.groups, "groups", "", "the `handles` of their usergroups, with commas between; empty: none")
+	f.BoolVar(&a.admin, "is-admin", false, "they are an admin or owner of the workspace")
+	f.BoolVar(&a.guest, "is-guest", false, "they are a guest of the workspace")
 	f.StringVar(&a.from, "from", "", "the client's IP `address` (default: in no network)")
 	f.StringVar(&a.token, "token", "", "the `id` of the service token that the request carries")
 	f.BoolVar(&a.json, "json", false, "print JSON")
@@ -102,36 +109,10 @@ func (a *asked) question(args []string) (gateway.Question, error) {
 		}
 		q.Addr = addr
 	}
-	if a.as == "" && (a.user != "" || a.groupsKnown || a.admin || a.guest) {
-		return q, errors.New("--user, --groups, --admin and --guest say more about the person in --as")
+	if a.as == "" && (a.said("user") || a.said("groups") || a.said("is-admin") || a.said("is-guest")) {
+		return q, errors.New("--user, --groups, --is-admin and --is-guest say more about the person in --as")
 	}
-	if a.as != "" {
-		a.who = a.person()
-	}
-	q.Who = a.who
 	return q, nil
-}
-
-// unknownUser stands for the id of a person of whom only the address is given:
-// an id that no rule can name.
-const unknownUser = "?"
-
-// person is the identity that the flags describe.
-func (a *asked) person() *policy.Identity {
-	id := policy.Identity{User: a.as, Admin: a.admin, Guest: a.guest}
-	if strings.Contains(a.as, "@") {
-		id.Email, id.User = a.as, unknownUser
-	}
-	if a.user != "" {
-		id.User = a.user
-	}
-	if a.groupsKnown {
-		id.Groups = strings.FieldsFunc(a.groups, func(r rune) bool { return r == ',' || r == ' ' })
-		if id.Groups == nil {
-			id.Groups = []string{}
-		}
-	}
-	return &id
 }
 
 func (a *asked) explain(w io.Writer, cfg *configs.Config, q gateway.Question) error {

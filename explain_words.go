@@ -35,7 +35,9 @@ var refusals = map[string]string{
 	"ambiguous_path":    "the path can be understood in more than one way, so it is never passed on",
 	"not_found":         "the route has no app",
 	"maintenance":       "the route is in maintenance, and this is nobody who may pass all the same",
+	"deactivated":       "Slack says that the account is deactivated, which is refused at sign-in already",
 	"guest":             "the route refuses guests at sign-in already (login.guests)",
+	"email_changed":     "the e-mail address has changed, which is refused at sign-in already (login.pin_email; see people accept-email)",
 	"token_invalid":     "the service token is none of this route's, or it has expired",
 	"token_not_allowed": "the service token is not good for this request, and nobody else is asked who they are",
 	"own_page":          "the path is under the reserved prefix, where the gateway itself answers",
@@ -115,9 +117,10 @@ func (a *asked) asker(e *gateway.Explanation) string {
 	case a.who == nil || e.Route != nil && e.Route.Login == nil:
 		parts = append(parts, "nobody")
 	default:
-		parts = append(parts, a.as)
-		if a.user != "" {
-			parts = append(parts, a.user)
+		for _, name := range []string{a.who.Email, a.who.User} {
+			if name != "" && name != unknownUser {
+				parts = append(parts, name)
+			}
 		}
 		if a.who.Admin {
 			parts = append(parts, "admin")
@@ -148,6 +151,9 @@ func (a *asked) notes(e *gateway.Explanation) (notes []string) {
 		return append(notes, "a request with a service token is the token's: --as changes nothing")
 	case e.Route.Login == nil:
 		return append(notes, "the route has no login: --as changes nothing")
+	}
+	notes = append(notes, a.source)
+	switch {
 	case a.who.User == unknownUser:
 		notes = append(notes, "the user id is unknown, so no rule for users matches; say it with --user")
 	case a.who.Email == "":

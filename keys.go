@@ -1,154 +1,133 @@
 package main
 
 import (
-	"context"
-	"crypto/rand"
+	"bytes"
+	"encoding/pem"
 	"fmt"
-	"log/slog"
-	"slices"
-	"sync"
-	"time"
+	"os"
+	"path/filepath"
+	"strings"
 
-	"github.com/cocoom/cocoom-gateway/configs"
-	"github.com/cocoom/cocoom-gateway/gateway"
-	"github.com/cocoom/cocoom-gateway/internal/store"
-	"github.com/cocoom/cocoom-gateway/proxy"
+	"github.com/spf13/cobra"
 )
 
-const (
-	keyRotation = 30 * 24 * time.Hour  // a key is used for so long
-	keyAnnounce = 48 * time.Hour       // and is known to replicas, and to apps that fetch keys daily, so long before
-	keyOverlap  = 120 * 24 * time.Hour // what the last one sealed or signed stays good: longer than any session
-	keyRefresh  = time.Minute          // how soon a key that another replica has made is known here
-)
-
-// keys are the rings that lie sealed in the store: one for what browsers hold,
-// one that binds apps' cookies to people, and one for each algorithm that a route
-// signs assertions with. They rotate by themselves.
-type keys struct {
-	store  *store.Store
-	master store.Master
-	algs   []string
-
-	reading sync.Mutex // an older ring must not replace a younger one
-
-	sealer     gateway.Sealer
-	appCookies proxy.CookieKeys
-	signing    *proxy.Keys
-}
-
-// openKeys reads the rings, and makes them where the store is new.
-func openKeys(ctx context.Context, st *store.Store, cfg *configs.Config) (*keys, error) {
-	master, err := store.LoadMaster(cfg.State.Reveal(), cfg.MasterKey.Reveal())
-	if err != nil {
-		return nil, fmt.Errorf("load master key: %w", err)
+func keysCommand(getenv func(string) string) *cobra.Command {
+	cmd := &cobra.Command{
+		Use:   "keys",
+		Short: "Export public keys for apps, and make new keys",
+		Long: "keys asks the running gateway, through its operators' listener. It needs none of the secrets in the\n" +
+			"configuration.",
+		Example: "  cocoom-gateway keys export --dir /var/lib/cocoom/keys\n" +
+			"  cocoom-gateway keys rotate",
 	}
-	k := &keys{store: st, master: master, algs: algorithms(cfg), signing: proxy.NewKeys()}
-	return k, k.refresh(ctx, keyRotation)
+	var at listenerFlags
+	at.add(cmd)
+	return parent(cmd, keysExportCommand(&at), keysRotateCommand(&at, getenv))
 }
 
-// algorithms lists those with keys of ours; HS256 uses a secret of the route.
-func algorithms(cfg *configs.Config) []string {
-	algs := []string{"ES256"}
-	for _, r := range cfg.Routes {
-		switch alg := r.Assertion.Alg; alg {
-		case "", "HS256":
-		default:
-			if !slices.Contains(algs, alg) {
-				algs = append(algs, alg)
+func keysExportCommand(at *listenerFlags) *cobra.Command {
+	var dir string
+	cmd := &cobra.Command{
+		Use:   "export",
+		Short: "Write the public keys that verify assertions, for apps",
+		Long: "export writes each key, in PEM, to a file named by its key id. Keys that are gone are removed; so the directory\n" +
+			"is refused if it holds anything else. Run it daily: a new key is published 48 hours before it is used.",
+		Example: "  cocoom-gateway keys export --dir /var/lib/cocoom/keys",
+		Args:    cobra.NoArgs,
+		RunE: func(cmd *cobra.Command, _ []string) error {
+			running, err := at.listener(cmd)
+			if err != nil {
+				return err
 			}
+			keys := map[string]string{}
+			if err := running.get(cmd.Context(), "/keys", &keys); err != nil {
+				return err
+			}
+			if err := exportKeys(keys, dir); err != nil {
+				return err
+			}
+			fmt.Fprintf(cmd.OutOrStdout(), "%s in %s\n", plural(len(keys), "key"), dir)
+			return nil
+		},
+	}
+	cmd.Flags().StringVar(&dir, "dir", "gateway-keys", "`directory` of its own for the keys; it is made if missing")
+	return cmd
+}
+
+func keysRotateCommand(at *listenerFlags, getenv func(string) string) *cobra.Command {
+	return &cobra.Command{
+		Use:   "rotate",
+		Short: "Make new keys for cookies and assertions, before they are due",
+		Long: "rotate makes new keys. They are published at once and used after 48 hours, when every replica and app has had\n" +
+			"the time to learn them. Nobody is signed out: the old keys go on verifying. It is written to the audit.",
+		Example: "  cocoom-gateway keys rotate",
+		Args:    cobra.NoArgs,
+		RunE: func(cmd *cobra.Command, _ []string) error {
+			running, err := at.listener(cmd)
+			if err != nil {
+				return err
+			}
+			if err := running.post(cmd.Context(), "/keys/rotate", asker(getenv), new(struct{})); err != nil {
+				return err
+			}
+			fmt.Fprintf(cmd.OutOrStdout(), "new keys are announced; they are used in %s at the latest\n", keyAnnounce)
+			return nil
+		},
+	}
+}
+
+// exportKeys makes dir hold the keys, PEM by their ids, one file each, and no
+// others. Whoever reads it meanwhile sees each file whole, and new keys before
+// the old ones go.
+func exportKeys(keys map[string]string, dir string) error {
+	if err := os.MkdirAll(dir, 0o755); err != nil {
+		return fmt.Errorf("make the directory: %w", err)
+	}
+	old, err := os.ReadDir(dir)
+	if err != nil {
+		return fmt.Errorf("read the directory: %w", err)
+	}
+	for _, f := range old {
+		if !isPublicKey(filepath.Join(dir, f.Name())) {
+			return fmt.Errorf("%s holds %s, which is no public key: name a directory that is for the keys alone", dir, f.Name())
 		}
 	}
-	return algs
-}
-
-// rotate makes new keys now rather than when they are due. They are used when
-// everybody had the time to learn them; until then, to rotate again does nothing.
-func (k *keys) rotate(ctx context.Context) error {
-	return k.refresh(ctx, keyAnnounce+time.Millisecond)
-}
-
-// refresh reads the rings anew, and rotates those whose key has been in use for
-// so long.
-func (k *keys) refresh(ctx context.Context, rotation time.Duration) error {
-	k.reading.Lock()
-	defer k.reading.Unlock()
-	ring, err := k.ring(ctx, rotation, "cookies", random32)
-	if err != nil {
-		return err
+	for id, content := range keys {
+		if id == "" || id != filepath.Base(id) {
+			return fmt.Errorf("the key id %q is no file name", id)
+		}
+		if err := replaceFile(filepath.Join(dir, id+".pem"), content); err != nil {
+			return fmt.Errorf("write key: %w", err)
+		}
 	}
-	seal := make([]gateway.SealKey, len(ring))
-	for i, key := range ring {
-		seal[i] = gateway.SealKey{ID: key.ID, Value: key.Value, ActiveFrom: key.ActiveFrom}
-	}
-	if err := k.sealer.Set(seal); err != nil {
-		return err
-	}
-	if ring, err = k.ring(ctx, rotation, "app-cookies", random32); err != nil {
-		return err
-	}
-	bind := make([]proxy.CookieKey, len(ring))
-	for i, key := range ring {
-		bind[i] = proxy.CookieKey{ID: key.ID, Value: key.Value, ActiveFrom: key.ActiveFrom}
-	}
-	if err := k.appCookies.Set(bind); err != nil {
-		return err
-	}
-	for _, alg := range k.algs {
-		if err := k.refreshSigning(ctx, rotation, alg); err != nil {
-			return err
+	for _, f := range old {
+		if id, isKey := strings.CutSuffix(f.Name(), ".pem"); !isKey || keys[id] == "" {
+			if err := os.Remove(filepath.Join(dir, f.Name())); err != nil && !os.IsNotExist(err) {
+				return fmt.Errorf("remove old key: %w", err)
+			}
 		}
 	}
 	return nil
 }
 
-func random32() ([]byte, error) {
-	b := make([]byte, 32)
-	_, err := rand.Read(b)
-	return b, err
+// isPublicKey reports whether a file is one that exportKeys may have written,
+// or was about to.
+func isPublicKey(path string) bool {
+	if info, err := os.Lstat(path); err != nil || !info.Mode().IsRegular() || info.Size() > 1<<14 {
+		return false
+	}
+	content, err := os.ReadFile(path)
+	if err != nil {
+		return false
+	}
+	block, rest := pem.Decode(content)
+	return strings.HasSuffix(path, ".pem.new") || strings.HasSuffix(path, ".pem") && block != nil && block.Type == "PUBLIC KEY" && len(bytes.TrimSpace(rest)) == 0
 }
 
-func (k *keys) refreshSigning(ctx context.Context, rotation time.Duration, alg string) error {
-	ring, err := k.ring(ctx, rotation, "assertions-"+alg, func() ([]byte, error) { return proxy.GenerateKey(alg) })
-	if err != nil {
+// replaceFile writes a file that others read, in one step.
+func replaceFile(path string, content string) error {
+	if err := os.WriteFile(path+".new", []byte(content), 0o644); err != nil {
 		return err
 	}
-	signing := make([]proxy.Key, len(ring))
-	for i, key := range ring {
-		if signing[i], err = proxy.ParseKey(key.ID, alg, key.Value); err != nil {
-			return fmt.Errorf("parse signing key %s: %w", key.ID, err)
-		}
-		signing[i].ActiveFrom = key.ActiveFrom
-	}
-	return k.signing.Set(alg, signing)
-}
-
-func (k *keys) ring(ctx context.Context, rotation time.Duration, purpose string, generate func() ([]byte, error)) ([]store.Key, error) {
-	spec := store.RingSpec{Purpose: purpose, Generate: generate, RotateEvery: rotation, AnnounceFor: keyAnnounce, KeepFor: keyOverlap}
-	now, err := k.store.Now(ctx) // replicas share the database's clock
-	if err != nil {
-		return nil, fmt.Errorf("read key ring %s: %w", purpose, err)
-	}
-	ring, err := k.store.Ring(ctx, k.master, spec, now)
-	if err != nil {
-		return nil, fmt.Errorf("read key ring %s: %w", purpose, err)
-	}
-	return ring, nil
-}
-
-// follow refreshes the rings until ctx ends. Old keys go on working while the
-// store cannot be read.
-func (k *keys) follow(ctx context.Context, log *slog.Logger) error {
-	tick := time.NewTicker(keyRefresh)
-	defer tick.Stop()
-	for {
-		select {
-		case <-ctx.Done():
-			return nil
-		case <-tick.C:
-			if err := k.refresh(ctx, keyRotation); err != nil && ctx.Err() == nil {
-				log.Error("key rings cannot be refreshed; the known keys go on", "error", err)
-			}
-		}
-	}
+	return os.Rename(path+".new", path)
 }

@@ -35,18 +35,10 @@ func (c exitCode) Error() string { return fmt.Sprintf("exit code %d", int(c)) }
 // run executes one command line and returns the exit code: 0, 1 when something
 // failed, or what the command's help says. It returns when the command is done or ctx has ended.
 func run(ctx context.Context, args []string, getenv func(string) string, stdout, stderr io.Writer) int {
-	root := &cobra.Command{
-		Use:           "cocoom-gateway",
-		Short:         "Slack login and Slack notifications in front of an unmodified web app",
-		SilenceUsage:  true,
-		SilenceErrors: true,
-		Args:          cobra.NoArgs,
-	}
+	root := rootCommand(getenv)
 	root.SetArgs(args)
 	root.SetOut(stdout)
 	root.SetErr(stderr)
-	root.AddCommand(serveCommand(getenv), checkCommand(getenv), demoCommand(getenv), healthCommand(), versionCommand(),
-		explainCommand(getenv), tokensCommand(getenv), breakGlassCommand(getenv), keysCommand(), peopleCommand(getenv), sessionsCommand())
 	if err := root.ExecuteContext(ctx); err != nil {
 		var code exitCode
 		if errors.As(err, &code) {
@@ -60,11 +52,46 @@ func run(ctx context.Context, args []string, getenv func(string) string, stdout,
 	return 0
 }
 
+// rootCommand is the whole command line.
+func rootCommand(getenv func(string) string) *cobra.Command {
+	root := &cobra.Command{
+		Use:           "cocoom-gateway",
+		Short:         "Slack login and Slack notifications in front of an unmodified web app",
+		Example:       "  cocoom-gateway demo\n  cocoom-gateway serve -c gateway.yaml",
+		SilenceUsage:  true,
+		SilenceErrors: true,
+	}
+	group := func(id, title string, commands ...*cobra.Command) {
+		root.AddGroup(&cobra.Group{ID: id, Title: title})
+		for _, cmd := range commands {
+			cmd.GroupID = id
+			root.AddCommand(cmd)
+		}
+	}
+	group("serve", "Serve:", serveCommand(getenv), demoCommand(getenv))
+	group("file", "Work on a configuration file:", checkCommand(getenv), explainCommand(getenv), tokensCommand(getenv))
+	group("running", "Ask a running gateway:", healthCommand(), sessionsCommand(getenv), peopleCommand(getenv), keysCommand(getenv), breakGlassCommand(getenv))
+	group("self", "About this program:", versionCommand())
+	root.SetHelpCommandGroupID("self")
+	root.SetCompletionCommandGroupID("self")
+	return root
+}
+
+// parent makes cmd one that has others below it and does nothing itself: a
+// misspelt one is an error, not a call for help that a script takes for success.
+func parent(cmd *cobra.Command, below ...*cobra.Command) *cobra.Command {
+	cmd.Args, cmd.DisableFlagsInUseLine = cobra.NoArgs, true
+	cmd.RunE = func(cmd *cobra.Command, _ []string) error { return cmd.Help() }
+	cmd.AddCommand(below...)
+	return cmd
+}
+
 func versionCommand() *cobra.Command {
 	return &cobra.Command{
-		Use:   "version",
-		Short: "Print which build this is",
-		Args:  cobra.NoArgs,
+		Use:     "version",
+		Short:   "Say which build this is",
+		Example: "  cocoom-gateway version",
+		Args:    cobra.NoArgs,
 		Run: func(cmd *cobra.Command, _ []string) {
 			fmt.Fprintln(cmd.OutOrStdout(), version())
 		},

@@ -1,44 +1,36 @@
 package main
 
 import (
-	"bytes"
 	"context"
 	"encoding/json"
 	"errors"
 	"fmt"
 	"io"
-	"net"
-	"net/http"
 	"net/url"
-	"strconv"
 	"text/tabwriter"
-	"time"
 
 	"github.com/spf13/cobra"
 
-	"github.com/cocoom/cocoom-gateway/configs"
 	"github.com/cocoom/cocoom-gateway/gateway"
 	"github.com/cocoom/cocoom-gateway/internal/admin"
 )
 
-const (
-	askTime   = 15 * time.Second // for one answer of the operators' listener
-	maxAnswer = 4 << 20          // 500 sessions are about 200 KiB
-	shortID   = 12               // hex digits: two of a million sessions seldom share them
-)
+// shortID is how many hex digits of an id are shown: two of a million sessions
+// seldom share them.
+const shortID = 12
 
-func sessionsCommand() *cobra.Command {
+func sessionsCommand(getenv func(string) string) *cobra.Command {
 	cmd := &cobra.Command{
 		Use:   "sessions",
 		Short: "See who is signed in, and sign people out",
-		Long: "sessions asks the running gateway, through its operators' listener. Of the configuration file\n" +
-			"it reads the key admin alone, so it needs none of the secrets.",
-		Args: cobra.NoArgs,
+		Long: "sessions asks the running gateway, through its operators' listener. It needs none of the secrets in the\n" +
+			"configuration.",
+		Example: "  cocoom-gateway sessions list\n" +
+			"  cocoom-gateway sessions revoke --person paul@agrafmania.fr",
 	}
 	var at listenerFlags
 	at.add(cmd)
-	cmd.AddCommand(sessionsListCommand(&at), sessionsRevokeCommand(&at))
-	return cmd
+	return parent(cmd, sessionsListCommand(&at), sessionsRevokeCommand(&at, getenv))
 }
 
 func sessionsListCommand(at *listenerFlags) *cobra.Command {
@@ -47,13 +39,15 @@ func sessionsListCommand(at *listenerFlags) *cobra.Command {
 	cmd := &cobra.Command{
 		Use:   "list",
 		Short: "List who is signed in, the latest sign-in first",
-		Args:  cobra.NoArgs,
+		Example: "  cocoom-gateway sessions list --route agrafmania.cocoom.com\n" +
+			"  cocoom-gateway sessions list --person paul@agrafmania.fr --json",
+		Args: cobra.NoArgs,
 		RunE: func(cmd *cobra.Command, _ []string) error {
-			address, err := at.address(cmd)
+			running, err := at.listener(cmd)
 			if err != nil {
 				return err
 			}
-			list, err := listSessions(cmd.Context(), address, query)
+			list, err := listSessions(cmd.Context(), running, query)
 			if err != nil {
 				return err
 			}
@@ -71,15 +65,18 @@ func sessionsListCommand(at *listenerFlags) *cobra.Command {
 	return cmd
 }
 
-func sessionsRevokeCommand(at *listenerFlags) *cobra.Command {
-	var asked admin.RevokeRequest
+func sessionsRevokeCommand(at *listenerFlags, getenv func(string) string) *cobra.Command {
+	asked := admin.Revoke{Operator: asker(getenv)}
 	var yes bool
 	cmd := &cobra.Command{
 		Use:   "revoke",
-		Short: "End sessions at once, with their WebSockets and event streams",
-		Long: "revoke ends one session, those of a person (on one route or on all), those of a route, or all.\n" +
-			"It holds on every replica within two seconds. Nobody is kept from signing in again: to shut\n" +
-			"somebody out, deactivate the account in Slack or change the route's policy first.",
+		Short: "End sessions at once, with their open streams",
+		Long: "revoke ends one session, those of a person (on one route or on all), those of a route, or all, with their\n" +
+			"WebSockets, event streams and downloads. It holds on every replica within two seconds. Nobody is kept from\n" +
+			"signing in again: to shut somebody out, deactivate the account in Slack or change the route's policy first.\n" +
+			"Who has revoked what is written to the audit.",
+		Example: "  cocoom-gateway sessions revoke --person paul@agrafmania.fr --reason 'lost phone'\n" +
+			"  cocoom-gateway sessions revoke --route agrafmania.cocoom.com --yes",
 		Args: cobra.NoArgs,
 		RunE: func(cmd *cobra.Command, _ []string) error {
 			for _, name := range []string{"session", "person", "route"} { // a script's empty variable must not mean everybody
@@ -94,12 +91,12 @@ func sessionsRevokeCommand(at *listenerFlags) *cobra.Command {
 			default:
 				return fmt.Errorf("this ends every session on %s: add --yes to do it", asked.Route)
 			}
-			address, err := at.address(cmd)
+			running, err := at.listener(cmd)
 			if err != nil {
 				return err
 			}
-			var done admin.RevokeAnswer
-			if err := ask(cmd.Context(), http.MethodPost, address, "/sessions/revoke", asked, &done); err != nil {
+			var done admin.Revoked
+			if err := running.post(cmd.Context(), "/sessions/revoke", asked, &done); err != nil {
 				return err
 			}
 			fmt.Fprintln(cmd.OutOrStdout(), plural(done.Ended, "session")+" ended")
@@ -111,7 +108,7 @@ func sessionsRevokeCommand(at *listenerFlags) *cobra.Command {
 	f.StringVar(&asked.Person, "person", "", "the sessions of a person, by `e-mail` address or Slack id")
 	f.StringVar(&asked.Route, "route", "", "the sessions on this `host`; with --person, only that person's")
 	f.BoolVar(&asked.All, "all", false, "every session on every route")
-	f.StringVar(&asked.Reason, "reason", "", "why; the audit table keeps it")
+	f.StringVar(&asked.Reason, "reason", "", "why; the audit keeps it")
 	f.BoolVar(&yes, "yes", false, "end every session of a route, or all, without being asked")
 	cmd.MarkFlagsOneRequired("session", "person", "route", "all")
 	for _, other := range []string{"person", "route", "all"} {
@@ -122,29 +119,13 @@ func sessionsRevokeCommand(at *listenerFlags) *cobra.Command {
 	return cmd
 }
 
-// listenerFlags say where the operators' listener is.
-type listenerFlags struct{ file, admin string }
-
-func (l *listenerFlags) add(cmd *cobra.Command) {
-	cmd.PersistentFlags().StringVarP(&l.file, "config", "c", "", "configuration `file` that says where the operators' listener is")
-	cmd.PersistentFlags().StringVar(&l.admin, "admin", "127.0.0.1:9090", "`address` of the operators' listener, rather than the file's")
-}
-
-func (l *listenerFlags) address(cmd *cobra.Command) (string, error) {
-	if l.file == "" || cmd.Flags().Changed("admin") {
-		return l.admin, nil
-	}
-	address, err := configs.AdminAddress(l.file)
-	return address, report(err, cmd.ErrOrStderr())
-}
-
 // listSessions reads the whole list, page by page.
-func listSessions(ctx context.Context, address string, q gateway.SessionQuery) ([]gateway.SessionInfo, error) {
+func listSessions(ctx context.Context, at operators, q gateway.SessionQuery) ([]gateway.SessionInfo, error) {
 	values := url.Values{"route": {q.Route}, "person": {q.Person}, "limit": {"500"}}
 	list := []gateway.SessionInfo{}
 	for {
 		var page admin.SessionList
-		if err := ask(ctx, http.MethodGet, address, "/sessions?"+values.Encode(), nil, &page); err != nil {
+		if err := at.get(ctx, "/sessions?"+values.Encode(), &page); err != nil {
 			return nil, err
 		}
 		list = append(list, page.Sessions...)
@@ -168,44 +149,4 @@ func printSessions(w io.Writer, list []gateway.SessionInfo) error {
 			s.FirstSeen.Local().Format(minute), s.LastSeen.Local().Format(minute))
 	}
 	return table.Flush()
-}
-
-// ask puts a question to the operators' listener and reads its answer into out.
-func ask(ctx context.Context, method, address, path string, in, out any) error {
-	ctx, cancel := context.WithTimeout(ctx, askTime)
-	defer cancel()
-	body, err := json.Marshal(in)
-	if err != nil {
-		return fmt.Errorf("ask %s: %w", address, err)
-	}
-	req, err := http.NewRequestWithContext(ctx, method, "http://"+address+path, bytes.NewReader(body))
-	if err != nil {
-		return fmt.Errorf("ask %s: %w", address, err)
-	}
-	req.Host = "localhost" // the listener answers to no other name, lest a page of the web give it one
-	req.Header.Set("Content-Type", "application/json")
-	resp, err := http.DefaultClient.Do(req)
-	var dial *net.OpError
-	switch {
-	case errors.As(err, &dial) && dial.Op == "dial":
-		return fmt.Errorf("no gateway answers at %s: is it running? (%w)", address, dial.Err)
-	case err != nil:
-		return fmt.Errorf("ask %s: %w", address, err)
-	}
-	defer resp.Body.Close()
-	said, err := io.ReadAll(io.LimitReader(resp.Body, maxAnswer))
-	if err != nil {
-		return fmt.Errorf("ask %s: %w", address, err)
-	}
-	if resp.StatusCode != http.StatusOK {
-		var failure admin.Failure
-		if json.Unmarshal(said, &failure) != nil || failure.Error == "" {
-			failure.Error = "it answered " + strconv.Itoa(resp.StatusCode) + ": is this the operators' listener of a gateway?"
-		}
-		return fmt.Errorf("ask %s: %s", address, failure.Error)
-	}
-	if err := json.Unmarshal(said, out); err != nil {
-		return fmt.Errorf("ask %s: its answer cannot be read: is this the operators' listener of a gateway?", address)
-	}
-	return nil
 }

@@ -16,12 +16,11 @@ import (
 
 func tokensCommand(getenv func(string) string) *cobra.Command {
 	cmd := &cobra.Command{
-		Use:   "tokens",
-		Short: "Make service tokens, by which programs without a person make requests",
-		Args:  cobra.NoArgs,
+		Use:     "tokens",
+		Short:   "Make tokens for programs that make requests without a person",
+		Example: "  cocoom-gateway tokens new -c gateway.yaml agrafmania.cocoom.com --id cron --path '/cron/*'",
 	}
-	cmd.AddCommand(newTokenCommand(getenv))
-	return cmd
+	return parent(cmd, newTokenCommand(getenv))
 }
 
 func newTokenCommand(getenv func(string) string) *cobra.Command {

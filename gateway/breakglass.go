@@ -1,6 +1,7 @@
 package gateway
 
 import (
+	"cmp"
 	"context"
 	"crypto/sha256"
 	"database/sql"
@@ -33,7 +34,7 @@ const (
 type BreakGlass struct {
 	Host  string        // of a route with login
 	Email string        // whom the operator vouches for
-	User  string        // their Slack user id; empty: one made of the e-mail address
+	User  string        // their Slack user id; empty: that of whom the gateway knows by the address, else one made of it
 	Name  string        // for pages and the app; may be empty
 	For   time.Duration // how long the session lasts, from the link's use; at most MaxBreakGlass
 	By    string        // who asks, for the audit
@@ -63,9 +64,6 @@ type breakGlassDetail struct {
 func (g *Gateway) MakeBreakGlass(ctx context.Context, b BreakGlass) (BreakGlassLink, error) {
 	rt := g.routes.find(b.Host)
 	d := breakGlassDetail{Email: b.Email, User: b.User, Name: plainName(b.Name), Seconds: int64(b.For.Seconds())}
-	if d.User == "" {
-		d.User = emergencyID(b.Email)
-	}
 	switch {
 	case rt == nil:
 		return BreakGlassLink{}, fmt.Errorf("%w: no route has the host %q", ErrBreakGlass, clip(b.Host, 100))
@@ -73,10 +71,15 @@ func (g *Gateway) MakeBreakGlass(ctx context.Context, b BreakGlass) (BreakGlassL
 		return BreakGlassLink{}, fmt.Errorf("%w: the route %s has no login", ErrBreakGlass, rt.Host)
 	case !plausibleEmail(b.Email):
 		return BreakGlassLink{}, fmt.Errorf("%w: %q is no e-mail address", ErrBreakGlass, clip(b.Email, 100))
-	case !plausibleID(d.User):
+	case d.User != "" && !plausibleID(d.User):
 		return BreakGlassLink{}, fmt.Errorf("%w: %q is no user id", ErrBreakGlass, clip(d.User, 100))
 	case b.For < minBreakGlass || b.For > MaxBreakGlass:
 		return BreakGlassLink{}, fmt.Errorf("%w: the session must last between %s and %s", ErrBreakGlass, minBreakGlass, MaxBreakGlass)
+	}
+	if d.User == "" {
+		if err := g.recognise(ctx, rt, &d); err != nil {
+			return BreakGlassLink{}, err
+		}
 	}
 	detail, err := json.Marshal(d)
 	if err != nil {
@@ -98,6 +101,24 @@ func (g *Gateway) MakeBreakGlass(ctx context.Context, b BreakGlass) (BreakGlassL
 	}
 	g.cfg.Log.Warn("break-glass link made", "route", rt.Host, "email", d.Email, "user", d.User, "lasts", b.For.String(), "by", by)
 	return BreakGlassLink{secret.String(rt.Origin + g.cfg.Prefix + "/break-glass?key=" + key), expires, d.User}, nil
+}
+
+// recognise fills in who the address belongs to, as far as the gateway knows.
+// The address of somebody whom Slack has shut out, or who has just taken it
+// over from another, gives no link.
+func (g *Gateway) recognise(ctx context.Context, rt *Route, d *breakGlassDetail) error {
+	known, err := g.Person(ctx, rt.Host, d.Email)
+	switch {
+	case errors.Is(err, ErrUnknownPerson):
+		d.User = emergencyID(d.Email)
+	case err != nil:
+		return err
+	case known.Refused != "":
+		return fmt.Errorf("%w: %s is %s, who would be refused at sign-in (%s); to vouch for them all the same, say their user id", ErrBreakGlass, d.Email, known.User, known.Refused)
+	default:
+		d.User, d.Name = known.User, cmp.Or(d.Name, known.Name)
+	}
+	return nil
 }
 
 // emergencyID is the user id of a person whose Slack id nobody knows: always

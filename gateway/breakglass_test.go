@@ -9,6 +9,7 @@ import (
 	"time"
 
 	"github.com/cocoom/cocoom-gateway/gateway"
+	"github.com/cocoom/cocoom-gateway/internal/slacksim"
 	"github.com/cocoom/cocoom-gateway/internal/store"
 	"github.com/cocoom/cocoom-gateway/internal/store/storetest"
 )
@@ -243,5 +244,34 @@ func TestBreakGlassIsRefused(t *testing.T) {
 	}
 	if got := w.browser().get(w.routes[1].Origin + "/.gateway/break-glass?key=x"); got.StatusCode != 404 {
 		t.Errorf("a route without login answered %d", got.StatusCode)
+	}
+}
+
+// TestBreakGlassForSomebodyKnown: the link has the user id of whom the address
+// belongs to, so that the app sees nobody new; but not of whom Slack keeps out.
+func TestBreakGlassForSomebodyKnown(t *testing.T) {
+	o := newOffice(t, nil, func(c *gateway.Config) { c.Routes[0].Login.PinEmail, c.Routes[0].Login.Guests = true, "allow" })
+	for _, user := range []string{"U0MARIE", "U0PAUL", "U0GUEST"} {
+		o.arrives(user)
+	}
+	o.becomes("U0PAUL", func(p *slacksim.Person) { p.Email = "boss@agrafmania.fr" })
+	o.becomes("U0GUEST", deactivate)
+	o.hearsOf("U0PAUL")
+	o.hearsOf("U0GUEST")
+	for _, row := range []struct{ email, user, want string }{
+		{"Marie@Agrafmania.fr", "", "U0MARIE"},
+		{"marie@agrafmania.fr", "U0OTHER", "U0OTHER"},
+		{"zoe@example.com", "", "break-glass:zoe@example.com"},
+		{"boss@agrafmania.fr", "", ""}, // Paul says that this is his
+		{"guest@example.com", "", ""},
+		{"guest@example.com", "U0GUEST", "U0GUEST"},
+	} {
+		link, err := o.gateway.MakeBreakGlass(t.Context(), gateway.BreakGlass{Host: host, Email: row.email, User: row.user, For: time.Hour, By: "lea"})
+		if link.User != row.want || errors.Is(err, gateway.ErrBreakGlass) != (row.want == "") {
+			t.Errorf("%s %s: for %q (%v), want %q", row.email, row.user, link.User, err, row.want)
+		}
+	}
+	if page := o.browser().get(o.link(gateway.BreakGlass{})); !strings.Contains(page.text, "Marie") {
+		t.Errorf("the page does not say her name: %s", page.text)
 	}
 }

@@ -34,6 +34,7 @@ type Question struct {
 	Target string // path and query, as in a request line
 
 	Who          *policy.Identity // nil: nobody is signed in; Team is set to the route's
+	Refused      string           // what KnownPerson.Refused says of Who
 	Addr         netip.Addr       // the client's; zero: in no network
 	ServiceToken string           // id of the token it presents; empty: none
 	Now          time.Time
@@ -129,8 +130,13 @@ func (ex *Explainer) explain(e Explanation, r *http.Request, q Question) Explana
 	if q.Who != nil && rt.Login != nil && a.token == nil {
 		who := *q.Who
 		who.Team = rt.Workspace
-		if who.Guest && rt.Login.Guests != "allow" {
-			return e.refused(errGuest) // at sign-in already
+		switch { // at sign-in already
+		case q.Refused == errDeactivated.code:
+			return e.refused(errDeactivated)
+		case who.Guest && rt.Login.Guests != "allow":
+			return e.refused(errGuest)
+		case q.Refused == errEmailChanged.code:
+			return e.refused(errEmailChanged)
 		}
 		a.who = &who
 	}

@@ -2,6 +2,7 @@ package gateway_test
 
 import (
 	"context"
+	"errors"
 	"fmt"
 	"net/http"
 	"net/http/httptest"
@@ -277,8 +278,8 @@ func TestAnswerOlderThanTheEvent(t *testing.T) {
 		}})
 		o.pass(16 * time.Minute)
 		o.wants(paul, o.page, 302, "")
-		if _, known, err := o.gateway.Person(context.Background(), host, "U0PAUL"); known || err != nil {
-			t.Errorf("the late answer was believed: %v", err)
+		if paul, err := o.gateway.Person(context.Background(), host, "U0PAUL"); paul.Refused != "deactivated" || err != nil {
+			t.Errorf("the late answer was believed: %q, %v", paul.Refused, err)
 		}
 	})
 }
@@ -418,12 +419,12 @@ func TestPerson(t *testing.T) {
 	eachOffice(t, func(t *testing.T, o *office) {
 		o.arrives("U0MARIE")
 		for who, known := range map[string]bool{"U0MARIE": true, "Marie@Agrafmania.FR": true, "U0PAUL": false, "": false, "x@y.z": false} {
-			id, ok, err := o.gateway.Person(context.Background(), host, who)
-			if err != nil || ok != known || ok && (id.User != "U0MARIE" || !id.Admin || len(id.Groups) != 1 || id.Groups[0] != admins) {
-				t.Errorf("%q is %+v, %v, %v", who, id, ok, err)
+			id, err := o.gateway.Person(context.Background(), strings.ToUpper(host), who)
+			if known == errors.Is(err, gateway.ErrUnknownPerson) || known && (err != nil || id.Refused != "" || id.User != "U0MARIE" || !id.Admin || len(id.Groups) != 1 || id.Groups[0] != admins) {
+				t.Errorf("%q is %+v, %v", who, id, err)
 			}
 		}
-		if _, ok, err := o.gateway.Person(context.Background(), "elsewhere", "U0MARIE"); ok || err != nil {
+		if _, err := o.gateway.Person(context.Background(), "elsewhere", "U0MARIE"); !errors.Is(err, gateway.ErrUnknownPerson) {
 			t.Errorf("known on a host that is none: %v", err)
 		}
 	})

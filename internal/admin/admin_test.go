@@ -1,48 +1,21 @@
 package admin_test
 
 import (
-	"context"
 	"encoding/json"
 	"errors"
-	"log/slog"
-	"net/http/httptest"
 	"testing"
-
-	"github.com/cocoom/cocoom-gateway/gateway"
-	"github.com/cocoom/cocoom-gateway/internal/admin"
-	"github.com/cocoom/cocoom-gateway/internal/store"
-	"github.com/cocoom/cocoom-gateway/notifyhook"
 )
 
 func TestPages(t *testing.T) {
-	st, err := store.Open(t.Context(), t.TempDir(), slog.New(slog.DiscardHandler))
-	if err != nil {
-		t.Fatal(err)
-	}
-	defer st.Close()
-	relay, err := notifyhook.New(notifyhook.Config{Store: st, Log: slog.New(slog.DiscardHandler)})
-	if err != nil {
-		t.Fatal(err)
-	}
-	var broken error
-	front, err := gateway.New(t.Context(), gateway.Config{Store: st, Log: slog.New(slog.DiscardHandler)})
-	if err != nil {
-		t.Fatal(err)
-	}
-	pages := admin.New(admin.Config{Relay: relay, Gateway: front, Log: slog.New(slog.DiscardHandler), Ready: []admin.Check{
-		{Name: "store", Run: func(context.Context) error { return broken }},
-	}})
+	l := newListener(t)
 	get := func(path string) (int, map[string]any) {
 		t.Helper()
-		rec := httptest.NewRecorder()
-		pages.ServeHTTP(rec, httptest.NewRequest("GET", path, nil))
+		status, said := l.ask("GET", path, "")
 		var body map[string]any
-		if rec.Header().Get("Content-Type") == "application/json" {
-			if err := json.Unmarshal(rec.Body.Bytes(), &body); err != nil {
-				t.Fatal(err)
-			}
+		if err := json.Unmarshal([]byte(said), &body); err != nil && status != 404 {
+			t.Fatal(err)
 		}
-		return rec.Code, body
+		return status, body
 	}
 	for _, row := range []struct {
 		path   string
@@ -57,7 +30,7 @@ func TestPages(t *testing.T) {
 		{"/livez", errors.New("disk gone"), 200, "status", "alive"},
 		{"/", nil, 404, "", nil},
 	} {
-		broken = row.broken
+		l.broken = row.broken
 		status, body := get(row.path)
 		if status != row.status || body[row.key] != row.want {
 			t.Errorf("%s with %v answered %d %v", row.path, row.broken, status, body)
@@ -65,13 +38,13 @@ func TestPages(t *testing.T) {
 	}
 	status, body := get("/status")
 	deliveries, _ := body["deliveries"].(map[string]any)
-	if status != 200 || deliveries["queued"] != float64(0) || body["alarms"] == nil || body["sessions"] != "honoured" {
+	if status != 200 || deliveries["queued"] != float64(0) || body["alarms"] == nil || body["people"] == nil || body["sessions"] != "honoured" {
 		t.Errorf("/status answered %d %v", status, body)
 	}
-	if err := st.Close(); err != nil {
+	if err := l.store.Close(); err != nil {
 		t.Fatal(err)
 	}
-	if status, _ := get("/status"); status != 503 {
-		t.Errorf("/status without a store answered %d, want 503", status)
+	if status, body := get("/status"); status != 503 || body["error"] == nil {
+		t.Errorf("/status without a store answered %d %v, want 503", status, body)
 	}
 }

@@ -2,7 +2,7 @@ package admin
 
 import (
 	"context"
-	"net/http"
+	"net/url"
 )
 
 // Keys are the gateway's keys, as far as operators handle them.
@@ -11,23 +11,14 @@ type Keys struct {
 	Rotate func(ctx context.Context) error // makes new keys, announced before they are used
 }
 
-// keys answers with the public keys, for the keys export command.
-func (cfg Config) keys(w http.ResponseWriter, _ *http.Request) {
-	answer(w, http.StatusOK, cfg.Keys.PEM())
-}
+// keys is GET /keys.
+func (cfg Config) keys(context.Context, url.Values) (any, error) { return cfg.Keys.PEM(), nil }
 
-// rotate makes new keys.
-func (cfg Config) rotate(w http.ResponseWriter, r *http.Request) {
-	if err := cfg.Keys.Rotate(r.Context()); err != nil {
-		cfg.Log.Error("keys cannot be rotated", "error", err)
-		answer(w, http.StatusServiceUnavailable, map[string]string{"error": "the keys cannot be rotated; the log says why"})
-		return
+// rotate is POST /keys/rotate. It is written down first: to have asked is what
+// matters, and keys that are announced already change nothing.
+func (cfg Config) rotate(ctx context.Context, who Operator) (any, error) {
+	if err := cfg.Gateway.Audit(ctx, who.By, "keys.rotate", ""); err != nil {
+		return nil, err
 	}
-	answer(w, http.StatusOK, map[string]string{"status": "announced"})
-}
-
-// fromPrograms refuses what the pages that an operator has open in a browser
-// send: any of them may address loopback, and a form needs no permission for it.
-func fromPrograms(h http.HandlerFunc) http.Handler {
-	return http.NewCrossOriginProtection().Handler(h)
+	return nil, cfg.Keys.Rotate(ctx)
 }

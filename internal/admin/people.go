@@ -1,53 +1,39 @@
 package admin
 
 import (
-	"encoding/json"
-	"errors"
-	"net/http"
-
-	"github.com/cocoom/cocoom-gateway/gateway"
+	"context"
+	"net/url"
 )
 
-// maxAcceptEmail bounds the body of a request to accept an address.
-const maxAcceptEmail = 4 << 10
+// Person is who somebody is on a route, and whom their requests are decided for.
+type Person struct {
+	User     string   `json:"user_id"`
+	Email    string   `json:"email"`
+	Name     string   `json:"name"`
+	Groups   []string `json:"groups"`    // handles of their usergroups; null: unknown
+	GroupIDs []string `json:"group_ids"` // ids of the same
+	Admin    bool     `json:"admin"`     // or owner of the workspace
+	Guest    bool     `json:"guest"`
+	Refused  string   `json:"refused,omitempty"` // the code of what keeps them out at sign-in already
+}
+
+// person is GET /people?host=&person=.
+func (cfg Config) person(ctx context.Context, query url.Values) (any, error) {
+	p, err := cfg.Gateway.Person(ctx, query.Get("host"), query.Get("person"))
+	if err != nil {
+		return nil, err
+	}
+	return Person{p.User, p.Email, p.Name, p.Groups, p.GroupIDs, p.Admin, p.Guest, p.Refused}, nil
+}
 
 // AcceptEmail is the body of POST /people/accept-email.
 type AcceptEmail struct {
+	Operator
 	Host   string `json:"host"`
 	Person string `json:"person"` // a Slack user id, or the address that Slack says now
-	By     string `json:"by"`     // who decided so, for the audit
 }
 
-// acceptEmail lets somebody back in whose pinned address has changed. It is for
-// programs: a foreign page that an operator's browser shows must not decide so,
-// and browsers say with a POST where it comes from.
-func (cfg Config) acceptEmail(w http.ResponseWriter, r *http.Request) {
-	if r.Header.Get("Origin") != "" || r.Header.Get("Sec-Fetch-Site") != "" {
-		answer(w, http.StatusForbidden, map[string]string{"error": "not from a browser"})
-		return
-	}
-	var a AcceptEmail
-	dec := json.NewDecoder(http.MaxBytesReader(w, r.Body, maxAcceptEmail))
-	dec.DisallowUnknownFields()
-	if err := dec.Decode(&a); err != nil || a.Host == "" || a.Person == "" || a.By == "" {
-		answer(w, http.StatusBadRequest, map[string]string{"error": "the body is not what was expected"})
-		return
-	}
-	switch err := cfg.Gateway.AcceptEmail(r.Context(), a.Host, a.Person, a.By); {
-	case errors.Is(err, gateway.ErrUnknownPerson):
-		answer(w, http.StatusNotFound, map[string]string{"error": gateway.ErrUnknownPerson.Error()})
-	case err != nil:
-		cfg.Log.Error("an e-mail address cannot be accepted", "error", err)
-		answer(w, http.StatusServiceUnavailable, map[string]string{"error": "the store cannot be written"})
-	default:
-		answer(w, http.StatusOK, map[string]string{"status": "accepted"})
-	}
-}
-
-// people lists what needs an operator about routes' people.
-func (cfg Config) people() []gateway.Alarm {
-	if cfg.Gateway == nil {
-		return []gateway.Alarm{}
-	}
-	return cfg.Gateway.Alarms()
+// acceptEmail is POST /people/accept-email.
+func (cfg Config) acceptEmail(ctx context.Context, a AcceptEmail) (any, error) {
+	return nil, cfg.Gateway.AcceptEmail(ctx, a.Host, a.Person, a.By)
 }

@@ -1,54 +1,73 @@
 package admin_test
 
 import (
-	"log/slog"
-	"net/http/httptest"
-	"strings"
+	"encoding/json"
+	"reflect"
+	"slices"
 	"testing"
 
-	"github.com/cocoom/cocoom-gateway/gateway"
 	"github.com/cocoom/cocoom-gateway/internal/admin"
-	"github.com/cocoom/cocoom-gateway/internal/store"
-	"github.com/cocoom/cocoom-gateway/proxy"
 )
 
-func TestAcceptEmail(t *testing.T) {
-	log := slog.New(slog.DiscardHandler)
-	st, err := store.Open(t.Context(), t.TempDir(), log)
-	if err != nil {
-		t.Fatal(err)
-	}
-	defer st.Close()
-	identifier, err := proxy.NewIdentifier(proxy.Config{Origin: "https://a.example.com", Host: "a.example.com", Keys: proxy.NewKeys()})
-	if err != nil {
-		t.Fatal(err)
-	}
-	g, err := gateway.New(t.Context(), gateway.Config{Prefix: "/.gateway", Store: st, Log: log, Sealer: new(gateway.Sealer),
-		Routes: []gateway.Route{{Host: "a.example.com", Workspace: "T0A", Login: &gateway.Login{PinEmail: true}, Identifier: identifier}}})
-	if err != nil {
-		t.Fatal(err)
-	}
-	pages := admin.New(admin.Config{Gateway: g, Log: log})
-	for name, row := range map[string]struct {
-		body, header string
-		status       int
-	}{
-		"nobody of that name": {`{"host":"a.example.com","person":"U0PAUL","by":"ops"}`, "", 404},
-		"no such route":       {`{"host":"b.example.com","person":"U0PAUL","by":"ops"}`, "", 404},
-		"a foreign page":      {`{"host":"a.example.com","person":"U0PAUL","by":"ops"}`, "Origin", 403},
-		"a browser":           {`{"host":"a.example.com","person":"U0PAUL","by":"ops"}`, "Sec-Fetch-Site", 403},
-		"by nobody":           {`{"host":"a.example.com","person":"U0PAUL"}`, "", 400},
-		"unknown field":       {`{"host":"a.example.com","person":"U0PAUL","by":"ops","x":1}`, "", 400},
-		"no JSON":             {`host=a`, "", 400},
-		"too large":           {`{"host":"` + strings.Repeat("a", 5000) + `"}`, "", 400},
+// addPeople puts two who have signed in on a.localhost into the store: Marie,
+// and Paul, whose address has changed. Of him the usergroups are unknown.
+func (l *listener) addPeople() {
+	l.t.Helper()
+	const row = `INSERT INTO person (route, team, user_id, email, first_email, name, admin, user_groups, checked_at, changed_at) VALUES ('a.localhost', 'T1', $1, $2, $3, $4, $5, $6, 1, 1)`
+	l.exec(row, "U0MARIE", "marie@example.com", "marie@example.com", "Marie Dupont", 1, `{"S01":"admins"}`)
+	l.exec(row, "U0PAUL", "boss@example.com", "paul@example.com", "Paul Martin", 0, nil)
+}
+
+func TestPerson(t *testing.T) {
+	l := newListener(t)
+	l.addPeople()
+	marie := admin.Person{User: "U0MARIE", Email: "marie@example.com", Name: "Marie Dupont", Groups: []string{"admins"}, GroupIDs: []string{"S01"}, Admin: true}
+	paul := admin.Person{User: "U0PAUL", Email: "boss@example.com", Name: "Paul Martin", Refused: "email_changed"}
+	for query, want := range map[string]*admin.Person{
+		"host=a.localhost&person=U0MARIE":                &marie,
+		"host=A.localhost:8080&person=MARIE@example.com": &marie,
+		"host=a.localhost&person=boss@example.com":       &paul,
+		"host=a.localhost&person=paul@example.com":       nil, // which is not his any more
+		"host=b.localhost&person=U0MARIE":                nil,
+		"host=none.localhost&person=U0MARIE":             nil,
+		"person=U0MARIE":                                 nil,
+		"host=a.localhost":                               nil,
 	} {
-		r := httptest.NewRequest("POST", "/people/accept-email", strings.NewReader(row.body))
-		if row.header != "" {
-			r.Header.Set(row.header, "https://evil.example")
+		status, body := l.ask("GET", "/people?"+query, "")
+		if want == nil {
+			if status != 404 || body != "{\n  \"error\": \"nobody of that name has signed in there\"\n}\n" {
+				t.Errorf("%s answered %d %s", query, status, body)
+			}
+			continue
 		}
-		rec := httptest.NewRecorder()
-		if pages.ServeHTTP(rec, r); rec.Code != row.status {
-			t.Errorf("%s: answered %d, want %d", name, rec.Code, row.status)
+		var got admin.Person
+		if err := json.Unmarshal([]byte(body), &got); err != nil || status != 200 || !reflect.DeepEqual(got, *want) {
+			t.Errorf("%s answered %d %s (%v)", query, status, body, err)
 		}
+	}
+}
+
+func TestAcceptEmail(t *testing.T) {
+	l := newListener(t)
+	l.addPeople()
+	for body, want := range map[string]int{
+		`{"by":"lea","host":"a.localhost","person":"U0NOBODY"}`: 404,
+		`{"by":"lea","host":"b.localhost","person":"U0PAUL"}`:   404,
+		`{"by":"lea","host":"c.localhost","person":"U0PAUL"}`:   404,
+		`{"by":"lea"}`: 404,
+	} {
+		if status, said := l.ask("POST", "/people/accept-email", body); status != want {
+			t.Errorf("%s: answered %d %s, want %d", body, status, said, want)
+		}
+	}
+	if status, said := l.ask("POST", "/people/accept-email", `{"by":"lea","host":"a.localhost","person":"U0PAUL"}`); status != 200 || said != "{}\n" {
+		t.Fatalf("answered %d %s", status, said)
+	}
+	var paul admin.Person
+	if _, body := l.ask("GET", "/people?host=a.localhost&person=U0PAUL", ""); json.Unmarshal([]byte(body), &paul) != nil || paul.Refused != "" {
+		t.Errorf("afterwards he is %s", body)
+	}
+	if got := l.audit(); !slices.Equal(got, []string{"lea email_accepted a.localhost T1/U0PAUL"}) {
+		t.Errorf("the audit says %q", got)
 	}
 }

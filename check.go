@@ -1,0 +1,65 @@
+package main
+
+import (
+	"errors"
+	"fmt"
+	"io"
+
+	"github.com/spf13/cobra"
+
+	"github.com/cocoom/cocoom-gateway/configs"
+)
+
+func checkCommand(getenv func(string) string) *cobra.Command {
+	var file string
+	cmd := &cobra.Command{
+		Use:   "check",
+		Short: "Say everything that is wrong with a configuration file",
+		Long: "check reads the file and what it includes, and prints every mistake with file, line and column.\n" +
+			"It exits with 0 if there is none, else with 1. serve refuses a file in the same words.",
+		Example: "  cocoom-gateway check -c gateway.yaml",
+		Args:    cobra.NoArgs,
+		RunE: func(cmd *cobra.Command, _ []string) error {
+			cfg, err := load(file, getenv, cmd.ErrOrStderr())
+			if err != nil {
+				return err
+			}
+			fmt.Fprintf(cmd.OutOrStdout(), "%s is good: %s\n", file, plural(len(cfg.Routes), "route"))
+			return nil
+		},
+	}
+	configFlag(cmd, &file)
+	return cmd
+}
+
+// defaultFile is what every command reads that is not told another.
+const defaultFile = "cocoom-gateway.yaml"
+
+func configFlag(cmd *cobra.Command, file *string) {
+	cmd.Flags().StringVarP(file, "config", "c", defaultFile, "configuration `file`")
+}
+
+// load reads a configuration, reporting its mistakes.
+func load(file string, getenv func(string) string, stderr io.Writer) (*configs.Config, error) {
+	cfg, err := configs.Load(file, getenv)
+	return cfg, report(err, stderr)
+}
+
+// report prints the mistakes of a configuration, one a line, as they are, so that
+// editors and terminals find file, line and column. Other errors it gives back.
+func report(err error, stderr io.Writer) error {
+	var mistakes *configs.Error
+	if !errors.As(err, &mistakes) {
+		return err
+	}
+	fmt.Fprintln(stderr, mistakes)
+	fmt.Fprintf(stderr, "%s in the configuration\n", plural(len(mistakes.Mistakes), "mistake"))
+	return errReported
+}
+
+func plural(n int, what string) string {
+	if n == 1 {
+		return "1 " + what
+	}
+	return fmt.Sprintf("%d %ss", n, what)
+}

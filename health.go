@@ -1,0 +1,45 @@
+package main
+
+import (
+	"bytes"
+	"context"
+	"fmt"
+	"net/http"
+	"time"
+
+	"github.com/spf13/cobra"
+)
+
+// healthTime is less than what container runtimes give a check by default.
+const healthTime = 5 * time.Second
+
+func healthCommand() *cobra.Command {
+	var at listenerFlags
+	cmd := &cobra.Command{
+		Use:   "health",
+		Short: "Say whether a running gateway is ready, for container checks",
+		Long: "health asks the running gateway, through its operators' listener, whether it is ready, and exits with 0 if it\n" +
+			"is, else with 1. It needs none of the secrets in the configuration.",
+		Example: "  cocoom-gateway health -c gateway.yaml",
+		Args:    cobra.NoArgs,
+		RunE: func(cmd *cobra.Command, _ []string) error {
+			running, err := at.listener(cmd)
+			if err != nil {
+				return err
+			}
+			ctx, cancel := context.WithTimeout(cmd.Context(), healthTime)
+			defer cancel()
+			status, said, err := running.call(ctx, http.MethodGet, "/readyz", nil)
+			switch {
+			case err != nil:
+				return err
+			case status != http.StatusOK:
+				return fmt.Errorf("not ready: %s", bytes.TrimSpace(said))
+			}
+			fmt.Fprintln(cmd.OutOrStdout(), "ready")
+			return nil
+		},
+	}
+	at.add(cmd)
+	return cmd
+}

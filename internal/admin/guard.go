@@ -1,0 +1,76 @@
+package admin
+
+import (
+	"fmt"
+	"mime"
+	"net"
+	"net/http"
+	"net/netip"
+	"strings"
+)
+
+// fromPrograms keeps the pages that an operator has open in a browser away from
+// h: any of them may address loopback. Browsers say where a request comes from;
+// one that says nothing, as of a page that has its own name resolve to this
+// machine (DNS rebinding), asks under that name; and a form cannot send JSON.
+func fromPrograms(h http.Handler) http.Handler {
+	return http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
+		switch {
+		case r.Header.Get("Origin") != "" || r.Header.Get("Sec-Fetch-Site") != "":
+			answer(w, http.StatusForbidden, Failure{"this is for programs, not for browsers"})
+		case !plainHost(r.Host):
+			answer(w, http.StatusForbidden, Failure{fmt.Sprintf("ask by an IP address or localhost, not by the name %.100q", r.Host)})
+		case r.Method == http.MethodPost && !isJSON(r):
+			answer(w, http.StatusUnsupportedMediaType, Failure{"the body must be application/json"})
+		default:
+			h.ServeHTTP(w, r)
+		}
+	})
+}
+
+// plainHost reports whether a Host header is localhost or an IP address.
+func plainHost(host string) bool {
+	if name, _, err := net.SplitHostPort(host); err == nil {
+		host = name
+	} else if inner, ok := strings.CutPrefix(host, "["); ok {
+		host = strings.TrimSuffix(inner, "]")
+	}
+	_, err := netip.ParseAddr(host)
+	return err == nil || host == "localhost"
+}
+
+func isJSON(r *http.Request) bool {
+	media, _, err := mime.ParseMediaType(r.Header.Get("Content-Type"))
+	return err == nil && media == "application/json"
+}
+
+// fromThisMachine lets through what a program on this machine asks: over the
+// loopback or from the very address that it asks, without a proxy between. It
+// keeps out whoever else reaches the listener, such as a monitoring network.
+func fromThisMachine(h http.Handler) http.Handler {
+	return http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
+		if !local(r) {
+			answer(w, http.StatusForbidden, Failure{"this is asked for on the gateway's own machine only"})
+			return
+		}
+		h.ServeHTTP(w, r)
+	})
+}
+
+func local(r *http.Request) bool {
+	for _, name := range [...]string{"Forwarded", "X-Forwarded-For", "X-Real-Ip", "Via"} {
+		if r.Header.Get(name) != "" {
+			return false
+		}
+	}
+	peer, err := netip.ParseAddrPort(r.RemoteAddr)
+	if err != nil {
+		return false
+	}
+	from := peer.Addr().Unmap()
+	if from.IsLoopback() {
+		return true
+	}
+	here, ok := r.Context().Value(http.LocalAddrContextKey).(*net.TCPAddr)
+	return ok && here.AddrPort().Addr().Unmap().WithZone("") == from.WithZone("")
+}

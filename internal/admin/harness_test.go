@@ -1,0 +1,111 @@
+package admin_test
+
+import (
+	"context"
+	"database/sql"
+	"log/slog"
+	"net/http"
+	"net/http/httptest"
+	"strings"
+	"testing"
+
+	"github.com/cocoom/cocoom-gateway/gateway"
+	"github.com/cocoom/cocoom-gateway/internal/admin"
+	"github.com/cocoom/cocoom-gateway/internal/store"
+	"github.com/cocoom/cocoom-gateway/notifyhook"
+	"github.com/cocoom/cocoom-gateway/proxy"
+)
+
+// listener is an operators' listener in front of a gateway with two routes.
+type listener struct {
+	http.Handler
+	t      *testing.T
+	store  *store.Store
+	rotate int   // how often keys were
+	broken error // what the check of the store says
+}
+
+func newListener(t *testing.T) *listener {
+	t.Helper()
+	log := slog.New(slog.DiscardHandler)
+	st, err := store.Open(t.Context(), t.TempDir(), log)
+	if err != nil {
+		t.Fatal(err)
+	}
+	t.Cleanup(func() { st.Close() })
+	relay, err := notifyhook.New(notifyhook.Config{Store: st, Log: log})
+	if err != nil {
+		t.Fatal(err)
+	}
+	cfg := gateway.Config{Prefix: "/.gateway", Store: st, Log: log, Sealer: new(gateway.Sealer)}
+	for _, host := range []string{"a.localhost", "b.localhost"} {
+		id, err := proxy.NewIdentifier(proxy.Config{Origin: "http://" + host, Host: host, Keys: proxy.NewKeys()})
+		if err != nil {
+			t.Fatal(err)
+		}
+		cfg.Routes = append(cfg.Routes, gateway.Route{Host: host, Origin: "http://" + host, Workspace: "T1", Login: &gateway.Login{PinEmail: true}, Identifier: id})
+	}
+	front, err := gateway.New(t.Context(), cfg)
+	if err != nil {
+		t.Fatal(err)
+	}
+	l := &listener{t: t, store: st}
+	l.Handler = admin.New(admin.Config{
+		Relay: relay, Gateway: front, Log: log,
+		Ready: []admin.Check{{Name: "store", Run: func(context.Context) error { return l.broken }}},
+		Keys: admin.Keys{
+			PEM:    func() map[string]string { return map[string]string{"k1": "-----BEGIN PUBLIC KEY-----"} },
+			Rotate: func(context.Context) error { l.rotate++; return nil },
+		},
+	})
+	return l
+}
+
+// ask sends what a command would, but for the headers named in pairs.
+func (l *listener) ask(method, path, body string, header ...string) (int, string) {
+	l.t.Helper()
+	r := httptest.NewRequest(method, path, strings.NewReader(body))
+	r.Host, r.RemoteAddr = "127.0.0.1:9090", "127.0.0.1:4000"
+	r.Header.Set("Content-Type", "application/json")
+	for i := 0; i < len(header); i += 2 {
+		if r.Header.Set(header[i], header[i+1]); header[i] == "Host" {
+			r.Host = header[i+1]
+		}
+	}
+	rec := httptest.NewRecorder()
+	l.ServeHTTP(rec, r)
+	if rec.Header().Get("Cache-Control") != "no-store" && rec.Code != 404 && rec.Code != 405 {
+		l.t.Errorf("%s %s may be kept by caches", method, path)
+	}
+	return rec.Code, rec.Body.String()
+}
+
+// exec writes to the store.
+func (l *listener) exec(query string, args ...any) {
+	l.t.Helper()
+	err := l.store.Write(l.t.Context(), func(ctx context.Context, tx *sql.Tx) error {
+		_, err := tx.ExecContext(ctx, query, args...)
+		return err
+	})
+	if err != nil {
+		l.t.Fatal(err)
+	}
+}
+
+// audit gives who did what to what.
+func (l *listener) audit() (deeds []string) {
+	l.t.Helper()
+	rows, err := l.store.Read().Query(`SELECT actor, action, object FROM audit ORDER BY seq`)
+	if err != nil {
+		l.t.Fatal(err)
+	}
+	defer rows.Close()
+	for rows.Next() {
+		var deed [3]string
+		if err := rows.Scan(&deed[0], &deed[1], &deed[2]); err != nil {
+			l.t.Fatal(err)
+		}
+		deeds = append(deeds, strings.TrimSpace(strings.Join(deed[:], " ")))
+	}
+	return deeds
+}
