@@ -102,7 +102,9 @@ func (s *sending) request(button *http.Request) *http.Request {
 	}
 	r.ContentLength = int64(len(d.body))
 	// With GetBody a request is repeated of which a kept connection, closed by
-	// the app in that moment, has not taken a single byte.
+	// the app in that moment, has not taken a single byte, or which the app has
+	// sent to its login form, where proxy signs in. The browser cannot repeat it:
+	// what it sent was the button.
 	r.GetBody = func() (io.ReadCloser, error) { return io.NopCloser(bytes.NewReader(d.body)), nil }
 	r.Body = http.NoBody
 	if len(d.body) > 0 {
@@ -117,7 +119,10 @@ func (s *sending) failed(r *http.Request, status int) *refusal {
 	if s == nil {
 		return nil
 	}
-	if s.reached.Load() {
+	// With these two the app has refused what it got, if anything, for want of a
+	// session of its own, and gives none.
+	unsigned := status == http.StatusForbidden || status == http.StatusServiceUnavailable
+	if s.reached.Load() && !unsigned {
 		if status < 500 {
 			return nil
 		}
