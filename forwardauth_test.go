@@ -3,6 +3,7 @@ package main
 import (
 	"bufio"
 	"context"
+	"encoding/base64"
 	"encoding/json"
 	"fmt"
 	"net"
@@ -41,7 +42,7 @@ func (b *behind) everything(t *testing.T) {
 		run  func(*testing.T, *visitor)
 	}{
 		{"nobody", b.nobody}, {"sign in", b.signsIn}, {"forged headers", b.forged}, {"forms", b.forms}, {"denied", b.denied},
-		{"paths", b.paths}, {"descriptions", b.descriptions}, {"WebSocket", b.sockets}, {"renewal", b.renewal}, {"sign out", b.signsOut},
+		{"paths", b.paths}, {"descriptions", b.descriptions}, {"WebSocket", b.sockets}, {"credentials", b.credentials}, {"renewal", b.renewal}, {"sign out", b.signsOut},
 	} {
 		if !t.Run(step.name, func(t *testing.T) { b.t = t; step.run(t, marie) }) {
 			break
@@ -275,6 +276,31 @@ func (b *behind) sockets(t *testing.T, v *visitor) {
 	}
 }
 
+// credentials reach the app, but for a service token, which goes no further than
+// the gateway (CVE-2024-47616).
+func (b *behind) credentials(t *testing.T, v *visitor) {
+	for name, row := range map[string]struct{ path, given, want string }{
+		"of the app's own":         {"/x", "Basic bGVhOm1kcA==", "Basic bGVhOm1kcA=="},
+		"of nobody":                {"/public/x", "Bearer abc", "Bearer abc"},
+		"none":                     {"/public/x", "", ""},
+		"service token":            {"/cron/nightly", "Bearer " + b.token, ""},
+		"service token as a login": {"/cron/nightly", "Basic " + base64.StdEncoding.EncodeToString([]byte("cron:"+b.token)), ""},
+	} {
+		who, header := v, []string{}
+		if row.given != "" {
+			header = []string{"Authorization", row.given}
+		}
+		if strings.HasPrefix(row.path, "/cron/") {
+			who = b.visitor()
+		}
+		resp, _ := who.visit("GET", b.origin+row.path, "", header...)
+		got := b.last()
+		if values := got.Header["Authorization"]; resp.StatusCode != 200 || got.RequestURI != row.path || strings.Join(values, "|") != row.want || len(values) > 0 && row.want == "" {
+			t.Errorf("%s: answered %d; at %s the app got %q", name, resp.StatusCode, got.RequestURI, values)
+		}
+	}
+}
+
 // renewal: the session's new cookie reaches the browser beside the app's own,
 // and never the app. The idle time is a minute, so it is renewed after 3 seconds.
 func (b *behind) renewal(t *testing.T, v *visitor) {
@@ -371,7 +397,7 @@ func TestForwardAuthTraefikFile(t *testing.T) {
 		t.Fatal(err)
 	}
 	ask := file.HTTP.Middlewares["ask-gateway"].ForwardAuth
-	if ask.Address != "http://10.0.0.5:9091/.gateway/auth" || ask.Trust == nil || *ask.Trust || strings.Join(ask.Headers, " ") != "Cookie" ||
+	if ask.Address != "http://10.0.0.5:9091/.gateway/auth" || ask.Trust == nil || *ask.Trust || strings.Join(ask.Headers, " ") != "Cookie Authorization" ||
 		strings.Join(ask.AddAuthCookiesToResponse, " ") != "__Host-gw" {
 		t.Errorf("the middleware is %+v", ask)
 	}
