@@ -43,7 +43,7 @@ func (b *behind) everything(t *testing.T) {
 		run  func(*testing.T, *visitor)
 	}{
 		{"nobody", b.nobody}, {"sign in", b.signsIn}, {"forged headers", b.forged}, {"forms", b.forms}, {"denied", b.denied},
-		{"paths", b.paths}, {"descriptions", b.descriptions}, {"WebSocket", b.sockets}, {"credentials", b.credentials}, {"renewal", b.renewal}, {"sign out", b.signsOut},
+		{"paths", b.paths}, {"descriptions", b.descriptions}, {"WebSocket", b.sockets}, {"credentials", b.credentials}, {"nominations", b.nominations}, {"renewal", b.renewal}, {"sign out", b.signsOut},
 	} {
 		if !t.Run(step.name, func(t *testing.T) { b.t = t; step.run(t, marie) }) {
 			break
@@ -304,6 +304,18 @@ func (b *behind) credentials(t *testing.T, v *visitor) {
 		got := b.last()
 		if values := got.Header["Authorization"]; resp.StatusCode != 200 || got.RequestURI != row.path || strings.Join(values, "|") != row.want || len(values) > 0 && row.want == "" {
 			t.Errorf("%s: answered %d; at %s the app got %q", name, resp.StatusCode, got.RequestURI, values)
+		}
+	}
+}
+
+// nominations: what a client names in Connection reaches the app all the same
+// (GHSA-w9mr-28mw-j8hg, CVE-2024-45410).
+func (b *behind) nominations(t *testing.T, v *visitor) {
+	for _, connection := range []string{"close, X-Forwarded-User, X-Gateway-Assertion", "close\r\nconnection: x-forwarded-user,x-gateway-assertion",
+		"close, Upgrade, X-Forwarded-User, X-Gateway-Assertion\r\nUpgrade: h2c"} {
+		status := b.raw(t, "GET /x HTTP/1.1\r\nHost: "+customers[0].Host+"\r\nCookie: "+cookies(v, b.origin)+"\r\nConnection: "+connection+"\r\n\r\n")
+		if got := b.last().Header; status != 200 || got.Get("X-Forwarded-User") != "U0MARIE" || got.Get("X-Gateway-Assertion") == "" {
+			t.Errorf("%q: answered %d; the app got %v", connection, status, got)
 		}
 	}
 }
