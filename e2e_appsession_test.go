@@ -166,7 +166,8 @@ func newRawClient(t *testing.T, origin string) *rawClient {
 
 func (c *rawClient) do(req *http.Request) (*http.Response, string) {
 	c.t.Helper()
-	req.Header.Set("Accept", "text/html")
+	req.Header.Set("Sec-Fetch-Mode", "navigate") // as the pages of a browser
+	req.Header.Set("Sec-Fetch-Dest", "document")
 	resp, err := c.client.Do(req)
 	if err != nil {
 		c.t.Fatal(err)

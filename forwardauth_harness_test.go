@@ -290,8 +290,8 @@ func (v *visitor) signIn(address, user string) {
 	}
 	back, _ := v.visit("POST", to.Header.Get("Location"), url.Values{"person": {customers[0].Team + ":" + user}}.Encode())
 	landed, text := v.visit("GET", back.Header.Get("Location"), "")
-	if again := landed.Header.Get("Location"); strings.Contains(again, "/.gateway/login?again=") { // has the browser kept the session?
-		landed, text = v.visit("GET", again, "")
+	if to := landed.Header.Get("Location"); strings.Contains(to, "/.gateway/login?again=") {
+		landed, text = v.visit("GET", to, "")
 	}
 	if landed.Header.Get("Location") != address {
 		v.b.t.Fatalf("sign-in ended on %d %q, want %q: %s", landed.StatusCode, landed.Header.Get("Location"), address, text)

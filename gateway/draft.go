@@ -82,8 +82,8 @@ func targetOf(r *http.Request) string {
 // it comes from a page of this very origin, which no other site can make a
 // browser say, and with a genuine cookie of a session that has expired: so
 // nobody can plant a form for somebody else, or fill the store anonymously. In
-// forward auth the body is with the proxy that asks; and where another proxy
-// carries requests to the app, it could not send a form that was kept.
+// forward auth the body is with the proxy that asks; and where that proxy alone
+// knows the app, the button would reach the app as it is.
 func (g *Gateway) saveForm(x *exchange, c echo.Context) error {
 	r, rt := c.Request(), x.route
 	notSent := g.signInFor(x, errSubmission, refererPath(rt, r))
