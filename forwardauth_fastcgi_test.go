@@ -45,6 +45,11 @@ fastcgi_param QUERY_STRING $query_string; fastcgi_param CONTENT_LENGTH $content_
 	for _, name := range []string{"Proxy", "X-Http-Method-Override", "X-Original-Url", "X-Rewrite-Url"} {
 		header = append(header, name, "forged")
 	}
+	if resp, _ := b.visitor().visit("GET", b.origin+"/cron/nightly", "", "Authorization", "Bearer "+b.token); resp.StatusCode != 200 {
+		t.Errorf("a program was answered %d", resp.StatusCode)
+	} else if <-remoteUser; b.last().Header["Authorization"] != nil {
+		t.Errorf("the app got %q", b.last().Header["Authorization"])
+	}
 	for who, visitor := range map[string]*visitor{"U0MARIE": v, "": b.visitor()} {
 		resp, _ := visitor.visit("GET", b.origin+"/public/x?a=1", "", header...)
 		if resp.StatusCode != 200 {

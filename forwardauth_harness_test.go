@@ -27,6 +27,7 @@ import (
 	"github.com/golang-jwt/jwt/v5"
 
 	"github.com/cocoom/cocoom-gateway/configs"
+	"github.com/cocoom/cocoom-gateway/gateway"
 	"github.com/cocoom/cocoom-gateway/internal/slacksim"
 )
 
@@ -38,6 +39,7 @@ type behind struct {
 	origin  string
 	slack   *slacksim.Server
 	gateway *program
+	token   string // of a program that may call /cron/
 	app     *httptest.Server
 	change  func(conf string) string // what a test alters in the shipped file; nil: nothing
 
@@ -62,6 +64,8 @@ func newBehind(t *testing.T) *behind {
 	if err := b.slack.AddApp(c.app(b.origin)); err != nil {
 		t.Fatal(err)
 	}
+	token, hash := gateway.NewServiceToken()
+	b.token = token.Reveal()
 	file := filepath.Join(t.TempDir(), "gateway.yaml")
 	config := fmt.Sprintf(`
 listen: 127.0.0.1:0
@@ -77,11 +81,13 @@ routes:
     workspace: %s
     slack_app: {client_id: %q, client_secret: %q, bot_token: %q}
     login: {}
+    service_tokens: [{id: cron, hash: %q, not_after: 2099-01-01, paths: [/cron/*]}]
     policy:
       - {path: /public/*, allow: public}
+      - {path: /cron/*, allow: {service_tokens: [cron]}}
       - {path: /admin/*, allow: {emails: [nobody@agrafmania.fr]}}
       - {path: "/**", allow: members}
-`, b.port, b.slack.URL(), b.slack.URL()+"/api/", c.Host, c.Team, c.ClientID, c.ClientSecret, c.BotToken)
+`, b.port, b.slack.URL(), b.slack.URL()+"/api/", c.Host, c.Team, c.ClientID, c.ClientSecret, c.BotToken, hash)
 	if err := os.WriteFile(file, []byte(config), 0o600); err != nil {
 		t.Fatal(err)
 	}

@@ -32,6 +32,11 @@ func (v *validator) serviceTokens(s spot) {
 	unused := make(map[string]int, len(s.ServiceTokens))
 	for i, t := range s.ServiceTokens {
 		unused[t.ID] = i
+		for j, path := range t.Paths {
+			if v.reserved(s, path) {
+				s.mistake(fmt.Sprintf("service_tokens[%d].paths[%d]", i, j), "is a page of the gateway's own, and those take no service token: write a path of the app, such as /cron/*")
+			}
+		}
 	}
 	known := func(id string) bool {
 		return slices.ContainsFunc(s.ServiceTokens, func(t gateway.ServiceToken) bool { return t.ID == id })

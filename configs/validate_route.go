@@ -1,7 +1,6 @@
 package configs
 
 import (
-	"cmp"
 	"fmt"
 	"strings"
 
@@ -140,17 +139,8 @@ func (v *validator) login(s spot) {
 	}
 	v.callback(s)
 	v.signOutPaths(s)
-}
-
-// signOutPaths looks for those that are the gateway's own, which no app gets.
-func (v *validator) signOutPaths(s spot) {
-	callback := cmp.Or(s.Login.Callback, v.cfg.ReservedPrefix+"/callback")
-	for i, item := range s.Login.SignOutPaths {
-		path, _, _ := strings.Cut(item, "?")
-		if path == callback || path == v.cfg.ReservedPrefix || strings.HasPrefix(path, v.cfg.ReservedPrefix+"/") {
-			s.mistake(fmt.Sprintf("login.sign_out_paths[%d]", i), "is a page of the gateway's own, and the app is never asked for it: write the path of the app's own sign-out link, such as /logout.php")
-		}
-	}
+	v.appForm(s)
+	v.onTheWay(s)
 }
 
 // callback looks at what the section cannot see itself: the gateway's other

@@ -7,6 +7,7 @@ import (
 	"log/slog"
 	"net/http"
 	"net/http/httptrace"
+	"slices"
 	"strings"
 	"sync/atomic"
 
@@ -31,6 +32,14 @@ func sendsForm(rt *Route, r *http.Request) bool {
 	}
 	media, _, _ := strings.Cut(r.Header.Get("Content-Type"), ";")
 	return strings.EqualFold(strings.TrimSpace(media), "text/plain")
+}
+
+// mayBeButton is sendsForm for a question of nginx, which keeps the body and its
+// length to itself: whoever holds a draft may be sending it.
+func mayBeButton(rt *Route, r *http.Request) bool {
+	media, _, _ := strings.Cut(r.Header.Get("Content-Type"), ";")
+	return r.Method == http.MethodPost && strings.EqualFold(strings.TrimSpace(media), "text/plain") &&
+		slices.ContainsFunc(r.Cookies(), func(c *http.Cookie) bool { return strings.HasPrefix(c.Name, draftPrefix(rt)) })
 }
 
 // sendForm gives, for the button of a draft's page, the request with the draft
@@ -102,7 +111,9 @@ func (s *sending) request(button *http.Request) *http.Request {
 	}
 	r.ContentLength = int64(len(d.body))
 	// With GetBody a request is repeated of which a kept connection, closed by
-	// the app in that moment, has not taken a single byte.
+	// the app in that moment, has not taken a single byte, or which the app has
+	// sent to its login form, where proxy signs in. The browser cannot repeat it:
+	// what it sent was the button.
 	r.GetBody = func() (io.ReadCloser, error) { return io.NopCloser(bytes.NewReader(d.body)), nil }
 	r.Body = http.NoBody
 	if len(d.body) > 0 {
@@ -117,7 +128,10 @@ func (s *sending) failed(r *http.Request, status int) *refusal {
 	if s == nil {
 		return nil
 	}
-	if s.reached.Load() {
+	// With these two the app has refused what it got, if anything, for want of a
+	// session of its own, and gives none.
+	unsigned := status == http.StatusForbidden || status == http.StatusServiceUnavailable
+	if s.reached.Load() && !unsigned {
 		if status < 500 {
 			return nil
 		}

@@ -74,7 +74,7 @@ func (g *Gateway) signOutEverywhere(x *exchange, c echo.Context) error {
 func (g *Gateway) forgetBrowser(x *exchange, r *http.Request) {
 	setCookie(x, x.route, cookieName(x.route), "", 0)
 	clearPendingCookies(x, r, x.route)
-	for _, name := range x.route.Login.BoundCookies() {
+	for _, name := range x.route.Login.BoundCookies().InBrowser() {
 		setCookie(x, x.route, name, "", 0)
 	}
 	// Not "cookies": that would reach beyond this host, to every subdomain of

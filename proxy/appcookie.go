@@ -18,6 +18,8 @@ import (
 // in requests of that person, or of nobody, only. So nobody goes on in the app
 // session that the last user of a browser left behind, or that somebody planted
 // or stole; and who signs in again finds their own, with the forms they had open.
+// Nobody's stand in the browser under another name, or the app's public pages
+// would overwrite those of whose session with the gateway is over.
 type AppCookies []string
 
 const maxAppCookies = 16
@@ -44,6 +46,15 @@ func (names AppCookies) Validate(report func(key, text string)) {
 	}
 }
 
+// InBrowser gives the names under which a browser may hold them.
+func (names AppCookies) InBrowser() []string {
+	var out []string
+	for _, name := range names {
+		out = append(out, name, name+nobodys)
+	}
+	return out
+}
+
 // appCookies binds and verifies the listed cookies of one route. The value in
 // the browser is the app's, a dot and the tag. Nothing is kept on our side.
 type appCookies struct {
@@ -66,6 +77,10 @@ func newAppCookies(cfg Config) *appCookies {
 	}
 	return a
 }
+
+// nobodys ends the name of a cookie that was set for nobody. It is a token's
+// character (RFC 6265 section 4.1.1), and no app's name ends so.
+const nobodys = "~nobody"
 
 // tagged is how much longer a bound value is. Browsers refuse cookies of more
 // than 4096 bytes; session ids are far from it.
@@ -94,8 +109,11 @@ func (a *appCookies) bind(h http.Header, who *policy.Identity) {
 		}
 		// Quotes are left outermost, for clients that take them off.
 		bare, quotes := unquoted(value)
-		out := make([]byte, 0, len(line)+tagged)
-		out = append(append(append(out, name...), '='), value[:quotes]...)
+		out := append(make([]byte, 0, len(line)+tagged+len(nobodys)), name...)
+		if who == nil {
+			out = append(out, nobodys...)
+		}
+		out = append(append(out, '='), value[:quotes]...)
 		out = append(append(out, bare...), '.')
 		out, ok = a.keys.tag(out, a.cookieOf(who, name, bare), a.now())
 		if ok {
@@ -151,7 +169,13 @@ func (a *appCookies) restoreLine(line string, who *policy.Identity) (rest string
 			out.WriteByte(';')
 		}
 		if tag >= 0 {
-			out.WriteString(pair[:tag])
+			name, value, _ := strings.Cut(pair[:tag], "=")
+			if who == nil {
+				name = strings.TrimSuffix(name, nobodys)
+			}
+			out.WriteString(name)
+			out.WriteByte('=')
+			out.WriteString(value)
 			pair = pair[tag+tagged:]
 		}
 		out.WriteString(pair)
@@ -166,13 +190,14 @@ func (a *appCookies) restoreLine(line string, who *policy.Identity) (rest string
 // judge says whether a pair of the Cookie header may pass, and where in it the
 // tag stands that the app must not see; less than 0 for a pair without one.
 func (a *appCookies) judge(pair string, who *policy.Identity) (tag int, keep bool) {
-	if !a.lists(cookieName(pair)) {
+	if !a.lists(strings.TrimSuffix(cookieName(pair), nobodys)) {
 		return -1, !a.hides(pair)
 	}
 	trimmed := strings.TrimRight(pair, " \t")
 	name, value, _ := strings.Cut(strings.TrimLeft(trimmed, " \t"), "=")
+	name, ofNobody := strings.CutSuffix(name, nobodys)
 	bare, quotes := unquoted(value)
-	if len(bare) < tagged || bare[len(bare)-tagged] != '.' {
+	if ofNobody != (who == nil) || len(bare) < tagged || bare[len(bare)-tagged] != '.' {
 		return -1, false
 	}
 	value, text := bare[:len(bare)-tagged], bare[len(bare)-tagSize:]

@@ -10,8 +10,9 @@ import (
 //
 // A request without the app's session is signed in before it is sent. One whose
 // answer shows that the app's session has expired is signed in again and
-// repeated: by the gateway if it is GET or HEAD without a body, else by the
-// browser, which is answered 307 to the same address. So no body is ever held.
+// repeated: by the gateway if it is GET or HEAD without a body, or has a
+// GetBody, else by the browser, which is answered 307 to the same address. So no
+// body is ever held.
 type Form struct {
 	// URL is the path of the page with the form, with a query where the app
 	// needs one, such as "/login.php" or "/index.php?page=login".

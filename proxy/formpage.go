@@ -38,6 +38,7 @@ type control struct {
 const (
 	maxForms    = 64
 	maxControls = 1024
+	maxOption   = 64 << 10 // bytes of text; it comes in pieces
 )
 
 // readPage reads a page whose charset is found as browsers do: byte order mark,
@@ -168,7 +169,7 @@ func (r *pageReader) text(z *html.Tokenizer) {
 	text := z.Token().Data
 	if n := len(r.options); r.list.kind == "textarea" {
 		r.list.value += strings.TrimPrefix(text, "\n")
-	} else if n > 0 && !r.options[n-1].given {
+	} else if n > 0 && !r.options[n-1].given && len(r.options[n-1].value) < maxOption {
 		r.options[n-1].value += text
 	}
 }

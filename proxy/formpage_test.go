@@ -203,3 +203,12 @@ func TestAccounts(t *testing.T) {
 		}
 	}
 }
+
+// TestPageOfOneEndlessOption: its text comes in pieces, and adding each to all
+// before took seconds.
+func TestPageOfOneEndlessOption(t *testing.T) {
+	p := readPage([]byte("<form><select name=s><option>"+strings.Repeat("a<b>", maxLoginPage/4)), "text/html; charset=utf-8")
+	if got := len(p.forms[0].controls[0].value); got != maxOption {
+		t.Errorf("%d bytes are kept, want %d", got, maxOption)
+	}
+}

@@ -63,7 +63,7 @@ func (t *formTrip) RoundTrip(req *http.Request) (*http.Response, error) {
 			res.Body.Close()
 			return nil, err
 		}
-		repeatable := t.x.body == nil && (req.Method == http.MethodGet || req.Method == http.MethodHead)
+		repeatable := t.x.body == nil && (req.Method == http.MethodGet || req.Method == http.MethodHead) || req.GetBody != nil
 		if !renewed || !repeatable && !t.session.mayResend() {
 			return t.hand(res), nil
 		}
@@ -71,6 +71,9 @@ func (t *formTrip) RoundTrip(req *http.Request) (*http.Response, error) {
 		req = t.with(req, cookies)
 		if !repeatable {
 			return t.sendAgain(req), nil
+		}
+		if req, err = rewound(req); err != nil {
+			return nil, err
 		}
 	}
 }
@@ -87,6 +90,18 @@ func (t *formTrip) with(req *http.Request, cookies []formCookie) *http.Request {
 	out.Header = req.Header.Clone()
 	putCookies(out.Header, cookies)
 	return &out
+}
+
+// rewound gives req with its body from the beginning. Only what the gateway
+// sends itself has GetBody: of a browser's request no body is held.
+func rewound(req *http.Request) (*http.Request, error) {
+	if req.GetBody == nil {
+		return req, nil
+	}
+	out := *req
+	var err error
+	out.Body, err = req.GetBody()
+	return &out, err
 }
 
 // hand adds to an answer the cookies that the browser does not have yet. The

@@ -70,8 +70,9 @@ func (i *Identifier) identify(h http.Header, who *Principal, assertion string) {
 
 // Answer tells another proxy, which carries a request to the app itself, what
 // the app is to receive: in answer it sets, under the names of request headers,
-// those of the identity, and Cookie without the gateway's own. request holds
-// the headers that the client sent; a nil who is nobody.
+// those of the identity, Cookie without the gateway's own, and Authorization.
+// request holds the headers that the client sent, without what the gateway has
+// taken for itself, such as a service token; a nil who is nobody.
 //
 // Every header is set, to the empty string where there is nothing to say: what
 // the proxy copies must take the place of what the client sent under that name.
@@ -80,8 +81,9 @@ func (i *Identifier) Answer(answer, request http.Header, who *Principal) error {
 	for _, n := range i.names.names() {
 		answer[n.name] = []string{""}
 	}
-	if i.basic != nil {
-		answer["Authorization"] = []string{""}
+	answer["Authorization"] = []string{""}
+	if given := request["Authorization"]; len(given) == 1 && i.basic == nil {
+		answer["Authorization"] = []string{given[0]}
 	}
 	cookies := http.Header{"Cookie": slices.Clone(request["Cookie"])}
 	stripOwnCookies(cookies)
