@@ -112,12 +112,14 @@ func (s *sending) request(button *http.Request) *http.Request {
 }
 
 // failed is what to say when the app has not answered the draft; nil: the same
-// as of every request. A draft that did not reach the app is put back first.
+// as of every request. A draft that did not reach the app is put back first, and
+// one that the app only answered with its login, which then failed: see WriteError.
 func (s *sending) failed(r *http.Request, status int) *refusal {
 	if s == nil {
 		return nil
 	}
-	if s.reached.Load() {
+	byLogin := status == http.StatusForbidden || status == http.StatusServiceUnavailable
+	if s.reached.Load() && !byLogin {
 		if status < 500 {
 			return nil
 		}

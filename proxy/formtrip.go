@@ -63,7 +63,9 @@ func (t *formTrip) RoundTrip(req *http.Request) (*http.Response, error) {
 			res.Body.Close()
 			return nil, err
 		}
-		repeatable := t.x.body == nil && (req.Method == http.MethodGet || req.Method == http.MethodHead)
+		// With GetBody the request is not the browser's own, which sending it
+		// again would not repeat: it is a saved form.
+		repeatable := req.GetBody != nil || t.x.body == nil && (req.Method == http.MethodGet || req.Method == http.MethodHead)
 		if !renewed || !repeatable && !t.session.mayResend() {
 			return t.hand(res), nil
 		}
@@ -72,7 +74,21 @@ func (t *formTrip) RoundTrip(req *http.Request) (*http.Response, error) {
 		if !repeatable {
 			return t.sendAgain(req), nil
 		}
+		if req, err = rewound(req); err != nil {
+			return nil, err
+		}
 	}
+}
+
+// rewound gives req with its body from the beginning.
+func rewound(req *http.Request) (*http.Request, error) {
+	if req.GetBody == nil || req.Body == nil {
+		return req, nil
+	}
+	body, err := req.GetBody()
+	out := *req
+	out.Body = body
+	return &out, err
 }
 
 // with gives req with cookies, which are handed to the browser too if the
