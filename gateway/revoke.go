@@ -41,7 +41,9 @@ func (o whose) where(first int) (string, []any) {
 		term("user_id = $%d", o.user)
 	}
 	if o.person != "" {
-		term("(user_id = $%[1]d OR lower(email) = lower($%[1]d))", o.person)
+		// Also by the address that the person has now: the row has that of then.
+		term(`(user_id = $%[1]d OR lower(email) = lower($%[1]d) OR EXISTS (SELECT 1 FROM person p
+			WHERE p.route = session.route AND p.team = session.team AND p.user_id = session.user_id AND lower(p.email) = lower($%[1]d)))`, o.person)
 	}
 	switch {
 	case len(terms) > 0:
