@@ -167,7 +167,7 @@ func (g *Gateway) openLink(ctx context.Context, rt *Route, key string) (d breakG
 // useLink spends the link and begins its session, both or neither.
 func (g *Gateway) useLink(x *exchange, c echo.Context, key string, ss *session) error {
 	r, rt, now := c.Request(), x.route, g.cfg.Now()
-	if old := g.sessions.open(rt, r); old != nil {
+	if old := g.sessions.inUse(rt, r); old != nil {
 		// A browser holds one session; what it held before must not live on.
 		if err := g.sessions.revoked.end(r.Context(), old, old.ends); err != nil {
 			return errStore.because(err)

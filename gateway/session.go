@@ -147,6 +147,18 @@ func (s *sessions) keptOut(rt *Route, ss *session, now time.Time) bool {
 	return o.keptOut(rt, now, s.times.MaxStale) != nil
 }
 
+// inUse gives the session of a request's cookie that counts, or may count again:
+// unlike open also that of somebody who is kept out, and while nobody can tell
+// which sessions were ended. nil if there is none.
+func (s *sessions) inUse(rt *Route, r *http.Request) *session {
+	now := s.now()
+	o := s.find(rt, r)
+	if o == nil || s.idle(o.session, now) || !s.lasts(rt, o.session, now) {
+		return nil
+	}
+	return o.session
+}
+
 // read gives the session that a request's cookie holds, even one that is over;
 // nil if the cookie is none of ours for this route.
 func (s *sessions) read(rt *Route, r *http.Request) *session {
