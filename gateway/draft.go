@@ -81,14 +81,15 @@ func targetOf(r *http.Request) string {
 // saveForm answers a submitted form that nobody signed in sends. It is kept if
 // it comes from a page of this very origin, which no other site can make a
 // browser say, and with a genuine cookie of a session that has expired: so
-// nobody can plant a form for somebody else, or fill the store anonymously. In
-// forward auth the body is with the proxy that asks.
+// nobody can plant a form for somebody else, or fill the store anonymously.
+// Where another proxy carries requests to the app it would carry the button of
+// the form's page there, too; and in forward auth the body is with that proxy.
 func (g *Gateway) saveForm(x *exchange, c echo.Context) error {
 	r, rt := c.Request(), x.route
 	notSent := g.signInFor(x, errSubmission, refererPath(rt, r))
 	limit := rt.Login.SavedFormMax.bytes()
 	ss := g.sessions.expired(rt, r)
-	if x.forwardAuth || limit == 0 || ss == nil || !isForm(r) || r.Header.Get("Origin") != rt.Origin {
+	if x.forwardAuth || rt.Upstream == nil || limit == 0 || ss == nil || !isForm(r) || r.Header.Get("Origin") != rt.Origin {
 		return notSent
 	}
 	body, err := x.readBody(r, limit, g.drafts.patience)
