@@ -81,7 +81,7 @@ func New(ctx context.Context, cfg Config) (*Gateway, error) {
 		logins:   logins,
 		people:   people,
 		events:   newEvents(people, cfg.PersonChanged),
-		drafts:   &drafts{sealer: cfg.Sealer, store: cfg.Store, now: cfg.Now, patience: bodyPatience},
+		drafts:   newDrafts(cfg.Sealer, cfg.Store, cfg.Now),
 	}
 	g.mount()
 	return g, nil
