@@ -214,3 +214,44 @@ func (s *sessions) beginGlass(rt *Route, d breakGlassDetail) *session {
 	ss.ends = ss.begun.Add(min(time.Duration(d.Seconds)*time.Second, s.times.Lifetime))
 	return ss
 }
+
+// withdrawLinks makes the links useless that would begin such sessions as are
+// being ended: one that has got into the wrong hands, above all.
+func withdrawLinks(ctx context.Context, tx *sql.Tx, of whose, now time.Time) error {
+	rows, err := tx.QueryContext(ctx, `SELECT id, route, detail FROM link WHERE kind = 'break_glass' AND used_at IS NULL AND expires_at > $1`, now.UnixMilli())
+	if err != nil {
+		return err
+	}
+	defer rows.Close()
+	var ids []string
+	for rows.Next() {
+		var id, route, detail string
+		var d breakGlassDetail
+		if err := rows.Scan(&id, &route, &detail); err != nil {
+			return err
+		}
+		if err := json.Unmarshal([]byte(detail), &d); err != nil {
+			return err
+		}
+		if of.wouldBegin(route, d) {
+			ids = append(ids, id)
+		}
+	}
+	if err := rows.Err(); err != nil {
+		return err
+	}
+	for _, id := range ids {
+		if _, err := tx.ExecContext(ctx, `UPDATE link SET used_at = $2 WHERE id = $1`, id, now.UnixMilli()); err != nil {
+			return err
+		}
+	}
+	return nil
+}
+
+// wouldBegin reports whether a link's session would be among those that o names.
+func (o whose) wouldBegin(route string, d breakGlassDetail) bool {
+	return o != (whose{}) && o.session == (sessionID{}) &&
+		(o.route == "" || o.route == route) &&
+		(o.user == "" || o.user == d.User) &&
+		(o.person == "" || o.person == d.User || sameEmail(o.person, d.Email))
+}

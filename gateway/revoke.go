@@ -74,6 +74,9 @@ func (r *revocations) revoke(ctx context.Context, of whose, ends time.Time, d de
 		if fresh, ended, err = endSessions(ctx, tx, of, now, ends); err != nil || d.action == "" {
 			return err
 		}
+		if err := withdrawLinks(ctx, tx, of, now); err != nil {
+			return err
+		}
 		_, err = tx.ExecContext(ctx, `INSERT INTO audit (at, actor, action, object, detail) VALUES ($1, $2, $3, $4, $5)`,
 			now.UnixMilli(), d.actor, d.action, d.object, fmt.Sprintf("sessions ended: %d%s", ended, d.detail))
 		return err
