@@ -69,7 +69,7 @@ func (g *Gateway) signOut(x *exchange, c echo.Context) error {
 	if r.Header.Get("Origin") != rt.Origin {
 		return errOrigin
 	}
-	x.session = g.sessions.read(rt, r) // also one that nobody can tell to be over right now
+	x.session = g.sessions.read(rt, r) // for the log
 	g.end(x, r)
 	return c.Redirect(http.StatusSeeOther, g.signedOutURL(rt))
 }

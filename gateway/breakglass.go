@@ -188,7 +188,7 @@ func (g *Gateway) openLink(ctx context.Context, rt *Route, key string) (d breakG
 // useLink spends the link and begins its session, both or neither.
 func (g *Gateway) useLink(x *exchange, c echo.Context, key string, ss *session) error {
 	r, rt, now := c.Request(), x.route, g.cfg.Now()
-	if old := g.sessions.open(rt, r); old != nil {
+	if old := g.sessions.inUse(rt, r); old != nil {
 		// A browser holds one session; what it held before must not live on.
 		if err := g.sessions.revoked.end(r.Context(), old, old.ends); err != nil {
 			return errStore.because(err)
@@ -234,4 +234,45 @@ func (s *sessions) beginGlass(rt *Route, d breakGlassDetail) *session {
 	ss.glass = true
 	ss.ends = ss.begun.Add(min(time.Duration(d.Seconds)*time.Second, s.times.Lifetime))
 	return ss
+}
+
+// withdrawLinks makes the links useless that would begin such sessions as are
+// being ended: one that has got into the wrong hands, above all.
+func withdrawLinks(ctx context.Context, tx *sql.Tx, of whose, now time.Time) error {
+	rows, err := tx.QueryContext(ctx, `SELECT id, route, detail FROM link WHERE kind = 'break_glass' AND used_at IS NULL AND expires_at > $1`, now.UnixMilli())
+	if err != nil {
+		return err
+	}
+	defer rows.Close()
+	var ids []string
+	for rows.Next() {
+		var id, route, detail string
+		var d breakGlassDetail
+		if err := rows.Scan(&id, &route, &detail); err != nil {
+			return err
+		}
+		if err := json.Unmarshal([]byte(detail), &d); err != nil {
+			return err
+		}
+		if of.wouldBegin(route, d) {
+			ids = append(ids, id)
+		}
+	}
+	if err := rows.Err(); err != nil {
+		return err
+	}
+	for _, id := range ids {
+		if _, err := tx.ExecContext(ctx, `UPDATE link SET used_at = $2 WHERE id = $1`, id, now.UnixMilli()); err != nil {
+			return err
+		}
+	}
+	return nil
+}
+
+// wouldBegin reports whether a link's session would be among those that o names.
+func (o whose) wouldBegin(route string, d breakGlassDetail) bool {
+	return o != (whose{}) && o.session == (sessionID{}) &&
+		(o.route == "" || o.route == route) &&
+		(o.user == "" || o.user == d.User) &&
+		(o.person == "" || o.person == d.User || sameEmail(o.person, d.Email))
 }

@@ -275,3 +275,35 @@ func TestBreakGlassForSomebodyKnown(t *testing.T) {
 		t.Errorf("the page does not say her name: %s", page.text)
 	}
 }
+
+// TestRevokedPersonHasALinkLeft: an operator who ends somebody's sessions ends
+// what would begin another one without Slack, too.
+func TestRevokedPersonHasALinkLeft(t *testing.T) {
+	storetest.Each(t, func(t *testing.T, st *store.Store) {
+		w := worldOn(t, st)
+		for name, row := range map[string]struct {
+			r    gateway.Revocation
+			good bool
+		}{
+			"all":                   {gateway.Revocation{All: true}, false},
+			"the route":             {gateway.Revocation{Route: host}, false},
+			"another route":         {gateway.Revocation{Route: other}, true},
+			"the person":            {gateway.Revocation{Person: "Marie@agrafmania.fr"}, false},
+			"the person, here":      {gateway.Revocation{Person: "marie@agrafmania.fr", Route: host}, false},
+			"the person, elsewhere": {gateway.Revocation{Person: "marie@agrafmania.fr", Route: other}, true},
+			"somebody else":         {gateway.Revocation{Person: "paul@agrafmania.fr"}, true},
+		} {
+			t.Run(name, func(t *testing.T) {
+				link := w.link(gateway.BreakGlass{})
+				row.r.Actor = "operator"
+				if _, err := w.gateway.Revoke(context.Background(), row.r); err != nil {
+					t.Fatal(err)
+				}
+				w.lose(time.Millisecond)
+				if got := w.browser().press(link); (got.StatusCode == 303) != row.good {
+					t.Errorf("the link answered %d", got.StatusCode)
+				}
+			})
+		}
+	})
+}

@@ -81,9 +81,9 @@ func targetOf(r *http.Request) string {
 // saveForm answers a submitted form that nobody signed in sends. It is kept if
 // it comes from a page of this very origin, which no other site can make a
 // browser say, and with a genuine cookie of a session that has expired: so
-// nobody can plant a form for somebody else, or fill the store anonymously. In
-// forward auth the body is with the proxy that asks; and where that proxy alone
-// knows the app, the button would reach the app as it is.
+// nobody can plant a form for somebody else, or fill the store anonymously.
+// Where another proxy carries requests to the app it would carry the button of
+// the form's page there, too; and in forward auth the body is with that proxy.
 func (g *Gateway) saveForm(x *exchange, c echo.Context) error {
 	r, rt := c.Request(), x.route
 	notSent := g.signInFor(x, errSubmission, refererPath(rt, r))
@@ -92,6 +92,11 @@ func (g *Gateway) saveForm(x *exchange, c echo.Context) error {
 	if x.forwardAuth || rt.Upstream == nil || limit == 0 || ss == nil || !isForm(r) || r.Header.Get("Origin") != rt.Origin {
 		return notSent
 	}
+	leave, ok := g.drafts.enter(ss, r.ContentLength, limit)
+	if !ok {
+		return notSent.because(errDraftsFull)
+	}
+	defer leave()
 	body, err := x.readBody(r, limit, g.drafts.patience)
 	if err != nil {
 		return asRefusal(err).linking(notSent.link)
@@ -141,15 +146,17 @@ func isForm(r *http.Request) bool {
 	return slices.Contains([]string{"application/x-www-form-urlencoded", "multipart/form-data"}, strings.ToLower(strings.TrimSpace(media)))
 }
 
-// readBody reads a body of at most max bytes, which must keep coming, and be
+// readBody reads a body of at most limit bytes, which must keep coming, and be
 // there within draftLife. What is refused stays unread (see exchange.unread),
 // so that the answer does not wait for it.
-func (x *exchange) readBody(r *http.Request, max int64, patience time.Duration) ([]byte, error) {
-	if r.ContentLength > max {
+func (x *exchange) readBody(r *http.Request, limit int64, patience time.Duration) ([]byte, error) {
+	if r.ContentLength > limit {
 		return nil, errFormTooLarge
 	}
 	control := http.NewResponseController(x)
-	body, err := io.ReadAll(io.LimitReader(&patientReader{r.Body, control, patience, time.Now().Add(draftLife)}, max+1))
+	var body bytes.Buffer
+	body.Grow(int(max(0, r.ContentLength)) + bytes.MinRead) // or it would be copied while it grows
+	_, err := body.ReadFrom(io.LimitReader(&patientReader{r.Body, control, patience, time.Now().Add(draftLife)}, limit+1))
 	_ = control.SetReadDeadline(time.Time{})
 	switch {
 	case errors.Is(err, os.ErrDeadlineExceeded):
@@ -158,11 +165,11 @@ func (x *exchange) readBody(r *http.Request, max int64, patience time.Duration) 
 		return nil, errClientGone.because(err)
 	case err != nil:
 		return nil, errBody.because(err)
-	case int64(len(body)) > max:
+	case int64(body.Len()) > limit:
 		return nil, errFormTooLarge
 	}
 	x.unread = false
-	return body, nil
+	return body.Bytes(), nil
 }
 
 // patientReader gives up on a client that is silent for too long, or slow

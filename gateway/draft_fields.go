@@ -111,7 +111,11 @@ func isSecret(name string) bool {
 // readable is text for a page: bounded, without control characters. What is not
 // UTF-8 is of a page in the other encoding that old apps have.
 func readable[T string | []byte](raw T) string {
-	s := string(raw)
+	n := min(len(raw), maxShownText)
+	for n < len(raw) && n > maxShownText-utf8.UTFMax && !utf8.RuneStart(raw[n]) {
+		n-- // a character cut in two would be taken for the other encoding
+	}
+	s := string(raw[:n])
 	if !utf8.ValidString(s) {
 		s, _ = charmap.Windows1252.NewDecoder().String(s) // every byte decodes
 	}
@@ -121,8 +125,8 @@ func readable[T string | []byte](raw T) string {
 		}
 		return -1
 	}, s)
-	if len(s) > maxShownText {
-		s = strings.ToValidUTF8(s[:maxShownText], "") + "…"
+	if n < len(raw) {
+		s += "…"
 	}
 	return s
 }

@@ -123,7 +123,8 @@ func (s *sending) request(button *http.Request) *http.Request {
 }
 
 // failed is what to say when the app has not answered the draft; nil: the same
-// as of every request. A draft that did not reach the app is put back first.
+// as of every request. A draft that did not reach the app is put back first, and
+// one that the app only answered with its login, which then failed: see WriteError.
 func (s *sending) failed(r *http.Request, status int) *refusal {
 	if s == nil {
 		return nil

@@ -5,7 +5,10 @@ import (
 	"database/sql"
 	"errors"
 	"fmt"
+	"sync"
 	"time"
+
+	"golang.org/x/sync/semaphore"
 
 	"github.com/cocoom/cocoom-gateway/internal/store"
 )
@@ -20,6 +23,11 @@ const (
 	// exceed them by a form each.
 	maxRouteDrafts = 64 << 20
 	maxAllDrafts   = 512 << 20
+	// maxComing bounds the bytes of forms that are being read and kept in this
+	// process at a time: each takes four times as much memory.
+	maxComing = 32 << 20
+	// opensAtOnce bounds how many drafts are opened at a time.
+	opensAtOnce = 8
 )
 
 var errDraftsFull = errors.New("no room for another form")
@@ -30,6 +38,41 @@ type drafts struct {
 	store    *store.Store
 	now      func() time.Time
 	patience time.Duration // with a silent client
+
+	coming  *semaphore.Weighted // bytes of forms on their way here
+	opening chan struct{}       // has one for each draft that is being opened
+
+	mu      sync.Mutex
+	senders map[sessionID]int // forms on their way, by the session they come with
+}
+
+func newDrafts(sealer *Sealer, st *store.Store, now func() time.Time) *drafts {
+	return &drafts{sealer: sealer, store: st, now: now, patience: bodyPatience,
+		coming: semaphore.NewWeighted(maxComing), opening: make(chan struct{}, opensAtOnce), senders: map[sessionID]int{}}
+}
+
+// enter makes room for a form of length bytes, or of up to limit if that is not
+// known, until leave is called. It is false if too much is on its way already,
+// or as much from the same session as that may have.
+func (ds *drafts) enter(expired *session, length, limit int64) (leave func(), ok bool) {
+	if length < 0 {
+		length = limit
+	}
+	length = min(length, limit)
+	ds.mu.Lock()
+	defer ds.mu.Unlock()
+	if ds.senders[expired.sum] >= maxDrafts || !ds.coming.TryAcquire(length) {
+		return nil, false
+	}
+	ds.senders[expired.sum]++
+	return func() {
+		ds.coming.Release(length)
+		ds.mu.Lock()
+		defer ds.mu.Unlock()
+		if ds.senders[expired.sum]--; ds.senders[expired.sum] == 0 {
+			delete(ds.senders, expired.sum)
+		}
+	}, true
 }
 
 // add keeps d under id for draftLife. The error is errDraftsFull where there is
@@ -72,6 +115,12 @@ func (ds *drafts) add(ctx context.Context, rt *Route, id string, expired *sessio
 
 // find gives the draft of an id, or nil if there is none, or none any more.
 func (ds *drafts) find(ctx context.Context, rt *Route, id string) (*draft, error) {
+	select {
+	case ds.opening <- struct{}{}:
+		defer func() { <-ds.opening }()
+	case <-ctx.Done():
+		return nil, fmt.Errorf("read form: %w", ctx.Err())
+	}
 	var sealed string
 	var sent sql.NullInt64
 	err := ds.store.Read().QueryRowContext(ctx, `SELECT sealed, sent_at FROM draft WHERE id = $1 AND route = $2 AND expires_at > $3`,

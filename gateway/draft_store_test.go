@@ -17,7 +17,7 @@ import (
 	"github.com/cocoom/cocoom-gateway/internal/store/storetest"
 )
 
-func newDrafts(t *testing.T, st *store.Store, now *time.Time) *drafts {
+func draftsAt(t *testing.T, st *store.Store, now *time.Time) *drafts {
 	t.Helper()
 	key := make([]byte, 32)
 	rand.Read(key)
@@ -25,13 +25,13 @@ func newDrafts(t *testing.T, st *store.Store, now *time.Time) *drafts {
 	if err := sealer.Set([]SealKey{{ID: "s1", Value: key}}); err != nil {
 		t.Fatal(err)
 	}
-	return &drafts{sealer: sealer, store: st, now: func() time.Time { return *now }}
+	return newDrafts(sealer, st, func() time.Time { return *now })
 }
 
 func TestDraftsAreKeptSealedAndForATime(t *testing.T) {
 	storetest.Each(t, func(t *testing.T, st *store.Store) {
 		now, ctx := time.Now(), context.Background()
-		ds := newDrafts(t, st, &now)
+		ds := draftsAt(t, st, &now)
 		rt, other := &Route{Host: "a.example.com"}, &Route{Host: "b.example.com"}
 		d := &draft{team: "T1", user: "U1", target: "/a?q=50%&\xe9", kind: "text/x\xe9", referer: "https://a.example.com/\xe9", body: []byte("a=\x00\n\xe9\nsecret words\n")}
 		if err := ds.add(ctx, rt, "id", &session{sum: sessionID{1}}, d); err != nil {
@@ -70,7 +70,7 @@ func TestDraftsAreKeptSealedAndForATime(t *testing.T) {
 func TestDraftsAreTakenOnce(t *testing.T) {
 	storetest.Each(t, func(t *testing.T, st *store.Store) {
 		now, ctx := time.Now(), context.Background()
-		ds := newDrafts(t, st, &now)
+		ds := draftsAt(t, st, &now)
 		rt := &Route{Host: "a.example.com"}
 		if err := ds.add(ctx, rt, "id", &session{sum: sessionID{1}}, &draft{}); err != nil {
 			t.Fatal(err)
@@ -110,7 +110,7 @@ func TestDraftsAreTakenOnce(t *testing.T) {
 func TestDraftsMakeRoom(t *testing.T) {
 	storetest.Each(t, func(t *testing.T, st *store.Store) {
 		now, ctx := time.Now(), context.Background()
-		ds := newDrafts(t, st, &now)
+		ds := draftsAt(t, st, &now)
 		a, b := &Route{Host: "a.example.com"}, &Route{Host: "b.example.com"}
 		count := func() (n int) {
 			t.Helper()
@@ -193,5 +193,39 @@ func TestDraftFields(t *testing.T) {
 	long := draft{kind: many.kind, body: []byte("c=" + strings.Repeat("é", maxShownText))}
 	if got := long.fields("fr")[0].Value; len(got) > maxShownText+3 || !strings.HasSuffix(got, "é…") {
 		t.Errorf("a long value is shown with %d bytes", len(got))
+	}
+}
+
+// TestFormsOnTheirWayAreBounded: many forms sent at once do not fill the memory,
+// and those of one session do not keep out those of others.
+func TestFormsOnTheirWayAreBounded(t *testing.T) {
+	const mib = 1 << 20
+	ds := newDrafts(nil, nil, nil)
+	var leaving []func()
+	enter := func(who byte, length int64) bool {
+		leave, ok := ds.enter(&session{sum: sessionID{who}}, length, mib)
+		if ok {
+			leaving = append(leaving, leave)
+		}
+		return ok
+	}
+	for i := range maxDrafts + 1 {
+		if ok := enter(0, 10); ok != (i < maxDrafts) {
+			t.Errorf("form %d of one session: %t", i+1, ok)
+		}
+	}
+	for i := range byte(maxComing/mib - 1) {
+		if length := int64(mib) * int64(i%2*2-1); !enter(1+i, length) { // half of them do not say
+			t.Errorf("no room for form %d of %d bytes", i, length)
+		}
+	}
+	if enter(200, mib) || !enter(201, 1000) {
+		t.Error("beside all the others there is room for a large form, or none for a small one")
+	}
+	for _, leave := range leaving {
+		leave()
+	}
+	if !ds.coming.TryAcquire(maxComing) || len(ds.senders) != 0 {
+		t.Errorf("afterwards %d sessions have forms on their way", len(ds.senders))
 	}
 }

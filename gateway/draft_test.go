@@ -1,9 +1,11 @@
 package gateway_test
 
 import (
+	"bufio"
 	"context"
 	"fmt"
 	"io"
+	"net"
 	"net/http"
 	"net/url"
 	"strings"
@@ -398,4 +400,39 @@ func TestFormCookiesStayFew(t *testing.T) {
 	if a, z := b.get(first).StatusCode, b.get(last).StatusCode; a != 410 || z != 200 {
 		t.Errorf("the first form answers %d, the last %d", a, z)
 	}
+}
+
+// TestSlowFormsOfOneSession: whoever holds an expired cookie can begin any
+// number of forms and not go on. A few of them wait; the rest, and nobody
+// else's, are refused at once.
+func TestSlowFormsOfOneSession(t *testing.T) {
+	w := newFormWorld(t)
+	b, other := w.lapsed("U0PAUL"), w.lapsed("U0MARIE")
+	u, err := url.Parse(w.origin)
+	must(t, err)
+	head := "POST /notes HTTP/1.1\r\nHost: " + u.Host + "\r\nOrigin: " + w.origin + "\r\nContent-Type: " + urlencoded +
+		"\r\nSec-Fetch-Mode: navigate\r\nSec-Fetch-Dest: document\r\nContent-Length: 1000\r\nCookie: " + cookiesOf(b, w.origin) + "\r\n\r\na="
+	answers := make(chan string, 20)
+	for range 20 {
+		conn, err := net.Dial("tcp", w.front.Listener.Addr().String())
+		must(t, err)
+		t.Cleanup(func() { conn.Close() })
+		must(t, conn.SetDeadline(time.Now().Add(10*time.Second)))
+		fmt.Fprint(conn, head)
+		go func() {
+			line, _ := bufio.NewReader(conn).ReadString('\n')
+			answers <- line
+		}()
+	}
+	for range 15 {
+		if got := <-answers; !strings.HasPrefix(got, "HTTP/1.1 401") {
+			t.Errorf("answered %q", got)
+		}
+	}
+	select {
+	case got := <-answers:
+		t.Errorf("one of the first was answered %q", got)
+	default:
+	}
+	w.save(other, "/notes", urlencoded, "texte=long")
 }

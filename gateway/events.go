@@ -18,6 +18,11 @@ import (
 
 const (
 	maxEvent = 1 << 20
+	// usualEvent is what nearly all events are smaller than. Anybody may send
+	// something larger, and nobody knows who it was before it is there: so of
+	// those only largeEvents are read at a time.
+	usualEvent  = 64 << 10
+	largeEvents = 8
 	// eventLimit is how long an event may take to arrive and be written down:
 	// Slack wants its answer within 3 s, and sends again what got none.
 	eventLimit = 2500 * time.Millisecond
@@ -32,6 +37,7 @@ const (
 type events struct {
 	*people
 	seen    *lru.Cache[string, struct{}] // by host and event id
+	large   chan struct{}                // has one for each large event that is being read
 	changed func(host, user string)
 }
 
@@ -40,7 +46,7 @@ func newEvents(p *people, changed func(host, user string)) *events {
 	if changed == nil {
 		changed = func(string, string) {}
 	}
-	return &events{people: p, seen: seen, changed: changed}
+	return &events{people: p, seen: seen, large: make(chan struct{}, largeEvents), changed: changed}
 }
 
 // envelope is what surrounds every event.
@@ -71,10 +77,11 @@ func (e *envelope) about(team string) bool {
 // once the address is known to answer, gives nothing but the challenge back.
 func (g *Gateway) slackEvents(x *exchange, c echo.Context) error {
 	r, rt := c.Request(), x.route
-	body, err := readEvent(x, r)
+	body, leave, err := g.events.receive(x, r)
 	if err != nil {
 		return err
 	}
+	defer leave()
 	signed := rt.SlackApp.SigningSecret != ""
 	if signed {
 		if err := verifySlack(r.Header, body, rt.SlackApp.SigningSecret, g.cfg.Now()); err != nil {
@@ -102,22 +109,38 @@ func (g *Gateway) slackEvents(x *exchange, c echo.Context) error {
 	return c.NoContent(http.StatusOK)
 }
 
-func readEvent(x *exchange, r *http.Request) ([]byte, error) {
-	x.unread = false
+// receive reads an event, which takes up room until leave is called.
+func (e *events) receive(x *exchange, r *http.Request) (event []byte, leave func(), err error) {
 	wait := http.NewResponseController(x)
 	_ = wait.SetReadDeadline(time.Now().Add(eventLimit)) // not every server can
 	defer func() { _ = wait.SetReadDeadline(time.Time{}) }()
-	body, err := io.ReadAll(io.LimitReader(r.Body, maxEvent+1))
+	var body bytes.Buffer
+	leave = func() {}
+	_, err = body.ReadFrom(io.LimitReader(r.Body, usualEvent+1))
+	if err == nil && body.Len() > usualEvent {
+		select {
+		case e.large <- struct{}{}:
+			leave = func() { <-e.large }
+		default:
+			return nil, nil, errStore.because(errors.New("too many large events at once"))
+		}
+		body.Grow(maxEvent)
+		_, err = body.ReadFrom(io.LimitReader(r.Body, maxEvent-usualEvent))
+	}
 	switch {
 	case errors.Is(err, os.ErrDeadlineExceeded):
-		return nil, errBodySilent
+		err = errBodySilent
 	case err != nil:
-		return nil, errBody.because(err)
-	case len(body) > maxEvent:
-		x.unread = true
-		return nil, errTooLarge
+		err = errBody.because(err)
+	case body.Len() > maxEvent:
+		err = errTooLarge
 	}
-	return body, nil
+	if err != nil {
+		leave()
+		return nil, nil, err
+	}
+	x.unread = false
+	return body.Bytes(), leave, nil
 }
 
 // plausibleChallenge bounds what anybody can make the route's host say.

@@ -1,9 +1,11 @@
 package gateway_test
 
 import (
+	"bufio"
 	"context"
 	"fmt"
 	"io"
+	"net"
 	"net/http"
 	"strings"
 	"testing"
@@ -200,5 +202,42 @@ func TestChangesAreHandedOn(t *testing.T) {
 	o.hears("team_join", map[string]any{"user": map[string]any{"id": "U0NEW", "team_id": teams[0]}})
 	if got := strings.Join(heard, ", "); got != host+" U0MARIE, "+host+" U0NEW" {
 		t.Errorf("handed on: %s", got)
+	}
+}
+
+// TestAdvisoryEventFlood: anybody can send large bodies, which are read before
+// it is known whose they are. They do not fill the memory, and Slack's own
+// events pass beside them.
+func TestAdvisoryEventFlood(t *testing.T) {
+	o := newOffice(t, nil)
+	paul := o.arrives("U0PAUL")
+	statuses := make(chan string, 30)
+	for range cap(statuses) {
+		conn, err := net.Dial("tcp", o.front.Listener.Addr().String())
+		must(t, err)
+		t.Cleanup(func() { conn.Close() })
+		must(t, conn.SetDeadline(time.Now().Add(10*time.Second)))
+		fmt.Fprintf(conn, "POST /.gateway/slack/events HTTP/1.1\r\nHost: %s\r\nContent-Length: %d\r\n\r\n%s", host, 1<<20, strings.Repeat(" ", 70_000))
+		go func() {
+			line, _ := bufio.NewReader(conn).ReadString('\n')
+			statuses <- strings.TrimSpace(line)
+		}()
+	}
+	for range cap(statuses) - 8 {
+		if got := <-statuses; got != "HTTP/1.1 503 Service Unavailable" {
+			t.Fatalf("a large body was answered %q", got)
+		}
+	}
+	o.becomes("U0PAUL", deactivate)
+	o.hearsOf("U0PAUL")
+	o.wants(paul, o.page, 302, "")
+	for range 8 {
+		if got := <-statuses; got != "HTTP/1.1 408 Request Timeout" {
+			t.Errorf("a large body that does not go on was answered %q", got)
+		}
+	}
+	big := strings.Repeat(" ", 500_000) + deletion(teams[0])
+	if got := o.post(big, slacksim.Sign("signing-secret-0", time.Now().Unix(), []byte(big))); got.StatusCode != 200 {
+		t.Errorf("afterwards a large event was answered %d", got.StatusCode)
 	}
 }

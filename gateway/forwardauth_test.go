@@ -446,3 +446,19 @@ func TestForwardAuthLog(t *testing.T) {
 		t.Error("the query is logged")
 	}
 }
+
+// TestSavedFormWithoutUpstream: where another proxy carries requests to the app,
+// the button of a saved form would go past us.
+func TestSavedFormWithoutUpstream(t *testing.T) {
+	in := newInside(t, func(c *gateway.Config) {
+		rt := &c.Routes[0]
+		rt.Identifier, rt.Upstream = rt.Upstream.Identifier, nil
+	})
+	b, at := in.browser(), in.routes[0].Origin
+	b.signIn(at+"/.gateway/", teams[0], "U0PAUL")
+	in.advance(3 * time.Hour)
+	got := b.do("POST", at+"/save", strings.NewReader("a=b"), "Content-Type", urlencoded, "Origin", at, "Referer", at+"/edit")
+	if got.StatusCode != 401 || !strings.Contains(got.text, "the form was not sent") {
+		t.Errorf("answered %d to %s %s", got.StatusCode, got.Header.Get("Location"), title(got.text))
+	}
+}

@@ -81,7 +81,7 @@ func New(ctx context.Context, cfg Config) (*Gateway, error) {
 		logins:   logins,
 		people:   people,
 		events:   newEvents(people, cfg.PersonChanged),
-		drafts:   &drafts{sealer: cfg.Sealer, store: cfg.Store, now: cfg.Now, patience: bodyPatience},
+		drafts:   newDrafts(cfg.Sealer, cfg.Store, cfg.Now),
 	}
 	g.mount()
 	return g, nil
@@ -237,8 +237,8 @@ func (g *Gateway) front(x *exchange, c echo.Context) error {
 		}
 	}
 	switch {
-	case err == errSignIn && leaving:
-		return g.leaveAgain(x, c)
+	case leaving && (err == errSignIn || err != nil && asRefusal(err).code == errMaintenance.code):
+		return g.leaveUnasked(x, c)
 	case err == errSignIn:
 		return g.askToSignIn(x, c)
 	case err != nil:
@@ -247,7 +247,7 @@ func (g *Gateway) front(x *exchange, c echo.Context) error {
 		return errNotFound // another proxy carries requests to the app
 	}
 	w := http.ResponseWriter(x)
-	if x.session != nil && leaving {
+	if leaving && g.sessions.read(rt, r) != nil {
 		w = g.leave(x, r)
 	} else {
 		g.slide(x, r)

@@ -39,16 +39,18 @@ func (rt *Route) sameOrigin(r *http.Request) bool {
 }
 
 // end signs the browser out, the app's session included, and whoever else holds
-// a copy of our cookie.
+// a copy of our cookie: also of a session that does not count just now, since
+// its person is kept out or nobody can tell whether it was ended.
 func (g *Gateway) end(x *exchange, r *http.Request) {
 	g.forgetBrowser(x, r)
-	if x.session == nil {
+	held := g.sessions.read(x.route, r)
+	if held == nil {
 		return
 	}
 	// A page that says goodbye by a beacon does not wait for the answer.
 	ctx, cancel := context.WithTimeout(context.WithoutCancel(r.Context()), endTimeout)
 	defer cancel()
-	if err := g.sessions.revoked.end(ctx, x.session, x.session.ends); err != nil {
+	if err := g.sessions.revoked.end(ctx, held, held.ends); err != nil {
 		// The browser is signed out all the same; a stolen copy is not.
 		g.cfg.Log.Error("sign-out is not recorded: a copied cookie stays good until it expires", "request_id", x.id, "error", err)
 	}
@@ -62,9 +64,10 @@ func (g *Gateway) leave(x *exchange, r *http.Request) http.ResponseWriter {
 	return farewell{x, g.signedOutURL(x.route)}
 }
 
-// leaveAgain answers a sign-out of somebody whose session is over already. Led
-// to Slack they would come back signed in.
-func (g *Gateway) leaveAgain(x *exchange, c echo.Context) error {
+// leaveUnasked answers a sign-out about which the app is not asked: of somebody
+// whose session does not count, who led to Slack would come back signed in, and
+// during maintenance.
+func (g *Gateway) leaveUnasked(x *exchange, c echo.Context) error {
 	g.end(x, c.Request())
 	return c.Redirect(http.StatusSeeOther, g.signedOutURL(x.route))
 }

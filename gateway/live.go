@@ -7,6 +7,8 @@ import (
 	"sync"
 	"sync/atomic"
 	"time"
+
+	"github.com/cocoom/cocoom-gateway/policy"
 )
 
 const (
@@ -36,6 +38,8 @@ type stream struct {
 	socket     atomic.Pointer[socket]
 	hangUp     context.CancelFunc // lets go of the app; only for upgrades
 	cut        bool               // the answer was broken off
+	asked      *http.Request      // what it is the answer to
+	judged     *facts             // what was known of the person when it was last decided about
 }
 
 // carry serves an exchange that is allowed, through serve, within live.
@@ -49,6 +53,7 @@ func (l *live) carry(x *exchange, r *http.Request, now func() time.Time, serve f
 		defer hangUp()
 		x.stream.hangUp, r = hangUp, r.WithContext(ctx)
 	}
+	x.stream.asked = r
 	l.enter(x, now)
 	defer l.leave(x)
 	serve(r)
@@ -128,11 +133,12 @@ func (x *exchange) end() {
 	_ = control.SetReadDeadline(past)
 }
 
-// endStreams ends what lasts and belongs to a session that is over.
+// endStreams ends what lasts and belongs to a session that is over, or is no
+// longer for its person.
 func (g *Gateway) endStreams() {
 	now, ended := g.cfg.Now(), 0
 	g.live.each(func(x *exchange) {
-		if x.lasts(now) && (g.sessions.over(x.route, x.session, now) || g.sessions.keptOut(x.route, x.session, now)) {
+		if x.lasts(now) && !g.mayGoOn(x, now) {
 			x.end()
 			ended++
 		}
@@ -140,6 +146,28 @@ func (g *Gateway) endStreams() {
 	if ended > 0 {
 		g.cfg.Log.Info("streams of ended sessions are closed", "streams", ended)
 	}
+}
+
+// mayGoOn reports whether the person may still have what an exchange carries: who
+// leaves a usergroup would otherwise go on to see what is only for its members.
+// x must be in live, and is looked at by live.each alone.
+func (g *Gateway) mayGoOn(x *exchange, now time.Time) bool {
+	rt, ss := x.route, x.session
+	if g.sessions.over(rt, ss, now) {
+		return false
+	}
+	o := g.sessions.opened(rt, ss)
+	if o.keptOut(rt, now, g.sessions.times.MaxStale) != nil {
+		return false
+	}
+	f := o.known()
+	if f == nil || f == x.stream.judged {
+		return true
+	}
+	x.stream.judged = f
+	who := f.identity(ss.identity.Team, ss.identity.User)
+	d, _ := rt.decide(x.stream.asked, asker{who: &who, addr: x.client, now: now})
+	return d.Verdict == policy.Allowed
 }
 
 // sweep ends streams with their sessions until ctx ends: at once when sessions

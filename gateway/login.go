@@ -188,7 +188,7 @@ func plainName(s string) string {
 // signIn gives the browser a new session and sends it to path.
 func (g *Gateway) signIn(x *exchange, c echo.Context, id policy.Identity, path string) error {
 	r, rt := c.Request(), x.route
-	if old := g.sessions.open(rt, r); old != nil {
+	if old := g.sessions.inUse(rt, r); old != nil {
 		// A browser holds one session; what it held before must not live on.
 		if err := g.sessions.revoked.end(r.Context(), old, old.ends); err != nil {
 			return errStore.because(err).linking(g.loginURL(rt, path))

@@ -339,3 +339,19 @@ func TestLoginOnlyRoute(t *testing.T) {
 		t.Errorf("the default callback answers %d beside the configured one", got.StatusCode)
 	}
 }
+
+// TestAdvisoryStateSpelledAnew: a state has one spelling. With more of them, what
+// came back already could come back again.
+func TestAdvisoryStateSpelledAnew(t *testing.T) {
+	w := newWorld(t)
+	b := w.browser()
+	first := b.get(w.routes[0].Origin + "/")
+	slack, _ := url.Parse(first.Header.Get("Location"))
+	state := slack.Query().Get("state")
+	for _, s := range []string{state[:9] + "\n" + state[9:], state + "\r\n", state + "=", state + "\r"} {
+		got := b.get(w.routes[0].Origin + "/.gateway/callback?error=access_denied&state=" + url.QueryEscape(s))
+		if got.StatusCode != 400 {
+			t.Errorf("%q answered %d", s, got.StatusCode)
+		}
+	}
+}

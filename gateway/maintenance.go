@@ -98,9 +98,9 @@ func (m *Maintenance) refusal(rt *Route, r *http.Request, now time.Time) *refusa
 	}
 	again := *errMaintenance
 	again.retry = strconv.Itoa(max(1, int(wait.Seconds())))
-	again.link = returnPath(r.URL)
+	again.link = rt.Origin + returnPath(r.URL)
 	if classOf(r) == submission {
-		again.link = refererPath(rt, r)
+		again.link = rt.Origin + refererPath(rt, r)
 	}
 	return &again
 }

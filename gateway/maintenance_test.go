@@ -87,7 +87,7 @@ func TestMaintenanceWords(t *testing.T) {
 		return w.browser().get(w.routes[0].Origin+"/x", "Accept-Language", language)
 	}
 	en, fr := get("en"), get("fr")
-	for _, want := range []string{"<p>New &lt;server&gt;.</p>\n<p>Thank you.</p>", "Expected back: " + m.Until.Format("2 January 2006, 15:04") + " (UTC&#43;01:00)", `href="/x"`} {
+	for _, want := range []string{"<p>New &lt;server&gt;.</p>\n<p>Thank you.</p>", "Expected back: " + m.Until.Format("2 January 2006, 15:04") + " (UTC&#43;01:00)", `href="` + w.routes[0].Origin + `/x"`} {
 		if !strings.Contains(en.text, want) {
 			t.Errorf("English page without %q:\n%s", want, en.text)
 		}
@@ -118,5 +118,21 @@ func TestMaintenanceSwitchedOff(t *testing.T) {
 	})
 	if got := w.browser().get(w.routes[0].Origin + "/x"); got.StatusCode != 200 {
 		t.Errorf("maintenance: false answered %d", got.StatusCode)
+	}
+}
+
+// TestAdvisoryOffSiteNextStep (CVE-2020-5233): the step that a page of ours
+// advises leads to this very site, whatever address was asked for.
+func TestAdvisoryOffSiteNextStep(t *testing.T) {
+	w := newWorld(t, func(c *gateway.Config) { c.Routes[0].Maintenance = &gateway.Maintenance{On: true} })
+	b, at := w.browser(), w.routes[0].Origin
+	for _, path := range []string{"/x?y=1", "//evil.example/", "///evil.example", "/;//evil.example"} {
+		if to, _ := b.get(at + path).next(); to != at+path {
+			t.Errorf("maintenance at %s advises %q", path, to)
+		}
+		form := b.do("POST", at+"/save", nil, "Referer", at+path, "Content-Type", urlencoded)
+		if to, _ := form.next(); to != at+path {
+			t.Errorf("a form of the page %s is advised to go to %q", path, to)
+		}
 	}
 }

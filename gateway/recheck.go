@@ -107,7 +107,9 @@ func (p *people) start(rt *Route, f func()) {
 	})
 }
 
-// letForward makes it the turn of those who are kept out until Slack is asked.
+// letForward makes it the turn of those who are kept out until Slack is asked:
+// behind whose turn it is already, or one about whom no answer can be read would
+// hold up the others for as long as they try again.
 func (p *people) letForward(ctx context.Context) error {
 	var keys []personKey
 	for len(p.rounds.hurried) > 0 {
@@ -116,9 +118,11 @@ func (p *people) letForward(ctx context.Context) error {
 	if len(keys) == 0 {
 		return nil
 	}
+	now := p.now().UnixMilli()
 	return p.store.Write(ctx, func(ctx context.Context, tx *sql.Tx) error {
 		for _, k := range keys {
-			if _, err := tx.ExecContext(ctx, `UPDATE person SET ask_at = 0 WHERE route = $1 AND team = $2 AND user_id = $3`, k.route, k.team, k.user); err != nil {
+			if _, err := tx.ExecContext(ctx, `UPDATE person SET ask_at = $4 WHERE route = $1 AND team = $2 AND user_id = $3 AND ask_at > $4`,
+				k.route, k.team, k.user, now); err != nil {
 				return err
 			}
 		}

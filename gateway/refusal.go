@@ -23,6 +23,8 @@ type refusal struct {
 	mend   string // what the operator has to do about it, for the log; empty: nothing
 	last   bool   // the person has tried often enough
 	detail string // stands for {detail} in the texts
+
+	hearsay bool // the browser says that Slack says so
 }
 
 // Error names the refusal and its cause, for the log.

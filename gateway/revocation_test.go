@@ -14,6 +14,7 @@ import (
 	"time"
 
 	"github.com/cocoom/cocoom-gateway/gateway"
+	"github.com/cocoom/cocoom-gateway/internal/slacksim"
 	"github.com/cocoom/cocoom-gateway/internal/store"
 	"github.com/cocoom/cocoom-gateway/internal/store/storetest"
 	"github.com/cocoom/cocoom-gateway/policy"
@@ -346,4 +347,25 @@ func TestLastSeen(t *testing.T) {
 	if got := lastSeen(); got != 10*time.Minute {
 		t.Errorf("last seen %s after sign-in, want 10m", got)
 	}
+}
+
+// TestPersonIsRevokedByNewAddress: operators know people by the address that
+// they have now.
+func TestPersonIsRevokedByNewAddress(t *testing.T) {
+	eachOffice(t, func(t *testing.T, o *office) {
+		paul, marie := o.arrives("U0PAUL"), o.arrives("U0MARIE")
+		o.becomes("U0PAUL", func(p *slacksim.Person) { p.Email = "Paul.Neuf@agrafmania.fr" })
+		o.pass(16 * time.Minute)
+		o.wants(paul, o.page, 200, "")
+		list, _, err := o.gateway.Sessions(context.Background(), gateway.SessionQuery{Person: "paul.neuf@agrafmania.fr"})
+		if err != nil || len(list) != 1 || list[0].User != "U0PAUL" {
+			t.Errorf("by the new address are listed %v, %v", list, err)
+		}
+		n, err := o.gateway.Revoke(context.Background(), gateway.Revocation{Person: "paul.neuf@agrafmania.fr", Actor: "operator"})
+		if err != nil || n != 1 {
+			t.Errorf("%d sessions were ended, %v", n, err)
+		}
+		o.wants(paul, o.page, 302, "")
+		o.wants(marie, o.page, 200, "")
+	})
 }

@@ -41,7 +41,9 @@ func (o whose) where(first int) (string, []any) {
 		term("user_id = $%d", o.user)
 	}
 	if o.person != "" {
-		term("(user_id = $%[1]d OR lower(email) = lower($%[1]d))", o.person)
+		// Also by the address that the person has now: the row has that of then.
+		term(`(user_id = $%[1]d OR lower(email) = lower($%[1]d) OR EXISTS (SELECT 1 FROM person p
+			WHERE p.route = session.route AND p.team = session.team AND p.user_id = session.user_id AND lower(p.email) = lower($%[1]d)))`, o.person)
 	}
 	switch {
 	case len(terms) > 0:
@@ -70,6 +72,9 @@ func (r *revocations) revoke(ctx context.Context, of whose, ends time.Time, d de
 	err = r.store.Write(ctx, func(ctx context.Context, tx *sql.Tx) (err error) {
 		now := r.now()
 		if fresh, ended, err = endSessions(ctx, tx, of, now, ends); err != nil || d.action == "" {
+			return err
+		}
+		if err := withdrawLinks(ctx, tx, of, now); err != nil {
 			return err
 		}
 		_, err = tx.ExecContext(ctx, `INSERT INTO audit (at, actor, action, object, detail) VALUES ($1, $2, $3, $4, $5)`,

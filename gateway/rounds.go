@@ -91,7 +91,11 @@ func (g *Gateway) beginRound(x *exchange, c echo.Context, path string, round int
 // the last one, none but to begin from the start.
 func (g *Gateway) failRound(x *exchange, c echo.Context, pending pendingLogin, err error) error {
 	rt, why := x.route, asRefusal(err)
-	if why.mend != "" && g.logins.firstTime(rt.Host+" "+why.slack) {
+	mistake := why.slack
+	if why.hearsay {
+		mistake = why.mend // of which there are a few: names anybody could make up
+	}
+	if why.mend != "" && g.logins.firstTime(rt.Host+" "+mistake) {
 		g.cfg.Log.Error("Slack refuses a route's sign-ins because of its settings", "route", rt.Host, "slack_error", why.slack, "mend", why.mend,
 			"redirect_url", rt.Origin+rt.callback, "client_id", rt.SlackApp.ClientID, "error", why, "request_id", x.id)
 	}

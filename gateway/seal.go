@@ -7,6 +7,7 @@ import (
 	"encoding/base64"
 	"errors"
 	"fmt"
+	"strings"
 	"sync/atomic"
 	"time"
 )
@@ -90,7 +91,9 @@ func (s *Sealer) seal(k kind, host string, plain []byte, now time.Time) (string,
 func (s *Sealer) open(k kind, host, sealed string) ([]byte, error) {
 	raw, err := base64.RawURLEncoding.Strict().DecodeString(sealed)
 	ring := s.keys.Load()
-	if err != nil || ring == nil || len(raw) < 4 {
+	// The decoder skips line breaks, even if strict: one text could be spelled in
+	// many ways, and what is used once be used again.
+	if err != nil || ring == nil || len(raw) < 4 || strings.ContainsAny(sealed, "\r\n") {
 		return nil, errSeal
 	}
 	for _, key := range *ring {

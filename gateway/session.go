@@ -140,11 +140,21 @@ func (s *sessions) lasts(rt *Route, ss *session, now time.Time) bool {
 		now.Sub(ss.begun) < s.times.Lifetime // which may have been shortened
 }
 
-// keptOut reports whether the person of a session that is not over may not be
-// here any more.
-func (s *sessions) keptOut(rt *Route, ss *session, now time.Time) bool {
-	o := opened{session: ss, slot: s.people.directory.slot(personKey{rt.Host, ss.identity.Team, ss.identity.User})}
-	return o.keptOut(rt, now, s.times.MaxStale) != nil
+// opened gives a session with the place where news of its person appears.
+func (s *sessions) opened(rt *Route, ss *session) *opened {
+	return &opened{session: ss, slot: s.people.directory.slot(personKey{rt.Host, ss.identity.Team, ss.identity.User})}
+}
+
+// inUse gives the session of a request's cookie that counts, or may count again:
+// unlike open also that of somebody who is kept out, and while nobody can tell
+// which sessions were ended. nil if there is none.
+func (s *sessions) inUse(rt *Route, r *http.Request) *session {
+	now := s.now()
+	o := s.find(rt, r)
+	if o == nil || s.idle(o.session, now) || !s.lasts(rt, o.session, now) {
+		return nil
+	}
+	return o.session
 }
 
 // read gives the session that a request's cookie holds, even one that is over;
@@ -170,7 +180,7 @@ func (s *sessions) find(rt *Route, r *http.Request) *opened {
 		if ss == nil {
 			return nil // not cached: strangers could fill the cache with rubbish
 		}
-		found = &opened{session: ss, slot: s.people.directory.slot(personKey{rt.Host, ss.identity.Team, ss.identity.User})}
+		found = s.opened(rt, ss)
 		// A copy: the cookie is a piece of the whole header, which would be kept.
 		shard.Add(cookieKey{rt.Host, strings.Clone(cookie)}, found)
 	}

@@ -34,7 +34,9 @@ func redirectRefusal(name string) *refusal {
 	case "server_error", "temporarily_unavailable": // RFC 6749 section 4.1.2.1
 		return errSlackDown.because(cause)
 	}
-	return slackRefusal(name, cause)
+	heard := *slackRefusal(name, cause)
+	heard.hearsay = true
+	return &heard
 }
 
 // tokenRefusal is what a failed answer of the token endpoint means.

@@ -73,6 +73,7 @@ func TestSlackErrors(t *testing.T) {
 	w := newWorld(t)
 	for name, want := range redirect {
 		t.Run("redirect says "+name, func(t *testing.T) {
+			w := newWorld(t) // what it says is logged by what there is to mend
 			w.checkRefusal(t, name, want, func(b *browser, lang string) answer {
 				slack, _ := url.Parse(b.get(w.routes[0].Origin + deepLink).Header.Get("Location"))
 				return b.get(w.routes[0].Origin+"/.gateway/callback?error="+name+"&state="+slack.Query().Get("state"), "Accept-Language", lang)
@@ -190,5 +191,20 @@ func TestRubbishOnTheRedirect(t *testing.T) {
 		if got.StatusCode != 502 || strings.Contains(got.text, rubbish[:10]) {
 			t.Errorf("%q: answered %d %s", rubbish, got.StatusCode, got.text)
 		}
+	}
+}
+
+// TestForgedErrorsDoNotFloodTheLog: whoever has begun a sign-in can make up what
+// Slack says, any number of times.
+func TestForgedErrorsDoNotFloodTheLog(t *testing.T) {
+	w := newWorld(t)
+	b := w.browser()
+	first := b.get(w.routes[0].Origin + "/")
+	slack, _ := url.Parse(first.Header.Get("Location"))
+	for i := range 50 {
+		b.get(w.routes[0].Origin + "/.gateway/callback?error=" + strings.Repeat("x", i+1) + "&state=" + url.QueryEscape(slack.Query().Get("state")))
+	}
+	if n := strings.Count(w.log.String(), `"level":"ERROR"`); n > 1 {
+		t.Errorf("%d errors", n)
 	}
 }

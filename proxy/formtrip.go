@@ -63,7 +63,9 @@ func (t *formTrip) RoundTrip(req *http.Request) (*http.Response, error) {
 			res.Body.Close()
 			return nil, err
 		}
-		repeatable := t.x.body == nil && (req.Method == http.MethodGet || req.Method == http.MethodHead) || req.GetBody != nil
+		// With GetBody the request is not the browser's own, which sending it
+		// again would not repeat: it is a saved form.
+		repeatable := req.GetBody != nil || t.x.body == nil && (req.Method == http.MethodGet || req.Method == http.MethodHead)
 		if !renewed || !repeatable && !t.session.mayResend() {
 			return t.hand(res), nil
 		}
