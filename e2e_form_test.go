@@ -68,8 +68,8 @@ func TestE2EFormLogin(t *testing.T) {
 		}
 	}
 	marie.shot("form-2-note-kept")
-	paul.open(origin + "/dossiers/7")
-	if got := paul.sees("#user") + " " + paul.sees("#path"); got != "paul@agrafmania.fr /dossiers/7" {
+	paul.open(origin + "/dossiers/3")
+	if got := paul.sees("#user") + " " + paul.sees("#path"); got != "paul@agrafmania.fr /dossiers/3" {
 		t.Errorf("after the app's session had expired: %s", got)
 	}
 
