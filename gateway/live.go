@@ -7,8 +7,6 @@ import (
 	"sync"
 	"sync/atomic"
 	"time"
-
-	"github.com/cocoom/cocoom-gateway/policy"
 )
 
 const (
@@ -33,7 +31,6 @@ type live [liveShards]struct {
 // stream is an exchange's place in live, and what it takes to end it.
 type stream struct {
 	next, prev *exchange
-	asked      *http.Request    // as policy allowed it
 	now        func() time.Time // nil: the exchange is not in live
 	answering  atomic.Int64     // when the answer began, Unix ms; 0: it has not
 	socket     atomic.Pointer[socket]
@@ -52,7 +49,6 @@ func (l *live) carry(x *exchange, r *http.Request, now func() time.Time, serve f
 		defer hangUp()
 		x.stream.hangUp, r = hangUp, r.WithContext(ctx)
 	}
-	x.stream.asked = r
 	l.enter(x, now)
 	defer l.leave(x)
 	serve(r)
@@ -132,21 +128,11 @@ func (x *exchange) end() {
 	_ = control.SetReadDeadline(past)
 }
 
-// mayGoOn reports whether x would be allowed now: its session is not over, and
-// its person still may. Maintenance lets end what it has not begun.
-func (g *Gateway) mayGoOn(x *exchange, now time.Time) bool {
-	if g.sessions.over(x.route, x.session, now) {
-		return false
-	}
-	who, here := g.sessions.nowKnown(x.route, x.session, now)
-	return here && x.route.judge(x.stream.asked, asker{&who, nil, x.client, now}).Verdict == policy.Allowed
-}
-
-// endStreams ends what lasts and is not allowed any more.
+// endStreams ends what lasts and belongs to a session that is over.
 func (g *Gateway) endStreams() {
 	now, ended := g.cfg.Now(), 0
 	g.live.each(func(x *exchange) {
-		if x.lasts(now) && !g.mayGoOn(x, now) {
+		if x.lasts(now) && (g.sessions.over(x.route, x.session, now) || g.sessions.keptOut(x.route, x.session, now)) {
 			x.end()
 			ended++
 		}

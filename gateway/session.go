@@ -140,17 +140,11 @@ func (s *sessions) lasts(rt *Route, ss *session, now time.Time) bool {
 		now.Sub(ss.begun) < s.times.Lifetime // which may have been shortened
 }
 
-// nowKnown is what is known now of the person of a session that is not over;
-// false if they may not be here any more.
-func (s *sessions) nowKnown(rt *Route, ss *session, now time.Time) (policy.Identity, bool) {
+// keptOut reports whether the person of a session that is not over may not be
+// here any more.
+func (s *sessions) keptOut(rt *Route, ss *session, now time.Time) bool {
 	o := opened{session: ss, slot: s.people.directory.slot(personKey{rt.Host, ss.identity.Team, ss.identity.User})}
-	if o.keptOut(rt, now, s.times.MaxStale) != nil {
-		return policy.Identity{}, false
-	}
-	if f := o.known(); f != nil {
-		return f.identity(ss.identity.Team, ss.identity.User), true
-	}
-	return ss.identity, true
+	return o.keptOut(rt, now, s.times.MaxStale) != nil
 }
 
 // read gives the session that a request's cookie holds, even one that is over;

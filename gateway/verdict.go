@@ -46,7 +46,9 @@ type asker struct {
 // could pass or sign in is told to come back, rather than sent to Slack for an
 // app that is not there.
 func (rt *Route) decide(r *http.Request, a asker) (policy.Decision, error) {
-	d := rt.judge(r, a)
+	d := rt.Policy.Decide(policy.Request{
+		Method: r.Method, Path: r.URL.EscapedPath(), RawQuery: r.URL.RawQuery, Addr: a.addr, ServiceToken: a.token.name(),
+	}, a.who)
 	switch {
 	case d.Verdict == policy.Deny && a.who == nil && a.token == nil && rt.asksForToken(r):
 		return d, errTokenNeeded
@@ -60,11 +62,4 @@ func (rt *Route) decide(r *http.Request, a asker) (policy.Decision, error) {
 		return d, errSignIn
 	}
 	return d, nil
-}
-
-// judge is the policy's word on a request to the app.
-func (rt *Route) judge(r *http.Request, a asker) policy.Decision {
-	return rt.Policy.Decide(policy.Request{
-		Method: r.Method, Path: r.URL.EscapedPath(), RawQuery: r.URL.RawQuery, Addr: a.addr, ServiceToken: a.token.name(),
-	}, a.who)
 }
