@@ -40,7 +40,8 @@ func parseFormCookie(line string, page *url.URL, now time.Time) (c formCookie, g
 		return c, false, false
 	}
 	if c.path = parsed.Path; !strings.HasPrefix(c.path, "/") {
-		c.path = page.EscapedPath() // RFC 6265 section 5.1.4
+		// RFC 6265 section 5.1.4; behind a ";" the browser would read attributes.
+		c.path, _, _ = strings.Cut(page.EscapedPath(), ";")
 		c.path = c.path[:max(strings.LastIndexByte(c.path, '/'), 0)]
 		if c.path == "" {
 			c.path = "/"

@@ -147,6 +147,10 @@ func TestFormCookies(t *testing.T) {
 	if got := withCookies(nil, []string{"A=1; path=/"}, page, now)[0]; got.setCookie(false, false) != "A=1; path=/; SameSite=Lax" {
 		t.Errorf("not of the session, on http: %s", got.setCookie(false, false))
 	}
+	matrix := &url.URL{Scheme: "https", Host: "a.example.com", Path: "/app/x;Domain=example.com/login.php"}
+	if got := withCookies(nil, []string{"A=1"}, matrix, now)[0]; got.setCookie(false, false) != "A=1; Path=/app; SameSite=Lax" {
+		t.Errorf("from an address with attributes: %s", got.setCookie(false, false))
+	}
 	old := withCookies(nil, []string{"A=1; path=/", "B=1", "A=2; path=/app"}, page, now)
 	changed := withCookies(old, []string{"A=3; path=/", "B=; Max-Age=-1"}, page, now)
 	values := func(cookies []formCookie, path string) (out []string) {

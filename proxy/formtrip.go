@@ -34,6 +34,9 @@ type formTrip struct {
 // shows that the session has expired; twice if the session that took its place
 // has expired too.
 func (t *formTrip) RoundTrip(req *http.Request) (*http.Response, error) {
+	if t.form.cfg.Expired.Form {
+		req = legible(req)
+	}
 	if !slices.ContainsFunc(t.form.cfg.Cookies, func(name string) bool { _, ok := cookieIn(req.Header, name); return ok }) {
 		cookies, err := t.session.begin(t, req)
 		if err != nil {
@@ -78,6 +81,18 @@ func (t *formTrip) RoundTrip(req *http.Request) (*http.Response, error) {
 			return nil, err
 		}
 	}
+}
+
+// legible gives req with no wish for an encoding but gzip, which alone can be
+// looked into for the form; browsers prefer others.
+func legible(req *http.Request) *http.Request {
+	out := *req
+	out.Header = req.Header.Clone()
+	out.Header.Del("Accept-Encoding")
+	if strings.Contains(strings.ToLower(req.Header.Get("Accept-Encoding")), "gzip") {
+		out.Header.Set("Accept-Encoding", "gzip")
+	}
+	return &out
 }
 
 // with gives req with cookies, which are handed to the browser too if the

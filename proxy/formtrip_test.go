@@ -186,6 +186,34 @@ func TestFormExpired(t *testing.T) {
 	}
 }
 
+// TestFormInAnEncodingThatBrowsersPrefer: the app packs the form, which stands in
+// place of the page, as best it may, and only gzip can be looked into.
+func TestFormInAnEncodingThatBrowsersPrefer(t *testing.T) {
+	for _, tt := range []struct{ sent, want string }{{"gzip, deflate, br, zstd", "gzip"}, {"br;q=1.0, GZIP;q=0.5", "gzip"}, {"br", ""}, {"", ""}} {
+		app := newOldApp(t)
+		var got []string
+		app.loggedOut = func(w http.ResponseWriter, r *http.Request) {
+			got = append(got, r.Header.Get("Accept-Encoding"))
+			w.Header().Set("Content-Type", "text/html")
+			if strings.Contains(r.Header.Get("Accept-Encoding"), "br") {
+				w.Header().Set("Content-Encoding", "br")
+				fmt.Fprint(w, "\x1b\x00")
+				return
+			}
+			fmt.Fprintf(w, strings.ReplaceAll(formPage, "login.php", "/login.php"), "x")
+		}
+		f := newFormFront(t, app, func(c *proxy.Form) { c.Expired.Form = true })
+		v := f.visitor("lea")
+		v.get("/")
+		f.advance(time.Hour)
+		app.end()
+		v.wants(v.get("/page", "Accept-Encoding", tt.sent), "lea@agrafmania.fr: GET /page ", 2)
+		if len(got) != 1 || got[0] != tt.want {
+			t.Errorf("for %q the app is asked in %q, want %q", tt.sent, got, tt.want)
+		}
+	}
+}
+
 // TestFormCrowdWithAnExpiredSession: twenty requests of one page, one login.
 func TestFormCrowdWithAnExpiredSession(t *testing.T) {
 	app := newOldApp(t)
