@@ -20,8 +20,7 @@ func breakGlassCommand(getenv func(string) string) *cobra.Command {
 		Long: "break-glass asks the running gateway for a link that signs one person in to one route, once, without Slack.\n" +
 			"You vouch for who that person is: send the link by a way that reaches nobody else. It can be used for an\n" +
 			"hour; the session lasts as long as --for says. Policy decides as for anyone. Making it and using it are\n" +
-			"written to the audit and logged as warnings.\n\n" +
-			"It must run on the gateway's machine. It needs none of the secrets in the configuration.",
+			"written to the audit and logged as warnings. It must run on the gateway's machine.",
 		Example: "  cocoom-gateway break-glass agrafmania.cocoom.com --as marie@agrafmania.fr --for 30m",
 		Args:    cobra.ExactArgs(1),
 		RunE: func(cmd *cobra.Command, args []string) error {

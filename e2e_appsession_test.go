@@ -9,8 +9,6 @@ import (
 	"net/http"
 	"net/http/cookiejar"
 	"net/url"
-	"os"
-	"path/filepath"
 	"strings"
 	"testing"
 	"time"
@@ -29,17 +27,8 @@ type phpSession struct {
 // PHP never shows the first one's data, not even when the cookie is brought back
 // by hand.
 func TestE2EAppSession(t *testing.T) {
-	php := need(t, "php")
 	newTab := chromium(t)
-	d := newDemo(t)
-	c := customers[0]
-	origin := fmt.Sprintf("http://%s:%d", c.Host, d.Port)
-	jwks := filepath.Join(t.TempDir(), "jwks.json")
-	d.upstream = "http://" + startPHP(t, php, d, origin, jwks)
-	startDemo(t, d)
-	if err := os.WriteFile(jwks, fetch(t, fmt.Sprintf("http://127.0.0.1:%d/.gateway/jwks.json", d.Port), c.Host), 0o600); err != nil {
-		t.Fatal(err)
-	}
+	_, origin := startPHPDemo(t)
 
 	tb := newTab(t, 1000, 700)
 	ask := func(path string) phpSession {

@@ -3,7 +3,6 @@ package main
 import (
 	"encoding/json"
 	"fmt"
-	"net"
 	"os"
 	"os/exec"
 	"path/filepath"
@@ -113,20 +112,6 @@ func startOldPHPApp(t *testing.T, php, secret, sessions string) string {
 	cmd.Dir = "testdata/php/oldapp"
 	cmd.Env = append(os.Environ(), "SECRET="+secret, "SESSION_DIR="+sessions,
 		"ACCOUNTS=marie@agrafmania.fr=T0AGRAF001/U0MARIE paul@agrafmania.fr=T0AGRAF001/U0PAUL louis@stagiaires.example=T0OTHER/U0LOUIS")
-	if err := cmd.Start(); err != nil {
-		t.Fatal(err)
-	}
-	t.Cleanup(func() {
-		cmd.Process.Kill()
-		cmd.Wait()
-	})
-	for range 200 {
-		if conn, err := net.Dial("tcp", address); err == nil {
-			conn.Close()
-			return address
-		}
-		time.Sleep(25 * time.Millisecond) // php -S does not say when it listens
-	}
-	t.Fatal("php -S does not start")
-	return ""
+	startServer(t, cmd, address)
+	return address
 }

@@ -305,17 +305,8 @@ func (d *demo) seesInSlack(tb *tab, c customer, task string) {
 // sign-in in a browser, PHPSESSID, the README's assertion check and its webhook
 // call, all by PHP itself.
 func TestE2EWithRealPHP(t *testing.T) {
-	php := need(t, "php")
 	newTab := chromium(t)
-	d := newDemo(t)
-	c := customers[0]
-	origin := fmt.Sprintf("http://%s:%d", c.Host, d.Port)
-	jwks := filepath.Join(t.TempDir(), "jwks.json")
-	d.upstream = "http://" + startPHP(t, php, d, origin, jwks)
-	startDemo(t, d)
-	if err := os.WriteFile(jwks, fetch(t, fmt.Sprintf("http://127.0.0.1:%d/.gateway/jwks.json", d.Port), c.Host), 0o600); err != nil {
-		t.Fatal(err)
-	}
+	d, origin := startPHPDemo(t)
 
 	tb := newTab(t, 1000, 700)
 	tb.open(origin + "/whoami?q=50%&b=2")
@@ -334,7 +325,7 @@ func TestE2EWithRealPHP(t *testing.T) {
 			t.Errorf("visit %d: PHP sees %+v after session %q with %d", visit, who, session, count)
 		}
 		session, count = who.Session, who.Count
-		if who.Assertion["sub"] != "U0MARIE" || who.Assertion["aud"] != c.Host {
+		if who.Assertion["sub"] != "U0MARIE" || who.Assertion["aud"] != customers[0].Host {
 			t.Errorf("PHP verified the assertion as %v", who.Assertion)
 		}
 		tb.open(origin + "/whoami")
@@ -347,7 +338,24 @@ func TestE2EWithRealPHP(t *testing.T) {
 	if got := tb.sees("body"); !strings.Contains(got, "202") {
 		t.Errorf("the webhook answered PHP: %s", got)
 	}
-	d.seesInSlack(tb, c, "Bonjour de PHP")
+	d.seesInSlack(tb, customers[0], "Bonjour de PHP")
+}
+
+// startPHPDemo runs the demo with an app by real PHP, which verifies assertions
+// by the first customer's keys, and gives that customer's origin.
+func startPHPDemo(t *testing.T) (d *demo, origin string) {
+	t.Helper()
+	php := need(t, "php")
+	d = newDemo(t)
+	c := customers[0]
+	origin = fmt.Sprintf("http://%s:%d", c.Host, d.Port)
+	jwks := filepath.Join(t.TempDir(), "jwks.json")
+	d.upstream = "http://" + startPHP(t, php, d, origin, jwks)
+	startDemo(t, d)
+	if err := os.WriteFile(jwks, fetch(t, fmt.Sprintf("http://127.0.0.1:%d/.gateway/jwks.json", d.Port), c.Host), 0o600); err != nil {
+		t.Fatal(err)
+	}
+	return d, origin
 }
 
 // startPHP runs php -S and gives its address.
@@ -363,6 +371,13 @@ func startPHP(t *testing.T, php string, d *demo, origin, jwks string) string {
 	cmd.Dir = "testdata/php/app"
 	cmd.Env = append(os.Environ(), "HOOK_URL="+hook, "HOOK_HOST="+strings.TrimPrefix(origin, "http://"), "HOOK_TOKEN="+customers[0].HookToken,
 		"COCOOM_GATEWAY_KEYS="+jwks, "COCOOM_GATEWAY_ISSUER="+origin, "SESSION_DIR="+t.TempDir())
+	startServer(t, cmd, address)
+	return address
+}
+
+// startServer runs php -S until the end of the test, and waits for it to listen.
+func startServer(t *testing.T, cmd *exec.Cmd, address string) {
+	t.Helper()
 	if err := cmd.Start(); err != nil {
 		t.Fatal(err)
 	}
@@ -373,12 +388,11 @@ func startPHP(t *testing.T, php string, d *demo, origin, jwks string) string {
 	for range 200 {
 		if conn, err := net.Dial("tcp", address); err == nil {
 			conn.Close()
-			return address
+			return
 		}
 		time.Sleep(25 * time.Millisecond) // php -S does not say when it listens
 	}
 	t.Fatal("php -S does not start")
-	return ""
 }
 
 func fetch(t *testing.T, address, host string) []byte {

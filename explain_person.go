@@ -31,13 +31,13 @@ func (a *asked) identify(ctx context.Context, running operators, q *gateway.Ques
 	var known admin.Person
 	query := url.Values{"host": {q.Host}, "person": {cmp.Or(a.user, a.as)}}
 	if err := running.get(ctx, "/people?"+query.Encode(), &known); err != nil {
-		a.source = "who this is stands on the command line alone, since the gateway cannot say: " + err.Error()
+		a.source = "only the command line says who this is: " + err.Error()
 		known = admin.Person{User: a.as}
 		if strings.Contains(a.as, "@") {
 			known = admin.Person{User: unknownUser, Email: a.as}
 		}
 	} else {
-		a.source = fmt.Sprintf("who this is says the gateway that runs at %s", running)
+		a.source = fmt.Sprintf("the gateway that runs at %s says who this is", running)
 	}
 	q.Refused = known.Refused
 	a.who = a.person(known)

@@ -16,10 +16,9 @@ const healthTime = 5 * time.Second
 func healthCommand() *cobra.Command {
 	var at listenerFlags
 	cmd := &cobra.Command{
-		Use:   "health",
-		Short: "Say whether a running gateway is ready, for container checks",
-		Long: "health asks the running gateway, through its operators' listener, whether it is ready, and exits with 0 if it\n" +
-			"is, else with 1. It needs none of the secrets in the configuration.",
+		Use:     "health",
+		Short:   "Say whether a running gateway is ready, for container checks",
+		Long:    "health exits with 0 if the gateway is ready, else with 1.",
 		Example: "  cocoom-gateway health -c gateway.yaml",
 		Args:    cobra.NoArgs,
 		RunE: func(cmd *cobra.Command, _ []string) error {

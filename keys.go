@@ -15,8 +15,6 @@ func keysCommand(getenv func(string) string) *cobra.Command {
 	cmd := &cobra.Command{
 		Use:   "keys",
 		Short: "Export public keys for apps, and make new keys",
-		Long: "keys asks the running gateway, through its operators' listener. It needs none of the secrets in the\n" +
-			"configuration.",
 		Example: "  cocoom-gateway keys export --dir /var/lib/cocoom/keys\n" +
 			"  cocoom-gateway keys rotate",
 	}

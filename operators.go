@@ -30,8 +30,10 @@ type operators string
 // listenerFlags say where that is: by -c FILE, or by --admin ADDRESS.
 type listenerFlags struct{ file, address string }
 
-// add gives them to a command and those below it.
+// add gives them to a command and those below it, and says so in its help.
 func (l *listenerFlags) add(cmd *cobra.Command) {
+	cmd.Long = cmp.Or(cmd.Long, cmd.Short+".") + "\n\n" +
+		"It asks the running gateway, through its operators' listener, and needs none of the secrets in the configuration."
 	cmd.PersistentFlags().StringVarP(&l.file, "config", "c", defaultFile, "configuration `file`, of which the key admin alone is read")
 	adminFlag(cmd, &l.address)
 }

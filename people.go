@@ -10,10 +10,8 @@ import (
 
 func peopleCommand(getenv func(string) string) *cobra.Command {
 	cmd := &cobra.Command{
-		Use:   "people",
-		Short: "Decide about people who have signed in",
-		Long: "people asks the running gateway, through its operators' listener. It needs none of the secrets in the\n" +
-			"configuration.",
+		Use:     "people",
+		Short:   "Decide about people who have signed in",
 		Example: "  cocoom-gateway people accept-email agrafmania.cocoom.com U0PAUL",
 	}
 	var at listenerFlags

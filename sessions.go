@@ -23,8 +23,6 @@ func sessionsCommand(getenv func(string) string) *cobra.Command {
 	cmd := &cobra.Command{
 		Use:   "sessions",
 		Short: "See who is signed in, and sign people out",
-		Long: "sessions asks the running gateway, through its operators' listener. It needs none of the secrets in the\n" +
-			"configuration.",
 		Example: "  cocoom-gateway sessions list\n" +
 			"  cocoom-gateway sessions revoke --person paul@agrafmania.fr",
 	}

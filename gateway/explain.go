@@ -107,7 +107,7 @@ func (ex *Explainer) Explain(q Question) (Explanation, error) {
 }
 
 func (ex *Explainer) explain(e Explanation, r *http.Request, q Question) Explanation {
-	rt := e.Route
+	rt, kept := e.Route, (*refusal)(nil)
 	a := asker{addr: q.Addr, now: q.Now}
 	if q.ServiceToken != "" {
 		if a.token = rt.tokens.named(q.ServiceToken); a.token == nil {
@@ -130,19 +130,16 @@ func (ex *Explainer) explain(e Explanation, r *http.Request, q Question) Explana
 	if q.Who != nil && rt.Login != nil && a.token == nil {
 		who := *q.Who
 		who.Team = rt.Workspace
-		switch { // at sign-in already
-		case q.Refused == errDeactivated.code:
-			return e.refused(errDeactivated)
-		case who.Guest && rt.Login.Guests != "allow":
-			return e.refused(errGuest)
-		case q.Refused == errEmailChanged.code:
-			return e.refused(errEmailChanged)
+		if kept = rt.keepsOut(q); kept == nil {
+			a.who = &who
 		}
-		a.who = &who
 	}
 	// As a page first; what a program gets besides may differ.
 	r.Header = http.Header{"Sec-Fetch-Mode": {"navigate"}, "Sec-Fetch-Dest": {"document"}}
 	decision, err := rt.decide(r, a)
+	if kept != nil && err == errSignIn {
+		return e.refused(kept) // at sign-in
+	}
 	e.Decision, e.Asked = decision, true
 	if err == nil {
 		e.Forward = r.URL.RequestURI()
@@ -156,6 +153,19 @@ func (ex *Explainer) explain(e Explanation, r *http.Request, q Question) Explana
 	_, err = rt.decide(r, a)
 	e.Background = asRefusal(err).status
 	return e
+}
+
+// keepsOut is why the person does not get as far as a session; nil if they do.
+func (rt *Route) keepsOut(q Question) *refusal {
+	switch {
+	case q.Refused == errDeactivated.code:
+		return errDeactivated
+	case q.Who.Guest && rt.Login.Guests != "allow":
+		return errGuest
+	case q.Refused == errEmailChanged.code:
+		return errEmailChanged
+	}
+	return nil
 }
 
 func (e Explanation) refused(err error) Explanation {

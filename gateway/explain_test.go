@@ -111,3 +111,28 @@ func TestExplainWithoutAnAnswer(t *testing.T) {
 		t.Error("two routes of one host")
 	}
 }
+
+// TestExplainWhoIsKeptOut: whoever gets no session is nobody, and the pages that
+// are for nobody in particular pass.
+func TestExplainWhoIsKeptOut(t *testing.T) {
+	w := newWorld(t, func(c *gateway.Config) {
+		c.Routes[0].Policy = rules(t, policy.Rule{Path: "/public/*", Allow: policy.Allow{Public: true}},
+			policy.Rule{Path: "/closed/*", Allow: policy.Allow{Deny: true}}, policy.Rule{Path: "/**", Allow: policy.Allow{Members: true}})
+	})
+	ex, err := gateway.NewExplainer("/.gateway", w.routes)
+	if err != nil {
+		t.Fatal(err)
+	}
+	for _, row := range []struct {
+		refused string
+		guest   bool
+		want    string
+	}{{"", false, ""}, {"deactivated", false, "deactivated"}, {"deactivated", true, "deactivated"}, {"guest", true, "guest"}, {"", true, "guest"}, {"guest", false, ""}, {"email_changed", false, "email_changed"}} {
+		for path, want := range map[string]string{"/public/x": "", "/closed/x": "denied", "/x": row.want} {
+			e, err := ex.Explain(gateway.Question{Host: host, Method: "GET", Target: path, Who: &policy.Identity{User: "U1", Guest: row.guest}, Refused: row.refused, Now: time.Now()})
+			if err != nil || e.Code != want && e.Decision.Reason != want {
+				t.Errorf("refused as %q, guest: %t: %s is %q, %q (%v), want %q", row.refused, row.guest, path, e.Code, e.Decision.Reason, err, want)
+			}
+		}
+	}
+}
