@@ -75,7 +75,7 @@ func TestOperators(t *testing.T) {
 		t.Errorf("list says %s", out)
 	}
 	command(t, "keys", "rotate", at)
-	want := []string{"lea sessions.revoke", "slack email_changed", "lea email_accepted", "lea break_glass.made", "lea keys.rotate"}
+	want := []string{"lea sessions.revoked", "slack people.email_changed", "lea people.email_accepted", "lea break_glass.made", "lea keys.rotated"}
 	if got := audited(t, p); !slices.Equal(got, want) {
 		t.Errorf("the audit says %q, want %q", got, want)
 	}

@@ -20,6 +20,6 @@ func (g *Gateway) AcceptEmail(ctx context.Context, host, emailOrID, actor string
 		return err
 	}
 	return g.cfg.Store.Write(ctx, func(ctx context.Context, tx *sql.Tx) error {
-		return audit(ctx, tx, g.cfg.Now(), auditEntry{actor, "email_accepted", rt.Host + " " + who.key.team + "/" + who.key.user, who.firstEmail + " → " + who.email})
+		return audit(ctx, tx, g.cfg.Now(), auditEntry{actor, "people.email_accepted", rt.Host + " " + who.key.team + "/" + who.key.user, who.firstEmail + " → " + who.email})
 	})
 }

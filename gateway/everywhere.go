@@ -59,7 +59,7 @@ func (g *Gateway) signOutEverywhere(x *exchange, c echo.Context) error {
 		return g.askToSignIn(x, c)
 	}
 	id := x.session.identity
-	act := deed{actor: id.Team + "/" + id.User, action: "sessions.sign_out_everywhere", object: "person " + id.User + " on " + rt.Host}
+	act := auditEntry{actor: id.Team + "/" + id.User, action: "sessions.signed_out_everywhere", object: "person " + id.User + " on " + rt.Host}
 	ends := g.cfg.Now().Add(g.sessions.times.Lifetime)
 	if _, err := g.sessions.revoked.revoke(r.Context(), whose{route: rt.Host, team: id.Team, user: id.User}, ends, act); err != nil {
 		// Nothing was ended, so nothing is said to be: not even here.

@@ -95,7 +95,7 @@ func TestChangesAreSeen(t *testing.T) {
 		t.Errorf("/me says %s", me.text)
 	}
 	var detail string
-	if err := o.store.Read().QueryRow(`SELECT detail FROM audit WHERE action = 'email_changed'`).Scan(&detail); err != nil || detail != "paul@agrafmania.fr → paul@new.fr" {
+	if err := o.store.Read().QueryRow(`SELECT detail FROM audit WHERE action = 'people.email_changed'`).Scan(&detail); err != nil || detail != "paul@agrafmania.fr → paul@new.fr" {
 		t.Errorf("the audit says %q, %v", detail, err)
 	}
 	// An address that is not confirmed is what anybody may claim.

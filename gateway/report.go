@@ -165,9 +165,7 @@ func (p *people) auditEmail(ctx context.Context, tx *sql.Tx, t told, now int64) 
 	if t.before.email == "" || sameEmail(t.before.email, t.email) {
 		return nil
 	}
-	_, err := tx.ExecContext(ctx, `INSERT INTO audit (at, actor, action, object, detail) VALUES ($1, 'slack', 'email_changed', $2, $3)`,
-		now, t.key.route+" "+t.key.team+"/"+t.key.user, t.before.email+" → "+t.email)
-	return err
+	return audit(ctx, tx, time.UnixMilli(now), auditEntry{"slack", "people.email_changed", t.key.route + " " + t.key.team + "/" + t.key.user, t.before.email + " → " + t.email})
 }
 
 // tell logs what operators look for when somebody says that they were let in,

@@ -304,7 +304,7 @@ func TestSessions(t *testing.T) {
 		}
 		var actor, action, object, detail string
 		must(t, st.Read().QueryRow(`SELECT actor, action, object, detail FROM audit`).Scan(&actor, &action, &object, &detail))
-		if actor != "operator" || action != "sessions.revoke" || object != "session "+one.ID || detail != "sessions ended: 1; reason: lost[31m phone" {
+		if actor != "operator" || action != "sessions.revoked" || object != "session "+one.ID || detail != "sessions ended: 1; reason: lost[31m phone" {
 			t.Errorf("audit: %s %s %s %q", actor, action, object, detail)
 		}
 		r.now = r.now.Add(13 * time.Hour)

@@ -54,32 +54,29 @@ func (o whose) where(first int) (string, []any) {
 	return "1 = 0", nil
 }
 
-// deed is what the audit table says of an act.
-type deed struct{ actor, action, object, detail string }
-
 // end revokes one session, durably, and at once for this process.
 func (r *revocations) end(ctx context.Context, s *session, expires time.Time) error {
-	_, err := r.revoke(ctx, whose{session: s.sum}, expires, deed{})
+	_, err := r.revoke(ctx, whose{session: s.sum}, expires, auditEntry{})
 	return err
 }
 
 // revoke ends sessions, durably, then at once for this process, and gives how
 // many rows of sessions that were not over it removed. ends is when the last
-// session that it could meet is over by itself. Without an action the deed goes
+// session that it could meet is over by itself. Without an action the act goes
 // unwritten.
-func (r *revocations) revoke(ctx context.Context, of whose, ends time.Time, d deed) (ended int, err error) {
+func (r *revocations) revoke(ctx context.Context, of whose, ends time.Time, act auditEntry) (ended int, err error) {
 	var fresh []revocation
 	err = r.store.Write(ctx, func(ctx context.Context, tx *sql.Tx) (err error) {
 		now := r.now()
-		if fresh, ended, err = endSessions(ctx, tx, of, now, ends); err != nil || d.action == "" {
+		if fresh, ended, err = endSessions(ctx, tx, of, now, ends); err != nil || act.action == "" {
 			return err
 		}
 		if err := withdrawLinks(ctx, tx, of, now); err != nil {
 			return err
 		}
-		_, err = tx.ExecContext(ctx, `INSERT INTO audit (at, actor, action, object, detail) VALUES ($1, $2, $3, $4, $5)`,
-			now.UnixMilli(), d.actor, d.action, d.object, fmt.Sprintf("sessions ended: %d%s", ended, d.detail))
-		return err
+		done := act // act itself stays as it is: a transaction may run again
+		done.detail = fmt.Sprintf("sessions ended: %d%s", ended, act.detail)
+		return audit(ctx, tx, now, done)
 	})
 	if err != nil {
 		return 0, fmt.Errorf("revoke sessions: %w", err)

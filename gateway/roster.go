@@ -134,7 +134,7 @@ func (g *Gateway) Revoke(ctx context.Context, r Revocation) (int, error) {
 	if err != nil {
 		return 0, err
 	}
-	act := deed{actor: r.Actor, action: "sessions.revoke", object: object}
+	act := auditEntry{actor: r.Actor, action: "sessions.revoked", object: object}
 	if r.Reason != "" {
 		act.detail = "; reason: " + clip(plainName(r.Reason), 500)
 	}

@@ -46,6 +46,7 @@ func TestLoginsInParallel(t *testing.T) {
 			t.Errorf("after one has ended %d run, want %d", n, parallelLogins)
 		}
 		time.Sleep(slotPatience)
+		synctest.Wait() // the others' patience ends at this very moment
 		close(leave)
 		synctest.Wait()
 		if done.Load() != 1+parallelLogins || refused.Load() != crowd-1-parallelLogins {

@@ -17,7 +17,7 @@ func (cfg Config) keys(context.Context, url.Values) (any, error) { return cfg.Ke
 // rotate is POST /keys/rotate. It is written down first: to have asked is what
 // matters, and keys that are announced already change nothing.
 func (cfg Config) rotate(ctx context.Context, who Operator) (any, error) {
-	if err := cfg.Gateway.Audit(ctx, who.By, "keys.rotate", ""); err != nil {
+	if err := cfg.Gateway.Audit(ctx, who.By, "keys.rotated", ""); err != nil {
 		return nil, err
 	}
 	return nil, cfg.Keys.Rotate(ctx)

@@ -14,7 +14,7 @@ func TestKeys(t *testing.T) {
 	if status, body := l.ask("POST", "/keys/rotate", `{"by":"lea"}`); status != 200 || body != "{}\n" || l.rotate != 1 {
 		t.Errorf("/keys/rotate answered %d %s", status, body)
 	}
-	if got := l.audit(); !slices.Equal(got, []string{"lea keys.rotate"}) {
+	if got := l.audit(); !slices.Equal(got, []string{"lea keys.rotated"}) {
 		t.Errorf("the audit says %q", got)
 	}
 	if err := l.store.Close(); err != nil {

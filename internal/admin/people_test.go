@@ -67,7 +67,7 @@ func TestAcceptEmail(t *testing.T) {
 	if _, body := l.ask("GET", "/people?host=a.localhost&person=U0PAUL", ""); json.Unmarshal([]byte(body), &paul) != nil || paul.Refused != "" {
 		t.Errorf("afterwards he is %s", body)
 	}
-	if got := l.audit(); !slices.Equal(got, []string{"lea email_accepted a.localhost T1/U0PAUL"}) {
+	if got := l.audit(); !slices.Equal(got, []string{"lea people.email_accepted a.localhost T1/U0PAUL"}) {
 		t.Errorf("the audit says %q", got)
 	}
 }

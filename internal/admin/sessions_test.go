@@ -63,7 +63,7 @@ func TestSessions(t *testing.T) {
 			t.Errorf("%s answered %d %s, want %d ended", row.body, status, said, row.ended)
 		}
 	}
-	if deeds := l.audit(); len(deeds) != 6 || !strings.HasPrefix(deeds[5], "lea sessions.revoke ") {
+	if deeds := l.audit(); len(deeds) != 6 || !strings.HasPrefix(deeds[5], "lea sessions.revoked ") {
 		t.Errorf("the audit says %q", deeds)
 	}
 	if err := l.store.Close(); err != nil {
