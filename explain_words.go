@@ -52,6 +52,8 @@ func (a *asked) sayAll(cfg *configs.Config, q gateway.Question, e *gateway.Expla
 		x.Route = route.Host
 		if route.Upstream != nil {
 			x.Route += " → " + route.Upstream.URL
+		} else if route.Login != nil {
+			x.Route += ", which another proxy asks about"
 		}
 	}
 	x.Why = refusals[e.Code]
@@ -68,7 +70,10 @@ func (a *asked) sayAll(cfg *configs.Config, q gateway.Question, e *gateway.Expla
 	switch e.Outcome() {
 	case gateway.Passes:
 		x.Verdict = "pass"
-		x.Page = q.Method + " " + strings.TrimSuffix(route.Upstream.URL, "/") + e.Forward
+		x.Page = q.Method + " " + e.Forward + ", which the proxy that asks carries to the app"
+		if route.Upstream != nil {
+			x.Page = q.Method + " " + strings.TrimSuffix(route.Upstream.URL, "/") + e.Forward
+		}
 		x.Program = x.Page
 	case gateway.Own:
 		x.Verdict, x.Page, x.Program = "own_page", "a page of the gateway's", "a page of the gateway's, or a problem"

@@ -66,7 +66,7 @@ func newToken(cfg *configs.Config, host string, t gateway.ServiceToken) (string,
 	switch {
 	case i < 0:
 		return "", fmt.Errorf("no route has the host %q", host)
-	case cfg.Routes[i].Upstream == nil:
+	case cfg.Routes[i].Upstream == nil && cfg.Routes[i].Login == nil: // with login, another proxy asks about its app
 		return "", fmt.Errorf("the route %s has no app that a token could open", host)
 	}
 	token, hash := gateway.NewServiceToken()
