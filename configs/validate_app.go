@@ -38,7 +38,8 @@ func (v *validator) signOutPaths(s spot) {
 	}
 }
 
-// appForm looks for addresses of the app's login form that no browser reaches.
+// appForm looks for addresses of the app's login form that no browser reaches,
+// and at its cookies beside app_cookies, as they are bound together.
 func (v *validator) appForm(s spot) {
 	f := s.Login.Upstream.Form
 	if f == nil {
@@ -48,5 +49,11 @@ func (v *validator) appForm(s spot) {
 		if address.path != "" && v.reserved(s, address.path) {
 			s.mistake("login.upstream.form."+address.key, "is a page of the gateway's own, and the app is never asked for it: write a path of the app, such as /login.php")
 		}
+	}
+	alone := true // each list is good by itself
+	s.Login.AppCookies.Validate(func(_, _ string) { alone = false })
+	f.Cookies.Validate(func(_, _ string) { alone = false })
+	if alone {
+		s.Login.BoundCookies().Validate(func(_, text string) { s.mistake("login.upstream.form.cookies", "beside app_cookies: "+text) })
 	}
 }

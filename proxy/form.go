@@ -48,7 +48,7 @@ type Form struct {
 	Accounts secret.String `yaml:"accounts"`
 	// Cookies names the cookies that hold the app's session, at most 8. A
 	// request with one of them is not signed in first.
-	Cookies []string    `yaml:"cookies"`
+	Cookies AppCookies  `yaml:"cookies"`
 	Success FormSuccess `yaml:"success"`
 	Failure FormFailure `yaml:"failure"`
 	Expired FormExpired `yaml:"expired"`

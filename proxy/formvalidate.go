@@ -4,8 +4,6 @@ import (
 	"fmt"
 	"net/url"
 	"strings"
-
-	"golang.org/x/net/http/httpguts"
 )
 
 // maxFormCookies is of Form.Cookies; each request is looked through for them.
@@ -95,15 +93,8 @@ func (f *Form) validateCookies(report func(key, text string)) {
 	case n > maxFormCookies:
 		report("cookies", fmt.Sprintf("has more than %d names; write those that hold the app's session", maxFormCookies))
 	}
-	check := func(key, name string) {
-		if !httpguts.ValidHeaderFieldName(name) || OwnCookie(name) { // both are RFC 9110 tokens
-			report(key, fmt.Sprintf("%q is no name of an app's cookie; write one such as PHPSESSID", name))
-		}
-	}
-	for i, name := range f.Cookies {
-		check(fmt.Sprintf("cookies[%d]", i), name)
-	}
+	f.Cookies.Validate(func(key, text string) { report("cookies"+key, text) })
 	if f.Success.Cookie != "" {
-		check("success.cookie", f.Success.Cookie)
+		AppCookies{f.Success.Cookie}.Validate(func(_, text string) { report("success.cookie", text) })
 	}
 }
