@@ -119,6 +119,7 @@ func (r *pageReader) start(t html.Token) {
 				enctype: strings.ToLower(a["enctype"]), charsets: a["accept-charset"]})
 		}
 	case "input":
+		r.end("select") // as browsers do with a list that was left open
 		c := control{name: a["name"], value: a["value"], kind: strings.ToLower(a["type"]), action: a["formaction"]}
 		if c.kind == "" {
 			c.kind = "text"
@@ -128,7 +129,8 @@ func (r *pageReader) start(t html.Token) {
 		}
 		r.add(c, a, disabled)
 	case "button":
-		if kind := strings.ToLower(a["type"]); kind != "button" && kind != "reset" {
+		// One in a list only opens it.
+		if kind := strings.ToLower(a["type"]); r.list == nil && kind != "button" && kind != "reset" {
 			r.add(control{name: a["name"], value: a["value"], kind: "submit", action: a["formaction"]}, a, disabled)
 		}
 	case "select", "textarea":

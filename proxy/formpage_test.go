@@ -52,6 +52,8 @@ func TestLoginForm(t *testing.T) {
 		{"hidden, checked, chosen", `<form method=post><input type=HIDDEN name=t value="&quot;1&quot;"><input type=checkbox name=c checked><input type=checkbox name=d><input type=radio name=r value=1><input type=radio name=r value=2 checked>` +
 			`<select name=s><option>un <option selected> deux  mots<option value=3>trois</select><select name=s2><option disabled>–<option value=x>y</select><select name=s3></select><textarea name=ta>` + "\nab\nc</textarea>" + fields,
 			Form{}, "/app/login.php?x=1 t=%221%22&c=on&r=2&s=deux+mots&s2=x&ta=ab%0D%0Ac&u=U&p=P"},
+		{"a list left open", `<form method=post><select name=s><option value=1><option value=2 selected>` + fields, Form{}, "/app/login.php?x=1 s=2&u=U&p=P"},
+		{"a button in a list", `<form method=post>` + fields + `<select name=s><button name=b>B</button><option value=1></select>`, Form{}, "/app/login.php?x=1 u=U&p=P&s=1"},
 		{"disabled and nameless", `<form method=post><input type=hidden name=t value=1 disabled><input value=2><input type=file name=f><input type=button name=b><input type=reset name=e>` + fields, Form{}, "/app/login.php?x=1 f=&u=U&p=P"},
 		{"the first button", `<form method=post action=no>` + fields + `<button type=button name=x>X</button><button name=go value=1 formaction=yes>OK</button><input type=submit name=forgot>`, Form{}, "/app/yes u=U&p=P&go=1"},
 		{"an image", `<form method=post>` + fields + `<input type=image name=go><input type=submit name=no>`, Form{}, "/app/login.php?x=1 u=U&p=P&go.x=0&go.y=0"},
