@@ -2,7 +2,6 @@ package main
 
 import (
 	"cmp"
-	"encoding/json"
 	"errors"
 	"fmt"
 	"io"
@@ -133,10 +132,7 @@ func (a *asked) explain(w io.Writer, cfg *configs.Config, q gateway.Question) er
 	}
 	said := a.sayAll(cfg, q, &e)
 	if a.json {
-		enc := json.NewEncoder(w)
-		enc.SetEscapeHTML(false)
-		enc.SetIndent("", "  ")
-		err = enc.Encode(said)
+		err = printJSON(w, said)
 	} else {
 		err = said.print(w)
 	}

@@ -12,6 +12,7 @@ import (
 	"net/url"
 	"os"
 	"os/exec"
+	"path/filepath"
 	"strings"
 	"testing"
 	"time"
@@ -24,17 +25,27 @@ const (
 	auditToken   = "xoxb-audit" // the same bot's, with the scopes to read what was posted
 )
 
+// needModules skips a test where what testdata/interop needs is missing, and
+// gives that directory; CI must have it.
+func needModules(t *testing.T) (dir string) {
+	t.Helper()
+	dir = "testdata/interop"
+	need(t, "node")
+	for _, name := range []string{"emulate", "oidc-provider", "php-parser"} {
+		if _, err := os.Stat(filepath.Join(dir, "node_modules", name)); err != nil && os.Getenv("CI") == "true" {
+			t.Fatalf("CI must have run npm ci in %s", dir)
+		} else if err != nil {
+			t.Skipf("skipped: run npm ci in %s first", dir)
+		}
+	}
+	return dir
+}
+
 // startPeer runs a script of testdata/interop with its settings while the test
 // runs, and returns the URL it serves.
 func startPeer(t *testing.T, script string, settings any) string {
 	t.Helper()
-	const dir = "testdata/interop"
-	need(t, "node")
-	if _, err := os.Stat(dir + "/node_modules"); err != nil && os.Getenv("CI") == "true" {
-		t.Fatalf("CI must have run npm ci in %s", dir)
-	} else if err != nil {
-		t.Skipf("skipped: run npm ci in %s first", dir)
-	}
+	dir := needModules(t)
 	argument, err := json.Marshal(settings)
 	if err != nil {
 		t.Fatal(err)

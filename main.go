@@ -4,6 +4,7 @@ package main
 
 import (
 	"context"
+	"encoding/json"
 	"errors"
 	"fmt"
 	"io"
@@ -33,7 +34,8 @@ type exitCode int
 func (c exitCode) Error() string { return fmt.Sprintf("exit code %d", int(c)) }
 
 // run executes one command line and returns the exit code: 0, 1 when something
-// failed, or what the command's help says. It returns when the command is done or ctx has ended.
+// failed, or what the command's help says. It returns when the command is done
+// or ctx has ended.
 func run(ctx context.Context, args []string, getenv func(string) string, stdout, stderr io.Writer) int {
 	root := rootCommand(getenv)
 	root.SetArgs(args)
@@ -75,6 +77,14 @@ func rootCommand(getenv func(string) string) *cobra.Command {
 	root.SetHelpCommandGroupID("self")
 	root.SetCompletionCommandGroupID("self")
 	return root
+}
+
+// printJSON writes v for programs to read, and for people.
+func printJSON(w io.Writer, v any) error {
+	enc := json.NewEncoder(w)
+	enc.SetEscapeHTML(false)
+	enc.SetIndent("", "  ")
+	return enc.Encode(v)
 }
 
 // parent makes cmd one that has others below it and does nothing itself: a

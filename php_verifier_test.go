@@ -412,13 +412,7 @@ func TestPHPVerifierFetchesKeys(t *testing.T) {
 
 // TestPHPSyntax: what is shipped, and what the README shows, parses as PHP 5.6.
 func TestPHPSyntax(t *testing.T) {
-	const dir = "testdata/interop"
-	need(t, "node")
-	if _, err := os.Stat(dir + "/node_modules/php-parser"); err != nil && os.Getenv("CI") == "true" {
-		t.Fatalf("CI must have run npm ci in %s", dir)
-	} else if err != nil {
-		t.Skipf("skipped: run npm ci in %s first", dir)
-	}
+	dir := needModules(t)
 	verifier, err := os.ReadFile("docs/php/cocoom_gateway.php")
 	if err != nil {
 		t.Fatal(err)
