@@ -101,6 +101,15 @@ type Route struct {
 	rulesAt []string // file:line of each rule that stands in a file
 }
 
+// RuleAt says where rule i of the route's policy stands, as "file:line"; "" for
+// one that stands in no file, such as that of a route without a policy key.
+func (r *Route) RuleAt(i int) string {
+	if i < 0 || i >= len(r.rulesAt) {
+		return ""
+	}
+	return r.rulesAt[i]
+}
+
 // defaults is what a file is decoded over.
 func defaults() Config {
 	return Config{

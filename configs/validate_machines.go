@@ -8,23 +8,6 @@ import (
 	"github.com/cocoom/cocoom-gateway/gateway"
 )
 
-// RuleAt says where rule i of the route's policy stands, as "file:line"; "" for
-// one that stands in no file, such as that of a route without a policy key.
-func (r *Route) RuleAt(i int) string {
-	if i < 0 || i >= len(r.rulesAt) {
-		return ""
-	}
-	return r.rulesAt[i]
-}
-
-// noteRules keeps where the rules stand, for RuleAt.
-func (s spot) noteRules() {
-	for i := range s.Policy {
-		m := s.doc.at(join(s.doc.keyOf(s.index), fmt.Sprintf("policy[%d]", i)), "")
-		s.rulesAt = append(s.rulesAt, fmt.Sprintf("%s:%d", m.File, m.Line))
-	}
-}
-
 // serviceTokens looks at the tokens, and whether they and the rules name each
 // other.
 func (v *validator) serviceTokens(s spot) {

@@ -177,6 +177,14 @@ func (v *validator) policy(s spot) {
 	}
 }
 
+// noteRules keeps where the rules stand, for RuleAt.
+func (s spot) noteRules() {
+	for i := range s.Policy {
+		m := s.doc.at(join(s.doc.keyOf(s.index), fmt.Sprintf("policy[%d]", i)), "")
+		s.rulesAt = append(s.rulesAt, fmt.Sprintf("%s:%d", m.File, m.Line))
+	}
+}
+
 // conditions looks for conditions that the route can never fulfil.
 func (v *validator) conditions(s spot, rule int) {
 	a, key := &s.Policy[rule].Allow, fmt.Sprintf("policy[%d].allow", rule)
