@@ -95,17 +95,18 @@ func legible(req *http.Request) *http.Request {
 	return &out
 }
 
-// with gives req with cookies, which are handed to the browser too if the
-// session is among those that it would send back.
+// with gives req with those of cookies that a browser would send. If the session
+// is among them all are handed to the browser, since later requests, to other
+// paths too, come with its session and bring no login.
 func (t *formTrip) with(req *http.Request, cookies []formCookie) *http.Request {
-	cookies = sentTo(cookies, req.URL.EscapedPath())
-	if !slices.ContainsFunc(cookies, t.form.isSession) {
+	sent := sentTo(cookies, req.URL.EscapedPath())
+	if !slices.ContainsFunc(sent, t.form.isSession) {
 		return req
 	}
 	t.handed = cookies
 	out := *req
 	out.Header = req.Header.Clone()
-	putCookies(out.Header, cookies)
+	putCookies(out.Header, sent)
 	return &out
 }
 

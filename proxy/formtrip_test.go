@@ -372,6 +372,23 @@ func TestFormFollowsTheAppsCookie(t *testing.T) {
 	lost.wants(lost.get("/"), "lea@agrafmania.fr", 1)
 }
 
+// TestFormCookiesOfOtherPaths: what the login sets for one part of the app is
+// there when its people come to that part.
+func TestFormCookiesOfOtherPaths(t *testing.T) {
+	app := newOldApp(t)
+	app.loggedIn = func(w http.ResponseWriter, r *http.Request, user string) {
+		if r.URL.Path == "/accueil.php" { // where the login leads
+			w.Header().Add("Set-Cookie", "droits=1; Path=/admin")
+		}
+		_, err := r.Cookie("droits")
+		fmt.Fprintf(w, "%s %t", user, err == nil)
+	}
+	f := newFormFront(t, app, nil)
+	v := f.visitor("lea")
+	v.wants(v.get("/"), "lea@agrafmania.fr false", 1)
+	v.wants(v.get("/admin/x"), "lea@agrafmania.fr true", 1)
+}
+
 func TestFormStreams(t *testing.T) {
 	app := newOldApp(t)
 	app.loggedIn = func(w http.ResponseWriter, r *http.Request, user string) {
