@@ -23,6 +23,7 @@ func TestMain(m *testing.M) {
 
 // TestCommands runs what a person types, as testdata/script/*.txtar tell.
 func TestCommands(t *testing.T) {
+	need(t, "sh")
 	taken, err := net.Listen("tcp", "127.0.0.1:0")
 	if err != nil {
 		t.Fatal(err)
