@@ -54,7 +54,7 @@ func (p *Paths) Contains(path string) bool {
 	if p.foldCase {
 		path = foldPath(path)
 	}
-	others := otherReadings(path)
+	others := OtherReadings(path)
 	for i := range p.patterns {
 		if p.patterns[i].inEvery(path, others) {
 			return true
@@ -75,8 +75,3 @@ func (p *pattern) inEvery(path string, others []string) bool {
 	}
 	return true
 }
-
-// OtherReadings returns what servers may make of a path, as NormalizePath
-// returned it, besides the path itself; nil for nearly every path. Decide
-// heeds them all.
-func OtherReadings(path string) []string { return otherReadings(path) }

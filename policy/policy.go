@@ -67,7 +67,7 @@ func (p *Policy) Decide(req Request, who *Identity) Decision {
 	if p.foldCase {
 		path = foldPath(path)
 	}
-	others := otherReadings(path)
+	others := OtherReadings(path)
 	strictest := Decision{Verdict: Allowed}
 	for i := range p.rules {
 		r := &p.rules[i]

@@ -6,10 +6,11 @@ import (
 	"unicode/utf8"
 )
 
-// otherReadings returns what servers may make of a normalised path besides the
+// OtherReadings returns what servers may make of a path, as NormalizePath gave it, besides the
 // path itself: encoded slashes decoded, parameters cut off, empty segments
-// merged, and all combinations. It is nil for nearly every path.
-func otherReadings(path string) []string {
+// merged, and all combinations. It is nil for nearly every path. Decide heeds
+// them all.
+func OtherReadings(path string) []string {
 	if !strings.Contains(path, "//") && !strings.Contains(path, ";") && !strings.Contains(path, "%2F") {
 		return nil
 	}

@@ -89,7 +89,7 @@ func (s *Requests) Include(req Request) bool {
 	if s.foldCase {
 		path = foldPath(path)
 	}
-	others := otherReadings(path)
+	others := OtherReadings(path)
 	for i := range s.rules {
 		if s.rules[i].match(&req, path, others) != no {
 			return true
