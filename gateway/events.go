@@ -31,8 +31,8 @@ const (
 // events takes what Slack tells by itself (https://docs.slack.dev/apis/events-api):
 // a person is deactivated, becomes a guest, leaves a usergroup. What shuts
 // somebody out is in force before the answer; what would let them in, or what
-// an event leaves open, is asked for by the rounds afterwards, whose line lies
-// in the store. So nothing waits in memory, and an event that comes twice, late
+// an event leaves open, is asked for by the rechecks afterwards, whose line
+// lies in the store. So nothing waits in memory, and an event that comes twice, late
 // or not at all does no harm.
 type events struct {
 	*people
@@ -169,8 +169,8 @@ func (e *events) take(ctx context.Context, rt *Route, env *envelope) error {
 	return nil
 }
 
-// apply reads the event itself. One that cannot be read has no effect: the
-// rounds ask.
+// apply reads the event itself. One that cannot be read has no effect: Slack
+// is asked in time (see recheck.go).
 func (e *events) apply(ctx context.Context, rt *Route, env *envelope) error {
 	var kind struct {
 		Type string `json:"type"`

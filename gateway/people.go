@@ -34,7 +34,7 @@ type people struct {
 	store     *store.Store
 	log       *slog.Logger
 	now       func() time.Time
-	rounds    rounds
+	rechecks  rechecks
 }
 
 // newPeople builds what Config and the parts of a Gateway give, and reads the
@@ -43,7 +43,7 @@ func newPeople(ctx context.Context, cfg Config, routes table, provider *provider
 	p := &people{
 		apiURL: cfg.Slack.WithDefaults().APIURL, provider: provider, directory: newDirectory(cfg.Store, routes, cfg.Now),
 		alarms: newAlarms(cfg.Log, cfg.Now), revoked: revoked, sealer: cfg.Sealer, store: cfg.Store, log: cfg.Log, now: cfg.Now,
-		rounds: newRounds(),
+		rechecks: newRechecks(),
 	}
 	p.groups = newGroupLists(p, cfg.Session.withDefaults().MaxStale)
 	if err := p.directory.refresh(ctx); err != nil {

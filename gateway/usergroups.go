@@ -196,7 +196,7 @@ func (g *groupLists) void(ctx context.Context, rt *Route) error {
 func (g *groupLists) isOld(rt *Route) bool {
 	l := g.list(rt)
 	if !l.mu.TryLock() {
-		return false // it is being read just now: the next round will see
+		return false // it is being read just now: the next time will tell
 	}
 	defer l.mu.Unlock()
 	return l.old
