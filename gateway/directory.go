@@ -26,10 +26,6 @@ const (
 	newerWord = time.Minute
 )
 
-// personKey names a person as one route knows them: user ids are unique in a
-// team only, and each route asks by its own Slack app.
-type personKey struct{ route, team, user string }
-
 // facts is what Slack has said about a person. It never changes: news makes
 // another one.
 type facts struct {

@@ -198,7 +198,7 @@ func (e *events) apply(ctx context.Context, rt *Route, env *envelope) error {
 // read gives the event to f, unless it cannot be read.
 func read[T any](env *envelope, f func(*T) error) error {
 	var event T
-	if json.NewDecoder(bytes.NewReader(env.Event)).Decode(&event) != nil {
+	if json.Unmarshal(env.Event, &event) != nil {
 		return nil
 	}
 	return f(&event)

@@ -35,7 +35,7 @@ func (g *Gateway) ownSessions(x *exchange, r *http.Request) []ownSession {
 	}
 	var list []ownSession
 	for _, s := range rows {
-		own := ownSession{Device: deviceIn(lang(r), s.Device), Seen: ago(lang(r), now.Sub(s.LastSeen)), This: s.ID == x.session.hash()}
+		own := ownSession{Device: deviceIn(lang(r), s.Device), Seen: ago(lang(r), now.Sub(s.LastSeen)), This: s.ID == x.session.sum.String()}
 		if own.This {
 			own.Seen = labels[lang(r)]["this_one"]
 		}

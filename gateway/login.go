@@ -216,7 +216,7 @@ func insertSession(rt *Route, ss *session, userAgent, address string) store.Func
 		begun := ss.begun.UnixMilli()
 		_, err := tx.ExecContext(ctx, `INSERT INTO session (id, route, team, user_id, email, device, address, created_at, seen_at, expires_at)
 			VALUES ($1, $2, $3, $4, $5, $6, $7, $8, $9, $10)`,
-			ss.hash(), rt.Host, ss.identity.Team, ss.identity.User, ss.identity.Email,
+			ss.sum.String(), rt.Host, ss.identity.Team, ss.identity.User, ss.identity.Email,
 			deviceOf(userAgent), address, begun, begun, ss.ends.UnixMilli())
 		return err
 	}

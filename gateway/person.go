@@ -11,6 +11,15 @@ import (
 	"strings"
 )
 
+// personKey names a person as one route knows them: user ids are unique in a
+// team only, each route asks by its own Slack app, and signing out of one of two
+// routes of a workspace leaves the other alone.
+type personKey struct{ route, team, user string }
+
+// String is the value of a revocation of kind "user", and what a kept token is
+// sealed for. A slash stands in no host and in no id.
+func (k personKey) String() string { return k.route + "/" + k.team + "/" + k.user }
+
 // personRow is a row of the table of that name: what Slack has said about somebody
 // on a route, and when.
 type personRow struct {

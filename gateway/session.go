@@ -47,9 +47,6 @@ func (s *session) principal() *proxy.Principal {
 	return s.sender
 }
 
-// hash names the session where its id itself must not stand: in the store.
-func (s *session) hash() string { return s.sum.String() }
-
 // cookiePayload is what the cookie holds, under short names: it travels with
 // every request and must stay below 1 KiB.
 type cookiePayload struct {
