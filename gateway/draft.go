@@ -70,14 +70,6 @@ func (d *draft) parse(plain []byte) error {
 // belongsTo reports whether d was written by that person.
 func (d *draft) belongsTo(id policy.Identity) bool { return d.team == id.Team && d.user == id.User }
 
-// targetOf is the path and query of a request, as they are forwarded.
-func targetOf(r *http.Request) string {
-	if r.URL.RawQuery == "" && !r.URL.ForceQuery {
-		return r.URL.EscapedPath()
-	}
-	return r.URL.EscapedPath() + "?" + r.URL.RawQuery
-}
-
 // saveForm answers a submitted form that nobody signed in sends. It is kept if
 // it comes from a page of this very origin, which no other site can make a
 // browser say, and with a genuine cookie of a session that has expired: so
@@ -101,7 +93,7 @@ func (g *Gateway) saveForm(x *exchange, c echo.Context) error {
 	if err != nil {
 		return asRefusal(err).linking(notSent.link)
 	}
-	d := &draft{team: ss.identity.Team, user: ss.identity.User, target: targetOf(r),
+	d := &draft{team: ss.identity.Team, user: ss.identity.User, target: r.URL.RequestURI(),
 		kind: r.Header.Get("Content-Type"), referer: r.Referer(), body: body}
 	name, secret := strconv.FormatInt(g.cfg.Now().Unix(), 36)+"-"+randomText(6), randomText(16)
 	if err := g.drafts.add(r.Context(), rt, draftID(name, secret), ss, d); err != nil {

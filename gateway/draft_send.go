@@ -58,7 +58,7 @@ func (g *Gateway) sendForm(x *exchange, r *http.Request) (*http.Request, error) 
 	}
 	name, ours := strings.CutPrefix(string(body), formField+"=")
 	name, whole := strings.CutSuffix(name, "\r\n")
-	if !ours || !whole || !isDraftName(name) {
+	if !ours || !whole || !plausible(name, maxDraftName, "") {
 		r.Body = io.NopCloser(bytes.NewReader(body))
 		return r, nil
 	}
@@ -71,7 +71,7 @@ func (g *Gateway) sendForm(x *exchange, r *http.Request) (*http.Request, error) 
 		return nil, err
 	case x.decision.Verdict != policy.Allowed:
 		return nil, errDenied
-	case d.target != targetOf(r):
+	case d.target != r.URL.RequestURI():
 		return nil, errFormGone
 	}
 	taken, err := g.drafts.take(r.Context(), d)

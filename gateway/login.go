@@ -18,10 +18,6 @@ import (
 	"github.com/cocoom/cocoom-gateway/policy"
 )
 
-// maxReturn bounds the return address, which travels within the OAuth state
-// through addresses at Slack. A longer one loses its query.
-const maxReturn = 3000
-
 // logins brings people to Slack and back.
 type logins struct {
 	provider *provider

@@ -189,20 +189,3 @@ func isNetwork(err error) bool {
 	var ue *url.Error
 	return errors.As(err, &ne) || errors.As(err, &ue) || errors.Is(err, context.DeadlineExceeded) || errors.Is(err, context.Canceled)
 }
-
-// plausibleEmail refuses what mail-based rules could be fooled with: anything
-// but exactly one @ with something on both sides, and no control or space.
-func plausibleEmail(s string) bool {
-	local, domain, ok := strings.Cut(s, "@")
-	return ok && local != "" && domain != "" && len(s) <= 254 && !strings.Contains(domain, "@") &&
-		!strings.ContainsFunc(s, func(r rune) bool { return r <= ' ' || r == 0x7f })
-}
-
-// plausibleID refuses what is no id of a person: it becomes part of revocations'
-// names, of headers and of logs. Slack's are upper case and short; a provider
-// without Slack's own claim may use its subject.
-func plausibleID(s string) bool {
-	return s != "" && len(s) <= 128 && !strings.ContainsFunc(s, func(r rune) bool {
-		return !('a' <= r && r <= 'z' || 'A' <= r && r <= 'Z' || '0' <= r && r <= '9' || strings.ContainsRune("-_.:|@", r))
-	})
-}
