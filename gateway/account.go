@@ -66,7 +66,7 @@ func (g *Gateway) signOut(x *exchange, c echo.Context) error {
 	if r.Method != http.MethodPost {
 		return g.confirmSignOut(x, c)
 	}
-	if r.Header.Get("Origin") != rt.Origin {
+	if !rt.ownOrigin(r) {
 		return errOrigin
 	}
 	x.session = g.sessions.read(rt, r) // for the log

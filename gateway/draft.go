@@ -81,7 +81,7 @@ func (g *Gateway) saveForm(x *exchange, c echo.Context) error {
 	notSent := g.signInFor(x, errSubmission, refererPath(rt, r))
 	limit := rt.Login.SavedFormMax.bytes()
 	ss := g.sessions.expired(rt, r)
-	if x.forwardAuth || rt.Upstream == nil || limit == 0 || ss == nil || !isForm(r) || r.Header.Get("Origin") != rt.Origin {
+	if x.forwardAuth || rt.Upstream == nil || limit == 0 || ss == nil || !isForm(r) || !rt.ownOrigin(r) {
 		return notSent
 	}
 	leave, ok := g.drafts.enter(ss, r.ContentLength, limit)
@@ -130,12 +130,14 @@ func (s *sessions) expired(rt *Route, r *http.Request) *session {
 
 // isForm reports whether r carries what browsers send forms as.
 func isForm(r *http.Request) bool {
-	kind := r.Header["Content-Type"]
-	if len(kind) != 1 || r.Header["Content-Encoding"] != nil {
-		return false
-	}
-	media, _, _ := strings.Cut(kind[0], ";")
-	return slices.Contains([]string{"application/x-www-form-urlencoded", "multipart/form-data"}, strings.ToLower(strings.TrimSpace(media)))
+	return len(r.Header["Content-Type"]) == 1 && r.Header["Content-Encoding"] == nil &&
+		(isMedia(r, "application/x-www-form-urlencoded") || isMedia(r, "multipart/form-data"))
+}
+
+// isMedia reports whether a request's body says to be of a media type.
+func isMedia(r *http.Request, media string) bool {
+	said, _, _ := strings.Cut(r.Header.Get("Content-Type"), ";")
+	return strings.EqualFold(strings.TrimSpace(said), media)
 }
 
 // readBody reads a body of at most limit bytes, which must keep coming, and be
@@ -195,12 +197,7 @@ func draftPrefix(rt *Route) string { return cookieName(rt) + "-form-" }
 // setDraftCookie binds a draft to the browser. The oldest make room, as their
 // drafts do: the names begin with the time.
 func setDraftCookie(w http.ResponseWriter, r *http.Request, rt *Route, name, secret string) {
-	var names []string
-	for _, c := range r.Cookies() {
-		if strings.HasPrefix(c.Name, draftPrefix(rt)) {
-			names = append(names, c.Name)
-		}
-	}
+	names := cookieNames(r, draftPrefix(rt))
 	slices.Sort(names)
 	for _, old := range names[:max(0, len(names)-maxDrafts+1)] {
 		setCookie(w, rt, old, "", 0)

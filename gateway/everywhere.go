@@ -52,7 +52,7 @@ func (g *Gateway) signOutEverywhere(x *exchange, c echo.Context) error {
 	if r.Method != http.MethodPost {
 		return c.Redirect(http.StatusSeeOther, rt.Origin+g.cfg.Prefix+"/")
 	}
-	if r.Header.Get("Origin") != rt.Origin {
+	if !rt.ownOrigin(r) {
 		return errOrigin
 	}
 	if x.session = g.sessions.open(rt, r); x.session == nil {

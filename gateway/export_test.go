@@ -114,7 +114,7 @@ const LongAnswer = time.Second
 // Begin begins a session without Slack, with its row, and gives its cookie.
 func (g *Gateway) Begin(ctx context.Context, host string, id policy.Identity, userAgent string) (*http.Cookie, error) {
 	rt, ss, rec := g.routes[host], g.sessions.begin(id), cookieJar{}
-	if err := g.record(ctx, rt, ss, userAgent, "192.0.2.1"); err != nil {
+	if err := g.cfg.Store.Write(ctx, insertSession(rt, ss, userAgent, "192.0.2.1")); err != nil {
 		return nil, err
 	}
 	err := g.sessions.write(rec, rt, ss)

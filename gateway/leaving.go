@@ -23,21 +23,6 @@ func (rt *Route) leaves(r *http.Request, path string) bool {
 		!isPrefetch(r) && !wantsWebSocket(r) && rt.sameOrigin(r)
 }
 
-// sameOrigin reports whether a request comes from a page of the route or from
-// the person directly. Browsers that do not send Sec-Fetch-Site (Safari before
-// 16.4) give their page away by Origin or Referer; what gives away nothing, as
-// on pages with "Referrer-Policy: no-referrer", is believed.
-func (rt *Route) sameOrigin(r *http.Request) bool {
-	if site := r.Header.Get("Sec-Fetch-Site"); site != "" {
-		return site == "same-origin" || site == "none"
-	}
-	if origin := r.Header.Get("Origin"); origin != "" {
-		return origin == rt.Origin
-	}
-	referer := r.Header.Get("Referer")
-	return referer == "" || referer == rt.Origin || strings.HasPrefix(referer, rt.Origin+"/")
-}
-
 // end signs the browser out, the app's session included, and whoever else holds
 // a copy of our cookie: also of a session that does not count just now, since
 // its person is kept out or nobody can tell whether it was ended.

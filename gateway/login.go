@@ -184,14 +184,11 @@ func plainName(s string) string {
 // signIn gives the browser a new session and sends it to path.
 func (g *Gateway) signIn(x *exchange, c echo.Context, id policy.Identity, path string) error {
 	r, rt := c.Request(), x.route
-	if old := g.sessions.inUse(rt, r); old != nil {
-		// A browser holds one session; what it held before must not live on.
-		if err := g.sessions.revoked.end(r.Context(), old, old.ends); err != nil {
-			return errStore.because(err).linking(g.loginURL(rt, path))
-		}
+	if err := g.sessions.endHeld(rt, r); err != nil {
+		return errStore.because(err).linking(g.loginURL(rt, path))
 	}
 	ss := g.sessions.begin(id)
-	if err := g.record(r.Context(), rt, ss, r.UserAgent(), x.client.String()); err != nil {
+	if err := g.cfg.Store.Write(r.Context(), insertSession(rt, ss, r.UserAgent(), x.client.String())); err != nil {
 		return errStore.because(err).linking(g.loginURL(rt, path))
 	}
 	if err := g.sessions.write(x, rt, ss); err != nil {
@@ -201,12 +198,8 @@ func (g *Gateway) signIn(x *exchange, c echo.Context, id policy.Identity, path s
 	return c.Redirect(http.StatusFound, rt.Origin+path)
 }
 
-// record keeps a row of the session, for people and operators to see and end it.
-func (g *Gateway) record(ctx context.Context, rt *Route, ss *session, userAgent, address string) error {
-	return g.cfg.Store.Write(ctx, insertSession(rt, ss, userAgent, address))
-}
-
-// insertSession writes the row of a session that begins.
+// insertSession writes the row of a session that begins, for people and
+// operators to see and end it.
 func insertSession(rt *Route, ss *session, userAgent, address string) store.Func {
 	return func(ctx context.Context, tx *sql.Tx) error {
 		begun := ss.begun.UnixMilli()
