@@ -183,7 +183,9 @@ func (d *directory) refresh(ctx context.Context) error {
 func (d *directory) follow(ctx context.Context, log *slog.Logger) {
 	failing := false
 	every(ctx, directoryPoll, func() {
-		err := d.refresh(ctx)
+		ask, cancel := context.WithTimeout(ctx, pollTime)
+		err := d.refresh(ask)
+		cancel()
 		switch {
 		case ctx.Err() != nil:
 		case err != nil && !failing:

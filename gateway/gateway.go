@@ -30,7 +30,7 @@ type Config struct {
 	Routes         []Route
 	Sealer         *Sealer       // seals cookies and login states
 	JWKS           func() []byte // the public signing keys, as a JWK set
-	Store          *store.Store  // rows of sessions, revocations, saved forms
+	Store          *store.Store  // what lasts: sessions, revocations, people, saved forms, links, the audit
 	Log            *slog.Logger
 	Now            func() time.Time // nil: time.Now
 	// PersonChanged is told when Slack says that something about a person of a

@@ -133,6 +133,8 @@ func (p *people) letForward(ctx context.Context) error {
 // due lists the routes where it is somebody's turn, who has waited longest
 // first, and those that are being listed.
 func (p *people) due(ctx context.Context) ([]*Route, error) {
+	ctx, cancel := context.WithTimeout(ctx, pollTime)
+	defer cancel()
 	rows, err := p.store.Read().QueryContext(ctx, `SELECT p.route FROM person p LEFT JOIN upkeep u ON u.route = p.route
 		WHERE p.ask_at <= $1 AND (u.not_before IS NULL OR u.not_before <= $1) GROUP BY p.route ORDER BY min(p.ask_at)`, p.now().UnixMilli())
 	if err != nil {

@@ -111,7 +111,7 @@ func (g *groupLists) freshen(ctx context.Context, rt *Route, l *groupList, chang
 	if err != nil {
 		return // the next write says so
 	}
-	listed, err := g.ask(ctx, rt)
+	listed, err := g.askAll(ctx, rt)
 	if err != nil {
 		g.failedToList(rt, l, err)
 		return
@@ -135,9 +135,9 @@ func (g *groupLists) failedToList(rt *Route, l *groupList, err error) {
 	g.alarms.raise(rt, "usergroups", t.reason)
 }
 
-// ask is usergroups.list, turned around. Groups that another company shares are
+// askAll is usergroups.list, turned around. Groups that another company shares are
 // left out: their handles are not the workspace's to give.
-func (g *groupLists) ask(ctx context.Context, rt *Route) (map[string][]usergroup, error) {
+func (g *groupLists) askAll(ctx context.Context, rt *Route) (map[string][]usergroup, error) {
 	ctx, cancel := context.WithTimeout(ctx, slackTimeout)
 	defer cancel()
 	list, err := slackapi.New(rt.SlackApp.BotToken, g.apiURL, nil).GetUserGroupsContext(ctx, slack.GetUserGroupsOptionIncludeUsers(true))
