@@ -56,19 +56,18 @@ type envelope struct {
 	ID        string          `json:"event_id"`
 	Time      int64           `json:"event_time"` // Unix seconds
 	Event     json.RawMessage `json:"event"`
-	For       []struct {
-		Team string `json:"team_id"`
-	} `json:"authorizations"`
+	For       []installation  `json:"authorizations"`
+}
+
+// installation is whom an event is for.
+type installation struct {
+	Team string `json:"team_id"`
 }
 
 // about reports whether the event is about a workspace: a distributed app hears
 // of others too.
 func (e *envelope) about(team string) bool {
-	return e.Team == team || slices.ContainsFunc(e.For, func(a struct {
-		Team string `json:"team_id"`
-	}) bool {
-		return a.Team == team
-	})
+	return e.Team == team || slices.Contains(e.For, installation{team})
 }
 
 // slackEvents is POST /slack/events. Nothing in the body is believed before its
@@ -76,7 +75,8 @@ func (e *envelope) about(team string) bool {
 // once the address is known to answer, gives nothing but the challenge back.
 func (g *Gateway) slackEvents(x *exchange, c echo.Context) error {
 	r, rt := c.Request(), x.route
-	body, leave, err := g.events.receive(x, r)
+	deadline := time.Now().Add(eventLimit)
+	body, leave, err := g.events.receive(x, r, deadline)
 	if err != nil {
 		return err
 	}
@@ -100,7 +100,7 @@ func (g *Gateway) slackEvents(x *exchange, c echo.Context) error {
 	case e.Type != "event_callback" || rt.Workspace == "" || !e.about(rt.Workspace):
 		return c.NoContent(http.StatusOK) // for another team, or of another kind: there is nothing to send again
 	}
-	ctx, cancel := context.WithTimeout(r.Context(), eventLimit)
+	ctx, cancel := context.WithDeadline(r.Context(), deadline)
 	defer cancel()
 	if err := g.events.take(ctx, rt, &e); err != nil {
 		return errStore.because(err)
@@ -109,9 +109,9 @@ func (g *Gateway) slackEvents(x *exchange, c echo.Context) error {
 }
 
 // receive reads an event, which takes up room until leave is called.
-func (e *events) receive(x *exchange, r *http.Request) (event []byte, leave func(), err error) {
+func (e *events) receive(x *exchange, r *http.Request, deadline time.Time) (event []byte, leave func(), err error) {
 	wait := http.NewResponseController(x)
-	_ = wait.SetReadDeadline(time.Now().Add(eventLimit)) // not every server can
+	_ = wait.SetReadDeadline(deadline) // not every server can
 	defer func() { _ = wait.SetReadDeadline(time.Time{}) }()
 	var body bytes.Buffer
 	leave = func() {}
@@ -128,7 +128,7 @@ func (e *events) receive(x *exchange, r *http.Request) (event []byte, leave func
 	}
 	switch {
 	case errors.Is(err, os.ErrDeadlineExceeded):
-		err = errBodySilent
+		err = errBodySilent.because(err)
 	case err != nil:
 		err = errBody.because(err)
 	case body.Len() > maxEvent:
