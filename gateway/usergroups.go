@@ -6,6 +6,7 @@ import (
 	"errors"
 	"fmt"
 	"sync"
+	"sync/atomic"
 	"time"
 
 	"github.com/slack-go/slack"
@@ -40,6 +41,9 @@ type groupList struct {
 	read   time.Time              // by our clock, when it was read; at first, when we began
 	next   time.Time              // not asked for before
 	old    bool                   // people's rows are older than it
+	// void: Slack says that it has changed. An event, which must be answered soon,
+	// does not wait for a listing that has mu.
+	void atomic.Bool
 }
 
 // membership is what a listing says of one person.
@@ -184,10 +188,7 @@ func (g *groupLists) void(ctx context.Context, rt *Route) error {
 	if err != nil {
 		return fmt.Errorf("write down that usergroups changed: %w", err)
 	}
-	l := g.list(rt)
-	l.mu.Lock()
-	defer l.mu.Unlock()
-	l.old = true
+	g.list(rt).void.Store(true)
 	return nil
 }
 
@@ -199,18 +200,19 @@ func (g *groupLists) isOld(rt *Route) bool {
 		return false // it is being read just now: the next time will tell
 	}
 	defer l.mu.Unlock()
-	return l.old
+	return l.old || l.void.Load()
 }
 
 // spread brings people's rows up to a listing that is newer than they are.
 func (g *groupLists) spread(ctx context.Context, rt *Route) error {
+	l := g.list(rt)
+	l.mu.Lock()
+	defer l.mu.Unlock()
+	l.old = l.void.Swap(false) || l.old // what is said from here on is for the next time
 	changed, err := g.changedAt(ctx, rt)
 	if err != nil {
 		return err
 	}
-	l := g.list(rt)
-	l.mu.Lock()
-	defer l.mu.Unlock()
 	g.freshen(ctx, rt, l, changed)
 	if l.groups == nil || l.asked <= changed {
 		return nil // not now; it stays old
