@@ -1,9 +1,19 @@
 package gateway
 
 import (
+	"context"
 	"net/http"
+	"time"
 
 	"github.com/labstack/echo/v4"
+)
+
+const (
+	// maxOwnSessions is how many sessions the account page lists.
+	maxOwnSessions = 20
+	// rosterTime is how long the account page waits for the list. It is as good
+	// without.
+	rosterTime = time.Second
 )
 
 // account is the "signed in as" page at the reserved prefix.
@@ -46,37 +56,30 @@ func (g *Gateway) me(x *exchange, c echo.Context) error {
 	}{id.Team, id.User, id.Email, id.Name, id.Groups, id.Guest, id.Admin, x.session.ends.Unix()})
 }
 
-// confirmSignOut asks before signing out: a link may not change anything.
-func (g *Gateway) confirmSignOut(x *exchange, c echo.Context) error {
-	r, l := c.Request(), lang(c.Request())
-	if x.session = g.sessions.open(x.route, r); x.session == nil {
-		return c.Redirect(http.StatusSeeOther, g.signedOutURL(x.route))
-	}
-	t := textFor(l, "sign_out", x.route)
-	return x.show(r, http.StatusOK, page{Title: t.Title, Text: t.Text, Link: "/", LinkLabel: t.Link,
-		Post: g.cfg.Prefix + "/sign-out", PostLabel: labels[l]["sign_out"]})
+// ownSession is a person's session as the account page shows it.
+type ownSession struct {
+	Device, Seen string
+	This         bool // the one that asks
 }
 
-// signOut ends the session, in the browser and for whoever else holds a copy
-// of its cookie. Only a form of this very origin may ask for it: the pages of
-// sister subdomains are same-site to a browser, and their forms bring cookies.
-// GET only asks.
-func (g *Gateway) signOut(x *exchange, c echo.Context) error {
-	r, rt := c.Request(), x.route
-	if r.Method != http.MethodPost {
-		return g.confirmSignOut(x, c)
+// ownSessions lists the sessions of who asks, on this route. It is empty while
+// the store cannot say.
+func (g *Gateway) ownSessions(x *exchange, r *http.Request) []ownSession {
+	ctx, cancel := context.WithTimeout(r.Context(), rosterTime)
+	defer cancel()
+	id, now := x.session.identity, g.cfg.Now()
+	rows, err := g.sessionRows(ctx, whose{route: x.route.Host, team: id.Team, user: id.User}, cursor{begun: 1 << 62}, maxOwnSessions)
+	if err != nil {
+		g.cfg.Log.Warn("a person's sessions cannot be listed", "request_id", x.id, "error", err)
+		return nil
 	}
-	if r.Header.Get("Origin") != rt.Origin {
-		return errOrigin
+	var list []ownSession
+	for _, s := range rows {
+		own := ownSession{Device: deviceIn(lang(r), s.Device), Seen: ago(lang(r), now.Sub(s.LastSeen)), This: s.ID == x.session.sum.String()}
+		if own.This {
+			own.Seen = labels[lang(r)]["this_one"]
+		}
+		list = append(list, own)
 	}
-	x.session = g.sessions.read(rt, r) // for the log
-	g.end(x, r)
-	return c.Redirect(http.StatusSeeOther, g.signedOutURL(rt))
-}
-
-// signedOut is where a sign-out ends: a public page, so that nobody is signed
-// in again at once.
-func (g *Gateway) signedOut(x *exchange, c echo.Context) error {
-	t := textFor(lang(c.Request()), "signed_out", x.route)
-	return x.show(c.Request(), http.StatusOK, page{Title: t.Title, Text: t.Text, Link: g.loginURL(x.route, "/"), LinkLabel: t.Link})
+	return list
 }

@@ -143,7 +143,7 @@ func linkID(key string) string {
 // uses it.
 func (g *Gateway) breakGlass(x *exchange, c echo.Context) error {
 	r, rt := c.Request(), x.route
-	if r.Method == http.MethodPost && r.Header.Get("Origin") != rt.Origin {
+	if r.Method == http.MethodPost && !rt.ownOrigin(r) {
 		return errOrigin
 	}
 	key := c.QueryParam("key")
@@ -188,11 +188,8 @@ func (g *Gateway) openLink(ctx context.Context, rt *Route, key string) (d breakG
 // useLink spends the link and begins its session, both or neither.
 func (g *Gateway) useLink(x *exchange, c echo.Context, key string, ss *session) error {
 	r, rt, now := c.Request(), x.route, g.cfg.Now()
-	if old := g.sessions.inUse(rt, r); old != nil {
-		// A browser holds one session; what it held before must not live on.
-		if err := g.sessions.revoked.end(r.Context(), old, old.ends); err != nil {
-			return errStore.because(err)
-		}
+	if err := g.sessions.endHeld(rt, r); err != nil {
+		return errStore.because(err)
 	}
 	spent := false
 	err := g.cfg.Store.Write(r.Context(), func(ctx context.Context, tx *sql.Tx) error {

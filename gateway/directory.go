@@ -2,8 +2,6 @@ package gateway
 
 import (
 	"context"
-	"errors"
-	"fmt"
 	"log/slog"
 	"slices"
 	"sync"
@@ -25,10 +23,6 @@ const (
 	// one just before the other, perhaps by two clocks.
 	newerWord = time.Minute
 )
-
-// personKey names a person as one route knows them: user ids are unique in a
-// team only, and each route asks by its own Slack app.
-type personKey struct{ route, team, user string }
 
 // facts is what Slack has said about a person. It never changes: news makes
 // another one.
@@ -189,7 +183,9 @@ func (d *directory) refresh(ctx context.Context) error {
 func (d *directory) follow(ctx context.Context, log *slog.Logger) {
 	failing := false
 	every(ctx, directoryPoll, func() {
-		err := d.refresh(ctx)
+		ask, cancel := context.WithTimeout(ctx, pollTime)
+		err := d.refresh(ask)
+		cancel()
 		switch {
 		case ctx.Err() != nil:
 		case err != nil && !failing:
@@ -269,43 +265,4 @@ func (o *opened) keptOut(rt *Route, now time.Time, bound time.Duration) *refusal
 		return errAccountUnchecked
 	}
 	return nil
-}
-
-// ErrUnknownPerson is that of who has never signed in to a route.
-var ErrUnknownPerson = errors.New("nobody of that name has signed in there")
-
-// KnownPerson is what is known of somebody who has signed in to a route.
-type KnownPerson struct {
-	policy.Identity // by which their requests would be decided now
-	// Refused is the code of what keeps them out at sign-in already, as in
-	// problems and logs: "deactivated", "guest" or "email_changed". Empty: nothing.
-	Refused string
-}
-
-// Person gives what is known of a person of a route, by Slack user id or by
-// e-mail address. ErrUnknownPerson is in the error's chain for who has never
-// signed in there.
-func (g *Gateway) Person(ctx context.Context, host, emailOrID string) (KnownPerson, error) {
-	rt, p, err := g.known(ctx, host, emailOrID)
-	if err != nil {
-		return KnownPerson{}, fmt.Errorf("find person: %w", err)
-	}
-	k := KnownPerson{Identity: p.identity(p.key.team, p.key.user)}
-	if no := p.refusal(rt); no != nil {
-		k.Refused = no.code
-	}
-	return k, nil
-}
-
-// known finds a person and their route.
-func (g *Gateway) known(ctx context.Context, host, emailOrID string) (*Route, *personRow, error) {
-	rt := g.routes.find(host)
-	if rt == nil || rt.Login == nil {
-		return nil, nil, ErrUnknownPerson
-	}
-	p, err := g.people.directory.find(ctx, rt, emailOrID)
-	if err == nil && p == nil {
-		err = ErrUnknownPerson
-	}
-	return rt, p, err
 }

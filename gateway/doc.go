@@ -25,9 +25,11 @@
 // # Beside it
 //
 //	login, pending, provider      sign-in at Slack, in many tabs, with an end
-//	people, directory, rounds     what Slack says of people, asked for by turns
+//	people, directory, recheck    what Slack says of people, asked for by turns
 //	events                        and told by Slack itself (POST /slack/events)
-//	revocation, sightings         which sessions were ended, and which there are
+//	revocations, sightings        which sessions were ended, and which there are
+//	account, signout, leaving     pages of one's own; sign-out, here and in the app
+//	known, roster, alarms         what operators ask and decide
 //	draft…                        forms that outlive their session
 //	servicetoken, breakglass      programs without a person; people without Slack
 //	private, forwardauth          other proxies ask, on a listener of their own

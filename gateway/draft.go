@@ -70,14 +70,6 @@ func (d *draft) parse(plain []byte) error {
 // belongsTo reports whether d was written by that person.
 func (d *draft) belongsTo(id policy.Identity) bool { return d.team == id.Team && d.user == id.User }
 
-// targetOf is the path and query of a request, as they are forwarded.
-func targetOf(r *http.Request) string {
-	if r.URL.RawQuery == "" && !r.URL.ForceQuery {
-		return r.URL.EscapedPath()
-	}
-	return r.URL.EscapedPath() + "?" + r.URL.RawQuery
-}
-
 // saveForm answers a submitted form that nobody signed in sends. It is kept if
 // it comes from a page of this very origin, which no other site can make a
 // browser say, and with a genuine cookie of a session that has expired: so
@@ -89,7 +81,7 @@ func (g *Gateway) saveForm(x *exchange, c echo.Context) error {
 	notSent := g.signInFor(x, errSubmission, refererPath(rt, r))
 	limit := rt.Login.SavedFormMax.bytes()
 	ss := g.sessions.expired(rt, r)
-	if x.forwardAuth || rt.Upstream == nil || limit == 0 || ss == nil || !isForm(r) || r.Header.Get("Origin") != rt.Origin {
+	if x.forwardAuth || rt.Upstream == nil || limit == 0 || ss == nil || !isForm(r) || !rt.ownOrigin(r) {
 		return notSent
 	}
 	leave, ok := g.drafts.enter(ss, r.ContentLength, limit)
@@ -101,7 +93,7 @@ func (g *Gateway) saveForm(x *exchange, c echo.Context) error {
 	if err != nil {
 		return asRefusal(err).linking(notSent.link)
 	}
-	d := &draft{team: ss.identity.Team, user: ss.identity.User, target: targetOf(r),
+	d := &draft{team: ss.identity.Team, user: ss.identity.User, target: r.URL.RequestURI(),
 		kind: r.Header.Get("Content-Type"), referer: r.Referer(), body: body}
 	name, secret := strconv.FormatInt(g.cfg.Now().Unix(), 36)+"-"+randomText(6), randomText(16)
 	if err := g.drafts.add(r.Context(), rt, draftID(name, secret), ss, d); err != nil {
@@ -138,12 +130,14 @@ func (s *sessions) expired(rt *Route, r *http.Request) *session {
 
 // isForm reports whether r carries what browsers send forms as.
 func isForm(r *http.Request) bool {
-	kind := r.Header["Content-Type"]
-	if len(kind) != 1 || r.Header["Content-Encoding"] != nil {
-		return false
-	}
-	media, _, _ := strings.Cut(kind[0], ";")
-	return slices.Contains([]string{"application/x-www-form-urlencoded", "multipart/form-data"}, strings.ToLower(strings.TrimSpace(media)))
+	return len(r.Header["Content-Type"]) == 1 && r.Header["Content-Encoding"] == nil &&
+		(isMedia(r, "application/x-www-form-urlencoded") || isMedia(r, "multipart/form-data"))
+}
+
+// isMedia reports whether a request's body says to be of a media type.
+func isMedia(r *http.Request, media string) bool {
+	said, _, _ := strings.Cut(r.Header.Get("Content-Type"), ";")
+	return strings.EqualFold(strings.TrimSpace(said), media)
 }
 
 // readBody reads a body of at most limit bytes, which must keep coming, and be
@@ -203,12 +197,7 @@ func draftPrefix(rt *Route) string { return cookieName(rt) + "-form-" }
 // setDraftCookie binds a draft to the browser. The oldest make room, as their
 // drafts do: the names begin with the time.
 func setDraftCookie(w http.ResponseWriter, r *http.Request, rt *Route, name, secret string) {
-	var names []string
-	for _, c := range r.Cookies() {
-		if strings.HasPrefix(c.Name, draftPrefix(rt)) {
-			names = append(names, c.Name)
-		}
-	}
+	names := cookieNames(r, draftPrefix(rt))
 	slices.Sort(names)
 	for _, old := range names[:max(0, len(names)-maxDrafts+1)] {
 		setCookie(w, rt, old, "", 0)

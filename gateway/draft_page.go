@@ -4,7 +4,6 @@ import (
 	"html"
 	"html/template"
 	"net/http"
-	"strings"
 
 	"github.com/labstack/echo/v4"
 )
@@ -55,7 +54,7 @@ func (g *Gateway) savedForm(x *exchange, c echo.Context) error {
 func (g *Gateway) draftOf(x *exchange, r *http.Request, name string) (*draft, error) {
 	rt := x.route
 	secret := ""
-	if isDraftName(name) {
+	if plausible(name, maxDraftName, "") {
 		secret = cookieValue(r, draftPrefix(rt)+name)
 	}
 	if secret == "" {
@@ -75,9 +74,4 @@ func (g *Gateway) draftOf(x *exchange, r *http.Request, name string) (*draft, er
 		return d, errFormSent.linking(rt.Origin + ownPath(rt, d.referer))
 	}
 	return d, nil
-}
-
-// isDraftName bounds what a stranger may call a draft.
-func isDraftName(s string) bool {
-	return s != "" && len(s) <= maxDraftName && strings.Trim(s, "abcdefghijklmnopqrstuvwxyzABCDEFGHIJKLMNOPQRSTUVWXYZ0123456789-_") == ""
 }

@@ -7,7 +7,6 @@ import (
 	"log/slog"
 	"net/http"
 	"net/http/httptrace"
-	"slices"
 	"strings"
 	"sync/atomic"
 
@@ -23,23 +22,18 @@ const (
 	maxDraftName = 32
 )
 
-// sendsForm reports whether r may be the button of a draft's page, so that its
+// mayBeButton reports whether r may be the button of a draft's page, so that its
 // body is worth looking at.
-func sendsForm(rt *Route, r *http.Request) bool {
-	if r.Method != http.MethodPost || rt.Login == nil || r.ContentLength <= int64(len(formField)) ||
-		r.ContentLength > int64(len(formField)+maxDraftName+len("=\r\n")) {
-		return false
-	}
-	media, _, _ := strings.Cut(r.Header.Get("Content-Type"), ";")
-	return strings.EqualFold(strings.TrimSpace(media), "text/plain")
+func mayBeButton(rt *Route, r *http.Request) bool {
+	return r.Method == http.MethodPost && rt.Login != nil && rt.Upstream != nil && isMedia(r, "text/plain") &&
+		r.ContentLength > int64(len(formField)) && r.ContentLength <= int64(len(formField)+maxDraftName+len("=\r\n"))
 }
 
-// mayBeButton is sendsForm for a question of nginx, which keeps the body and its
-// length to itself: whoever holds a draft may be sending it.
-func mayBeButton(rt *Route, r *http.Request) bool {
-	media, _, _ := strings.Cut(r.Header.Get("Content-Type"), ";")
-	return r.Method == http.MethodPost && strings.EqualFold(strings.TrimSpace(media), "text/plain") &&
-		slices.ContainsFunc(r.Cookies(), func(c *http.Cookie) bool { return strings.HasPrefix(c.Name, draftPrefix(rt)) })
+// mayBeButtonAtNginx is mayBeButton for a question of nginx, which keeps the body
+// and its length to itself: whoever holds a draft may be sending it.
+func mayBeButtonAtNginx(rt *Route, r *http.Request) bool {
+	return r.Method == http.MethodPost && rt.Login != nil && rt.Upstream != nil && isMedia(r, "text/plain") &&
+		len(cookieNames(r, draftPrefix(rt))) > 0
 }
 
 // sendForm gives, for the button of a draft's page, the request with the draft
@@ -58,11 +52,11 @@ func (g *Gateway) sendForm(x *exchange, r *http.Request) (*http.Request, error) 
 	}
 	name, ours := strings.CutPrefix(string(body), formField+"=")
 	name, whole := strings.CutSuffix(name, "\r\n")
-	if !ours || !whole || !isDraftName(name) {
+	if !ours || !whole || !plausible(name, maxDraftName, "") {
 		r.Body = io.NopCloser(bytes.NewReader(body))
 		return r, nil
 	}
-	if r.Header.Get("Origin") != rt.Origin {
+	if !rt.ownOrigin(r) {
 		return nil, errOrigin
 	}
 	d, err := g.draftOf(x, r, name)
@@ -71,7 +65,7 @@ func (g *Gateway) sendForm(x *exchange, r *http.Request) (*http.Request, error) 
 		return nil, err
 	case x.decision.Verdict != policy.Allowed:
 		return nil, errDenied
-	case d.target != targetOf(r):
+	case d.target != r.URL.RequestURI():
 		return nil, errFormGone
 	}
 	taken, err := g.drafts.take(r.Context(), d)

@@ -88,7 +88,7 @@ func (ds *drafts) add(ctx context.Context, rt *Route, id string, expired *sessio
 			return err
 		}
 		_, err := tx.ExecContext(ctx, `DELETE FROM draft WHERE session = $1
-			AND id NOT IN (SELECT id FROM draft WHERE session = $1 ORDER BY created_at DESC, id LIMIT $2)`, expired.hash(), maxDrafts-1)
+			AND id NOT IN (SELECT id FROM draft WHERE session = $1 ORDER BY created_at DESC, id LIMIT $2)`, expired.sum.String(), maxDrafts-1)
 		if err != nil {
 			return err
 		}
@@ -104,7 +104,7 @@ func (ds *drafts) add(ctx context.Context, rt *Route, id string, expired *sessio
 		}
 		_, err = tx.ExecContext(ctx, `INSERT INTO draft (id, session, route, sealed, size, created_at, expires_at)
 			VALUES ($1, $2, $3, $4, $5, $6, $7)`,
-			id, expired.hash(), rt.Host, sealed, size, now.UnixMilli(), now.Add(draftLife).UnixMilli())
+			id, expired.sum.String(), rt.Host, sealed, size, now.UnixMilli(), now.Add(draftLife).UnixMilli())
 		return err
 	})
 	if err != nil {

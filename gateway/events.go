@@ -9,7 +9,6 @@ import (
 	"net/http"
 	"os"
 	"slices"
-	"strings"
 	"time"
 
 	lru "github.com/hashicorp/golang-lru/v2"
@@ -31,8 +30,8 @@ const (
 // events takes what Slack tells by itself (https://docs.slack.dev/apis/events-api):
 // a person is deactivated, becomes a guest, leaves a usergroup. What shuts
 // somebody out is in force before the answer; what would let them in, or what
-// an event leaves open, is asked for by the rounds afterwards, whose line lies
-// in the store. So nothing waits in memory, and an event that comes twice, late
+// an event leaves open, is asked for by the rechecks afterwards, whose line
+// lies in the store. So nothing waits in memory, and an event that comes twice, late
 // or not at all does no harm.
 type events struct {
 	*people
@@ -57,19 +56,18 @@ type envelope struct {
 	ID        string          `json:"event_id"`
 	Time      int64           `json:"event_time"` // Unix seconds
 	Event     json.RawMessage `json:"event"`
-	For       []struct {
-		Team string `json:"team_id"`
-	} `json:"authorizations"`
+	For       []installation  `json:"authorizations"`
+}
+
+// installation is whom an event is for.
+type installation struct {
+	Team string `json:"team_id"`
 }
 
 // about reports whether the event is about a workspace: a distributed app hears
 // of others too.
 func (e *envelope) about(team string) bool {
-	return e.Team == team || slices.ContainsFunc(e.For, func(a struct {
-		Team string `json:"team_id"`
-	}) bool {
-		return a.Team == team
-	})
+	return e.Team == team || slices.Contains(e.For, installation{team})
 }
 
 // slackEvents is POST /slack/events. Nothing in the body is believed before its
@@ -77,7 +75,8 @@ func (e *envelope) about(team string) bool {
 // once the address is known to answer, gives nothing but the challenge back.
 func (g *Gateway) slackEvents(x *exchange, c echo.Context) error {
 	r, rt := c.Request(), x.route
-	body, leave, err := g.events.receive(x, r)
+	deadline := time.Now().Add(eventLimit)
+	body, leave, err := g.events.receive(x, r, deadline)
 	if err != nil {
 		return err
 	}
@@ -93,7 +92,7 @@ func (g *Gateway) slackEvents(x *exchange, c echo.Context) error {
 		return errBody.because(errors.New("the event is no JSON"))
 	}
 	switch {
-	case e.Type == "url_verification" && plausibleChallenge(e.Challenge):
+	case e.Type == "url_verification" && plausible(e.Challenge, 256, ".+/="): // all that a stranger can make the route say
 		x.ownHeaders("text/plain; charset=utf-8")
 		return c.String(http.StatusOK, e.Challenge)
 	case !signed:
@@ -101,7 +100,7 @@ func (g *Gateway) slackEvents(x *exchange, c echo.Context) error {
 	case e.Type != "event_callback" || rt.Workspace == "" || !e.about(rt.Workspace):
 		return c.NoContent(http.StatusOK) // for another team, or of another kind: there is nothing to send again
 	}
-	ctx, cancel := context.WithTimeout(r.Context(), eventLimit)
+	ctx, cancel := context.WithDeadline(r.Context(), deadline)
 	defer cancel()
 	if err := g.events.take(ctx, rt, &e); err != nil {
 		return errStore.because(err)
@@ -110,9 +109,9 @@ func (g *Gateway) slackEvents(x *exchange, c echo.Context) error {
 }
 
 // receive reads an event, which takes up room until leave is called.
-func (e *events) receive(x *exchange, r *http.Request) (event []byte, leave func(), err error) {
+func (e *events) receive(x *exchange, r *http.Request, deadline time.Time) (event []byte, leave func(), err error) {
 	wait := http.NewResponseController(x)
-	_ = wait.SetReadDeadline(time.Now().Add(eventLimit)) // not every server can
+	_ = wait.SetReadDeadline(deadline) // not every server can
 	defer func() { _ = wait.SetReadDeadline(time.Time{}) }()
 	var body bytes.Buffer
 	leave = func() {}
@@ -129,7 +128,7 @@ func (e *events) receive(x *exchange, r *http.Request) (event []byte, leave func
 	}
 	switch {
 	case errors.Is(err, os.ErrDeadlineExceeded):
-		err = errBodySilent
+		err = errBodySilent.because(err)
 	case err != nil:
 		err = errBody.because(err)
 	case body.Len() > maxEvent:
@@ -141,13 +140,6 @@ func (e *events) receive(x *exchange, r *http.Request) (event []byte, leave func
 	}
 	x.unread = false
 	return body.Bytes(), leave, nil
-}
-
-// plausibleChallenge bounds what anybody can make the route's host say.
-func plausibleChallenge(s string) bool {
-	return s != "" && len(s) <= 256 && !strings.ContainsFunc(s, func(r rune) bool {
-		return !('a' <= r && r <= 'z' || 'A' <= r && r <= 'Z' || '0' <= r && r <= '9' || strings.ContainsRune("-_.+/=", r))
-	})
 }
 
 // take lets an event have its effect on every route that the same app of the
@@ -169,8 +161,8 @@ func (e *events) take(ctx context.Context, rt *Route, env *envelope) error {
 	return nil
 }
 
-// apply reads the event itself. One that cannot be read has no effect: the
-// rounds ask.
+// apply reads the event itself. One that cannot be read has no effect: Slack
+// is asked in time (see recheck.go).
 func (e *events) apply(ctx context.Context, rt *Route, env *envelope) error {
 	var kind struct {
 		Type string `json:"type"`
@@ -198,7 +190,7 @@ func (e *events) apply(ctx context.Context, rt *Route, env *envelope) error {
 // read gives the event to f, unless it cannot be read.
 func read[T any](env *envelope, f func(*T) error) error {
 	var event T
-	if json.NewDecoder(bytes.NewReader(env.Event)).Decode(&event) != nil {
+	if json.Unmarshal(env.Event, &event) != nil {
 		return nil
 	}
 	return f(&event)

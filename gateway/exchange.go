@@ -21,8 +21,8 @@ import (
 // it.
 type exchange struct {
 	http.ResponseWriter
-	id           string     // request id, in the answer, the log and on error pages
-	begun        time.Time  //
+	id           string // request id, in the answer, the log and on error pages
+	begun        time.Time
 	route        *Route     // nil: the host is unknown
 	client       netip.Addr // the nearest address that is not a trusted proxy's
 	forwardedFor string     // the X-Forwarded-For the upstream gets

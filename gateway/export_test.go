@@ -114,7 +114,7 @@ const LongAnswer = time.Second
 // Begin begins a session without Slack, with its row, and gives its cookie.
 func (g *Gateway) Begin(ctx context.Context, host string, id policy.Identity, userAgent string) (*http.Cookie, error) {
 	rt, ss, rec := g.routes[host], g.sessions.begin(id), cookieJar{}
-	if err := g.record(ctx, rt, ss, userAgent, "192.0.2.1"); err != nil {
+	if err := g.cfg.Store.Write(ctx, insertSession(rt, ss, userAgent, "192.0.2.1")); err != nil {
 		return nil, err
 	}
 	err := g.sessions.write(rec, rt, ss)
@@ -135,12 +135,12 @@ func (g *Gateway) RefreshPeople(ctx context.Context) error { return g.people.dir
 
 // AskAboutPeople does what Run does every second, and waits for Slack.
 func (g *Gateway) AskAboutPeople(ctx context.Context) error {
-	defer g.people.rounds.asking.Wait()
-	return g.people.round(ctx)
+	defer g.people.rechecks.asking.Wait()
+	return g.people.recheckDue(ctx)
 }
 
 // ListPeopleAbove sets how many waiting people are listed all at once.
-func (g *Gateway) ListPeopleAbove(n int) { g.people.rounds.listAbove = n }
+func (g *Gateway) ListPeopleAbove(n int) { g.people.rechecks.listAbove = n }
 
 // OpenSession does what every request to a route with login begins with.
 func (g *Gateway) OpenSession(rt *Route, r *http.Request) *policy.Identity {

@@ -93,7 +93,7 @@ func (g *Gateway) answerAuth(x *exchange, asked *http.Request, statusOnly bool) 
 		return g.askToSignIn(x, g.echo.NewContext(r, x))
 	case err != nil:
 		return err
-	case statusOnly && x.route.Upstream != nil && mayBeButton(x.route, r):
+	case statusOnly && mayBeButtonAtNginx(x.route, r):
 		return errFormKept.because(errors.New("nginx has to bring the button to front"))
 	}
 	if err := x.route.Identifier.Answer(x.Header(), r.Header, x.session.principal()); err != nil {

@@ -30,7 +30,7 @@ type Config struct {
 	Routes         []Route
 	Sealer         *Sealer       // seals cookies and login states
 	JWKS           func() []byte // the public signing keys, as a JWK set
-	Store          *store.Store  // rows of sessions, revocations, saved forms
+	Store          *store.Store  // what lasts: sessions, revocations, people, saved forms, links, the audit
 	Log            *slog.Logger
 	Now            func() time.Time // nil: time.Now
 	// PersonChanged is told when Slack says that something about a person of a
@@ -230,7 +230,7 @@ func (g *Gateway) front(x *exchange, c echo.Context) error {
 		return g.callback(x, c)
 	}
 	leaving, err := rt.leaves(r, path), g.decide(x, r)
-	if (err == nil || err == errSignIn) && sendsForm(rt, r) {
+	if (err == nil || err == errSignIn) && mayBeButton(rt, r) {
 		var no error
 		if r, no = g.sendForm(x, r); no != nil {
 			return no
@@ -267,7 +267,7 @@ func (g *Gateway) decide(x *exchange, r *http.Request) error {
 	switch {
 	case rt.place(g.cfg.Prefix, r.URL.EscapedPath()) != atApp:
 		return errNotFound
-	case wantsWebSocket(r) && r.Header.Get("Origin") != rt.Origin:
+	case wantsWebSocket(r) && !rt.ownOrigin(r):
 		return errOrigin
 	}
 	if rt.Login != nil && x.token == nil {

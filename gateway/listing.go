@@ -35,8 +35,8 @@ type listing struct {
 }
 
 func (p *people) listAbove() int {
-	if p.rounds.listAbove > 0 {
-		return p.rounds.listAbove
+	if p.rechecks.listAbove > 0 {
+		return p.rechecks.listAbove
 	}
 	return listAbove
 }
@@ -47,39 +47,39 @@ func (p *people) mayList(rt *Route) bool {
 	if rt.SlackApp.BotToken == "" {
 		return false
 	}
-	p.rounds.mu.Lock()
-	defer p.rounds.mu.Unlock()
-	last, ok := p.rounds.listed[rt.Host]
+	p.rechecks.mu.Lock()
+	defer p.rechecks.mu.Unlock()
+	last, ok := p.rechecks.listed[rt.Host]
 	return !ok || p.now().Sub(last) > listPause
 }
 
 func (p *people) beginListing(ctx context.Context, rt *Route) {
-	p.rounds.mu.Lock()
-	p.rounds.listings[rt.Host] = &listing{next: p.now()}
-	p.rounds.listed[rt.Host] = p.now()
-	p.rounds.mu.Unlock()
+	p.rechecks.mu.Lock()
+	p.rechecks.listings[rt.Host] = &listing{next: p.now()}
+	p.rechecks.listed[rt.Host] = p.now()
+	p.rechecks.mu.Unlock()
 	p.goOnListing(ctx, rt)
 }
 
 // goOnListing asks for the next page of a listing under way when its time has
 // come. It is false if there is none.
 func (p *people) goOnListing(ctx context.Context, rt *Route) bool {
-	p.rounds.mu.Lock()
-	l := p.rounds.listings[rt.Host]
+	p.rechecks.mu.Lock()
+	l := p.rechecks.listings[rt.Host]
 	if l != nil && p.now().Sub(l.next) > listLease { // others may have begun one since
-		delete(p.rounds.listings, rt.Host)
+		delete(p.rechecks.listings, rt.Host)
 		l = nil
 	}
-	p.rounds.mu.Unlock()
+	p.rechecks.mu.Unlock()
 	if l == nil {
 		return false
 	}
 	if now := p.now(); !now.Before(l.next) {
 		l.next = now.Add(listPace)
 		if done, err := p.listPage(ctx, rt, l); done || err != nil {
-			p.rounds.mu.Lock()
-			delete(p.rounds.listings, rt.Host)
-			p.rounds.mu.Unlock()
+			p.rechecks.mu.Lock()
+			delete(p.rechecks.listings, rt.Host)
+			p.rechecks.mu.Unlock()
 			if err != nil && ctx.Err() == nil {
 				p.log.Error("people cannot be listed", "route", rt.Host, "error", err)
 			}

@@ -117,20 +117,21 @@ func (s *stream) answers() {
 	}
 }
 
-// end breaks off an exchange that lasts; it must be in live, and is called by
-// live.each alone. A WebSocket gets a close frame. For other answers there is
+// end breaks off an exchange that lasts, and reports whether it had not been yet;
+// it must be in live, and is called by live.each alone. A WebSocket gets a close frame. For other answers there is
 // no such word: with deadlines that have passed, reading and writing fail, and
 // net/http gives the connection, or the stream of HTTP/2, up.
-func (x *exchange) end() {
+func (x *exchange) end() bool {
 	if socket := x.stream.socket.Load(); socket != nil {
-		socket.end(x.stream.hangUp)
-		return
+		return socket.end(x.stream.hangUp)
 	}
+	first := !x.stream.cut
 	x.stream.cut = true
 	control, past := http.NewResponseController(x.ResponseWriter), time.Unix(1, 0)
 	// An error means that the connection is gone, or that it is a test's.
 	_ = control.SetWriteDeadline(past)
 	_ = control.SetReadDeadline(past)
+	return first
 }
 
 // endStreams ends what lasts and belongs to a session that is over, or is no
@@ -138,8 +139,7 @@ func (x *exchange) end() {
 func (g *Gateway) endStreams() {
 	now, ended := g.cfg.Now(), 0
 	g.live.each(func(x *exchange) {
-		if x.lasts(now) && !g.mayGoOn(x, now) {
-			x.end()
+		if x.lasts(now) && !g.mayGoOn(x, now) && x.end() {
 			ended++
 		}
 	})

@@ -18,10 +18,6 @@ import (
 	"github.com/cocoom/cocoom-gateway/policy"
 )
 
-// maxReturn bounds the return address, which travels within the OAuth state
-// through addresses at Slack. A longer one loses its query.
-const maxReturn = 3000
-
 // logins brings people to Slack and back.
 type logins struct {
 	provider *provider
@@ -188,14 +184,11 @@ func plainName(s string) string {
 // signIn gives the browser a new session and sends it to path.
 func (g *Gateway) signIn(x *exchange, c echo.Context, id policy.Identity, path string) error {
 	r, rt := c.Request(), x.route
-	if old := g.sessions.inUse(rt, r); old != nil {
-		// A browser holds one session; what it held before must not live on.
-		if err := g.sessions.revoked.end(r.Context(), old, old.ends); err != nil {
-			return errStore.because(err).linking(g.loginURL(rt, path))
-		}
+	if err := g.sessions.endHeld(rt, r); err != nil {
+		return errStore.because(err).linking(g.loginURL(rt, path))
 	}
 	ss := g.sessions.begin(id)
-	if err := g.record(r.Context(), rt, ss, r.UserAgent(), x.client.String()); err != nil {
+	if err := g.cfg.Store.Write(r.Context(), insertSession(rt, ss, r.UserAgent(), x.client.String())); err != nil {
 		return errStore.because(err).linking(g.loginURL(rt, path))
 	}
 	if err := g.sessions.write(x, rt, ss); err != nil {
@@ -205,18 +198,14 @@ func (g *Gateway) signIn(x *exchange, c echo.Context, id policy.Identity, path s
 	return c.Redirect(http.StatusFound, rt.Origin+path)
 }
 
-// record keeps a row of the session, for people and operators to see and end it.
-func (g *Gateway) record(ctx context.Context, rt *Route, ss *session, userAgent, address string) error {
-	return g.cfg.Store.Write(ctx, insertSession(rt, ss, userAgent, address))
-}
-
-// insertSession writes the row of a session that begins.
+// insertSession writes the row of a session that begins, for people and
+// operators to see and end it.
 func insertSession(rt *Route, ss *session, userAgent, address string) store.Func {
 	return func(ctx context.Context, tx *sql.Tx) error {
 		begun := ss.begun.UnixMilli()
 		_, err := tx.ExecContext(ctx, `INSERT INTO session (id, route, team, user_id, email, device, address, created_at, seen_at, expires_at)
 			VALUES ($1, $2, $3, $4, $5, $6, $7, $8, $9, $10)`,
-			ss.hash(), rt.Host, ss.identity.Team, ss.identity.User, ss.identity.Email,
+			ss.sum.String(), rt.Host, ss.identity.Team, ss.identity.User, ss.identity.Email,
 			deviceOf(userAgent), address, begun, begun, ss.ends.UnixMilli())
 		return err
 	}

@@ -41,17 +41,17 @@ type page struct {
 	Text      []string // paragraphs
 	Facts     []fact   // a list of names and values
 	Link      string   // the next step; empty: none
-	LinkLabel string   //
-	Quiet     bool     // the link is not what the page advises
-	Post      string   // the address of a form with one button; empty: none
-	PostLabel string   //
+	LinkLabel string
+	Quiet     bool   // the link is not what the page advises
+	Post      string // the address of a form with one button; empty: none
+	PostLabel string
 	Send      *sendButton
 	NewTab    bool // Link opens a new tab: from this one a person goes back
 
 	Sessions      []ownSession // where the person is signed in; none: not shown
-	SessionsLabel string       //
-	PostAll       string       // the address of a second form with one button; empty: none
-	PostAllLabel  string       //
+	SessionsLabel string
+	PostAll       string // the address of a second form with one button; empty: none
+	PostAllLabel  string
 
 	RequestID string // empty: not shown
 

@@ -5,10 +5,7 @@ import (
 	"errors"
 	"fmt"
 	"log/slog"
-	"net"
-	"net/url"
 	"slices"
-	"strconv"
 	"strings"
 	"time"
 
@@ -34,7 +31,7 @@ type people struct {
 	store     *store.Store
 	log       *slog.Logger
 	now       func() time.Time
-	rounds    rounds
+	rechecks  rechecks
 }
 
 // newPeople builds what Config and the parts of a Gateway give, and reads the
@@ -43,7 +40,7 @@ func newPeople(ctx context.Context, cfg Config, routes table, provider *provider
 	p := &people{
 		apiURL: cfg.Slack.WithDefaults().APIURL, provider: provider, directory: newDirectory(cfg.Store, routes, cfg.Now),
 		alarms: newAlarms(cfg.Log, cfg.Now), revoked: revoked, sealer: cfg.Sealer, store: cfg.Store, log: cfg.Log, now: cfg.Now,
-		rounds: newRounds(),
+		rechecks: newRechecks(),
 	}
 	p.groups = newGroupLists(p, cfg.Session.withDefaults().MaxStale)
 	if err := p.directory.refresh(ctx); err != nil {
@@ -154,55 +151,4 @@ func describeUser(f *facts, u *slack.User) {
 			return
 		}
 	}
-}
-
-// infoError tells apart whose fault a failed users.info is.
-func infoError(err error) error {
-	var limited *slack.RateLimitedError
-	var status slack.StatusCodeError
-	var said slack.SlackErrorResponse
-	switch {
-	case errors.As(err, &limited):
-		return errSlackBusy.because(errors.New("users.info is rate limited")).retrying(strconv.Itoa(int(limited.RetryAfter.Seconds())))
-	case errors.As(err, &status):
-		return errSlackDown.because(fmt.Errorf("users.info answered %d", status.Code))
-	case errors.As(err, &said) && slackapi.Unavailable(said.Err):
-		return errSlackDown.because(fmt.Errorf("users.info answered %s", said.Err))
-	case errors.As(err, &said):
-		cause := fmt.Errorf("users.info answered %s", clip(said.Err, 80))
-		switch said.Err {
-		case "user_not_found", "user_not_visible", "users_not_found":
-			return errWorkspace.because(cause)
-		}
-		return errSetup.because(cause).saying(said.Err).mending(mendBot(said.Err))
-	case errors.Is(err, errOtherPerson):
-		return errSlackAnswer.because(err)
-	case isNetwork(err):
-		return errSlackDown.because(errors.New("users.info cannot be reached"))
-	}
-	return errSlackAnswer.because(errors.New("users.info answer cannot be read"))
-}
-
-// isNetwork reports whether err comes from the way to Slack, not from what it said.
-func isNetwork(err error) bool {
-	var ne net.Error
-	var ue *url.Error
-	return errors.As(err, &ne) || errors.As(err, &ue) || errors.Is(err, context.DeadlineExceeded) || errors.Is(err, context.Canceled)
-}
-
-// plausibleEmail refuses what mail-based rules could be fooled with: anything
-// but exactly one @ with something on both sides, and no control or space.
-func plausibleEmail(s string) bool {
-	local, domain, ok := strings.Cut(s, "@")
-	return ok && local != "" && domain != "" && len(s) <= 254 && !strings.Contains(domain, "@") &&
-		!strings.ContainsFunc(s, func(r rune) bool { return r <= ' ' || r == 0x7f })
-}
-
-// plausibleID refuses what is no id of a person: it becomes part of revocations'
-// names, of headers and of logs. Slack's are upper case and short; a provider
-// without Slack's own claim may use its subject.
-func plausibleID(s string) bool {
-	return s != "" && len(s) <= 128 && !strings.ContainsFunc(s, func(r rune) bool {
-		return !('a' <= r && r <= 'z' || 'A' <= r && r <= 'Z' || '0' <= r && r <= '9' || strings.ContainsRune("-_.:|@", r))
-	})
 }

@@ -9,7 +9,18 @@ import (
 	"fmt"
 	"slices"
 	"strings"
+
+	"github.com/cocoom/cocoom-gateway/policy"
 )
+
+// personKey names a person as one route knows them: user ids are unique in a
+// team only, each route asks by its own Slack app, and signing out of one of two
+// routes of a workspace leaves the other alone.
+type personKey struct{ route, team, user string }
+
+// String is the value of a revocation of kind "user", and what a kept token is
+// sealed for. A slash stands in no host and in no id.
+func (k personKey) String() string { return k.route + "/" + k.team + "/" + k.user }
 
 // personRow is a row of the table of that name: what Slack has said about somebody
 // on a route, and when.
@@ -78,7 +89,7 @@ func sortGroups(groups []usergroup) {
 func (d *directory) find(ctx context.Context, rt *Route, emailOrID string) (*personRow, error) {
 	column := `user_id = $3`
 	if strings.Contains(emailOrID, "@") {
-		column, emailOrID = `lower(email) = $3`, lowerASCII(emailOrID)
+		column, emailOrID = `lower(email) = $3`, policy.LowerASCII(emailOrID)
 	}
 	p, err := scanPerson(d.store.Read().QueryRowContext(ctx, `SELECT `+personColumns+` FROM person
 		WHERE route = $1 AND team = $2 AND `+column+` ORDER BY deactivated, checked_at DESC LIMIT 1`, rt.Host, rt.Workspace, emailOrID))
@@ -139,28 +150,6 @@ func number(b bool) int {
 		return 1
 	}
 	return 0
-}
-
-// sameEmail compares without regard to the case of A to Z. Unicode folding
-// would take "boſs@x.fr" for "boss@x.fr".
-func sameEmail(a, b string) bool { return a == b || lowerASCII(a) == lowerASCII(b) }
-
-func lowerASCII(s string) string {
-	return strings.Map(func(r rune) rune {
-		if 'A' <= r && r <= 'Z' {
-			return r + 'a' - 'A'
-		}
-		return r
-	}, s)
-}
-
-// maskEmail shows enough of an address for its owner to know it by.
-func maskEmail(s string) string {
-	local, domain, ok := strings.Cut(s, "@")
-	if !ok || local == "" {
-		return "…"
-	}
-	return string([]rune(local)[:1]) + "…@" + domain
 }
 
 // inGroup lists those of a route who are known to be in a usergroup.

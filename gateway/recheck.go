@@ -23,10 +23,10 @@ const (
 	reportsAtOnce = 100
 )
 
-// rounds is the state of asking about everybody who has a session, every
+// rechecks is the state of asking about everybody who has a session, every
 // askEvery: whose turn it is lies in the store (person.ask_at), so that any
 // replica may ask, and only one does.
-type rounds struct {
+type rechecks struct {
 	mu       *sync.Mutex
 	busy     map[string]bool     // routes that this process asks about now
 	listings map[string]*listing // routes whose people are being listed instead
@@ -37,8 +37,8 @@ type rounds struct {
 	listAbove int // 0: the constant; tests have fewer people
 }
 
-func newRounds() rounds {
-	return rounds{mu: new(sync.Mutex), busy: map[string]bool{}, listings: map[string]*listing{}, listed: map[string]time.Time{},
+func newRechecks() rechecks {
+	return rechecks{mu: new(sync.Mutex), busy: map[string]bool{}, listings: map[string]*listing{}, listed: map[string]time.Time{},
 		hurried: make(chan personKey, 256), asking: new(sync.WaitGroup)}
 }
 
@@ -46,26 +46,26 @@ func newRounds() rounds {
 func (p *people) keepFresh(ctx context.Context, log *slog.Logger) {
 	failing := false
 	every(ctx, time.Second, func() {
-		err := p.round(ctx)
+		err := p.recheckDue(ctx)
 		if err != nil && !failing && ctx.Err() == nil {
 			log.Error("people cannot be checked", "error", err)
 		}
 		failing = err != nil
 	})
-	p.rounds.asking.Wait()
+	p.rechecks.asking.Wait()
 }
 
 // hurry puts somebody first in the line.
 func (p *people) hurry(key personKey) {
 	select {
-	case p.rounds.hurried <- key:
+	case p.rechecks.hurried <- key:
 	default: // enough others are before them
 	}
 }
 
-// round lets every route with somebody whose turn has come ask once. It does
+// recheckDue lets every route with somebody whose turn has come ask once. It does
 // not wait for Slack.
-func (p *people) round(ctx context.Context) error {
+func (p *people) recheckDue(ctx context.Context) error {
 	if err := p.letForward(ctx); err != nil {
 		return err
 	}
@@ -89,19 +89,19 @@ func (p *people) round(ctx context.Context) error {
 }
 
 // start runs f unless the route is busy or too many are: then it is for the
-// next round.
+// next time.
 func (p *people) start(rt *Route, f func()) {
-	p.rounds.mu.Lock()
-	defer p.rounds.mu.Unlock()
-	if p.rounds.busy[rt.Host] || len(p.rounds.busy) >= asksAtOnce {
+	p.rechecks.mu.Lock()
+	defer p.rechecks.mu.Unlock()
+	if p.rechecks.busy[rt.Host] || len(p.rechecks.busy) >= asksAtOnce {
 		return
 	}
-	p.rounds.busy[rt.Host] = true
-	p.rounds.asking.Go(func() {
+	p.rechecks.busy[rt.Host] = true
+	p.rechecks.asking.Go(func() {
 		defer func() {
-			p.rounds.mu.Lock()
-			defer p.rounds.mu.Unlock()
-			delete(p.rounds.busy, rt.Host)
+			p.rechecks.mu.Lock()
+			defer p.rechecks.mu.Unlock()
+			delete(p.rechecks.busy, rt.Host)
 		}()
 		f()
 	})
@@ -112,8 +112,8 @@ func (p *people) start(rt *Route, f func()) {
 // hold up the others for as long as they try again.
 func (p *people) letForward(ctx context.Context) error {
 	var keys []personKey
-	for len(p.rounds.hurried) > 0 {
-		keys = append(keys, <-p.rounds.hurried)
+	for len(p.rechecks.hurried) > 0 {
+		keys = append(keys, <-p.rechecks.hurried)
 	}
 	if len(keys) == 0 {
 		return nil
@@ -133,6 +133,8 @@ func (p *people) letForward(ctx context.Context) error {
 // due lists the routes where it is somebody's turn, who has waited longest
 // first, and those that are being listed.
 func (p *people) due(ctx context.Context) ([]*Route, error) {
+	ctx, cancel := context.WithTimeout(ctx, pollTime)
+	defer cancel()
 	rows, err := p.store.Read().QueryContext(ctx, `SELECT p.route FROM person p LEFT JOIN upkeep u ON u.route = p.route
 		WHERE p.ask_at <= $1 AND (u.not_before IS NULL OR u.not_before <= $1) GROUP BY p.route ORDER BY min(p.ask_at)`, p.now().UnixMilli())
 	if err != nil {
@@ -149,9 +151,9 @@ func (p *people) due(ctx context.Context) ([]*Route, error) {
 			due = append(due, rt)
 		}
 	}
-	p.rounds.mu.Lock()
-	defer p.rounds.mu.Unlock()
-	for host := range p.rounds.listings {
+	p.rechecks.mu.Lock()
+	defer p.rechecks.mu.Unlock()
+	for host := range p.rechecks.listings {
 		due = append(due, p.directory.routes[host])
 	}
 	return due, rows.Err()

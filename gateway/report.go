@@ -34,6 +34,8 @@ type report struct {
 	over bool
 	// soon has Slack asked again at once.
 	soon bool
+	// act is what to write to the audit, once change was applied; nil: nothing.
+	act func() auditEntry
 }
 
 // apply changes f; the first address there is is the one that may be pinned.
@@ -146,6 +148,11 @@ func (p *people) writeOne(ctx context.Context, tx *sql.Tx, rt *Route, r report, 
 	}
 	if err := p.auditEmail(ctx, tx, t, now); err != nil {
 		return told{}, err
+	}
+	if r.act != nil {
+		if err := audit(ctx, tx, time.UnixMilli(now), r.act()); err != nil {
+			return told{}, err
+		}
 	}
 	row.version = max(dbNow, row.version+1)
 	return t, row.save(ctx, tx, ask)

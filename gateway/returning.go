@@ -8,19 +8,17 @@ import (
 	"github.com/cocoom/cocoom-gateway/policy"
 )
 
+// maxReturn bounds the return address, which travels within the OAuth state
+// through addresses at Slack. A longer one loses its query.
+const maxReturn = 3000
+
 // Return addresses are a path and a query, nothing else: redirects put the
 // route's own origin in front of them, so that "//evil.example" and
 // "/\evil.example" stay on the host whatever a browser makes of them.
 
 // returnPath is the address of a page as it was asked for; its query is kept
 // byte for byte.
-func returnPath(u *url.URL) string {
-	path := u.EscapedPath()
-	if u.RawQuery == "" && !u.ForceQuery {
-		return shorten(path, "")
-	}
-	return shorten(path, "?"+u.RawQuery)
-}
+func returnPath(u *url.URL) string { return shorten(u.RequestURI()) }
 
 // localPath checks an address that somebody handed us; anything but a path of
 // this host becomes "/".
@@ -35,9 +33,9 @@ func localPath(s string, encodedSlash bool) string {
 	}
 	query, _, _ = strings.Cut(query, "#")
 	if found {
-		return shorten(path, "?"+query)
+		path += "?" + query
 	}
-	return shorten(path, "")
+	return shorten(path)
 }
 
 // refererPath is the page a form was on, so that a person can go back to it.
@@ -52,11 +50,11 @@ func ownPath(rt *Route, address string) string {
 }
 
 // shorten keeps a return address below maxReturn.
-func shorten(path, query string) string {
-	switch {
-	case len(path)+len(query) <= maxReturn:
-		return path + query
-	case len(path) <= maxReturn:
+func shorten(target string) string {
+	if len(target) <= maxReturn {
+		return target
+	}
+	if path, _, _ := strings.Cut(target, "?"); len(path) <= maxReturn {
 		return path
 	}
 	return "/"

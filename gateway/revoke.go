@@ -128,7 +128,7 @@ func revocationsFor(ctx context.Context, tx *sql.Tx, of whose, now, ends time.Ti
 	}
 	defer rows.Close()
 	for rows.Next() {
-		var who person
+		var who personKey
 		var n int
 		var began, expires int64
 		if err := rows.Scan(&who.route, &who.team, &who.user, &n, &began, &expires); err != nil {
@@ -153,7 +153,7 @@ func (o whose) kind() (kind, value string) {
 	switch {
 	case o.person != "":
 	case o.route != "" && o.team != "" && o.user != "":
-		return "user", person{o.route, o.team, o.user}.String()
+		return "user", personKey{o.route, o.team, o.user}.String()
 	case o.user != "" || o.team != "":
 	case o.route != "":
 		return "route", o.route
@@ -162,10 +162,6 @@ func (o whose) kind() (kind, value string) {
 	}
 	return "", ""
 }
-
-// String is the value of a revocation of kind "user". A slash stands in no host
-// and in no id.
-func (p person) String() string { return p.route + "/" + p.team + "/" + p.user }
 
 // insertRevocations writes them under one new number.
 func insertRevocations(ctx context.Context, tx *sql.Tx, fresh []revocation) error {

@@ -11,11 +11,11 @@ import (
 
 // Route is one public host and what stands behind it.
 type Route struct {
-	Host          string         // lower case, without port
-	Origin        string         // how browsers name it: scheme://host[:port]
-	Workspace     string         // Slack team id; nobody from another one gets in
-	WorkspaceName string         // for pages; empty: the id
-	SlackApp      SlackApp       //
+	Host          string // lower case, without port
+	Origin        string // how browsers name it: scheme://host[:port]
+	Workspace     string // Slack team id; nobody from another one gets in
+	WorkspaceName string // for pages; empty: the id
+	SlackApp      SlackApp
 	Login         *Login         // nil: the route has no login
 	Policy        *policy.Policy // nil denies everything
 	EncodedSlash  bool           // let %2F in paths pass

@@ -12,10 +12,10 @@ import (
 	"time"
 )
 
-// Sealer encrypts and authenticates what the gateway leaves with browsers,
-// session cookies and login states, and the forms that it keeps. Each kind and each host has sealed things
-// of its own; one can never be opened as another. The zero Sealer opens
-// nothing. It is safe for concurrent use.
+// Sealer encrypts and authenticates what the gateway leaves with browsers
+// (session cookies and login states) and in the store (kept forms and tokens).
+// Each kind and each host has sealed things of its own; one can never be opened
+// as another. The zero Sealer opens nothing. It is safe for concurrent use.
 type Sealer struct {
 	keys atomic.Pointer[[]sealKey]
 }

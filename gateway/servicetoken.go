@@ -77,7 +77,7 @@ func ValidateServiceTokens(tokens []ServiceToken, report func(key, text string))
 	for i, t := range tokens {
 		at := func(key, text string) { report(fmt.Sprintf("[%d]%s", i, key), text) }
 		switch {
-		case !plausibleTokenID(t.ID):
+		case !plausible(t.ID, maxServiceTokenID, "."):
 			at(".id", "must be 1 to 64 letters, digits, . - and _, such as cron")
 		case ids[t.ID]:
 			at(".id", fmt.Sprintf("%q is used twice; an id tells one token", t.ID))
@@ -101,14 +101,6 @@ func ValidateServiceTokens(tokens []ServiceToken, report func(key, text string))
 		}
 		policy.ValidatePaths(t.Paths, func(key, text string) { at(".paths"+key, text) })
 	}
-}
-
-func plausibleTokenID(s string) bool {
-	return s != "" && len(s) <= maxServiceTokenID && !strings.ContainsFunc(s, func(r rune) bool { return isNotWord(r) && r != '.' })
-}
-
-func isNotWord(r rune) bool {
-	return (r < 'a' || r > 'z') && (r < 'A' || r > 'Z') && (r < '0' || r > '9') && r != '-' && r != '_'
 }
 
 // serviceToken is a ServiceToken made ready.

@@ -47,9 +47,6 @@ func (s *session) principal() *proxy.Principal {
 	return s.sender
 }
 
-// hash names the session where its id itself must not stand: in the store.
-func (s *session) hash() string { return s.sum.String() }
-
 // cookiePayload is what the cookie holds, under short names: it travels with
 // every request and must stay below 1 KiB.
 type cookiePayload struct {
@@ -102,16 +99,6 @@ func newSessions(sealer *Sealer, times SessionTimes, revoked *revocations, peopl
 	return s
 }
 
-// cookieName is the session cookie's. The __Host- prefix keeps it to this host
-// alone (https://www.rfc-editor.org/rfc/rfc6265, 6265bis section 4.1.3.2), so
-// that no sister subdomain can plant one; browsers accept it over https only.
-func cookieName(rt *Route) string {
-	if rt.secure() {
-		return "__Host-gw"
-	}
-	return "gw"
-}
-
 // open gives the live session of a request, with what is known of its person
 // now, or nil: no cookie, not ours, of another route or workspace, too old, idle
 // too long, revoked, or of somebody who may not be here any more (see why).
@@ -155,6 +142,16 @@ func (s *sessions) inUse(rt *Route, r *http.Request) *session {
 		return nil
 	}
 	return o.session
+}
+
+// endHeld ends the session that a browser holds when another begins in it: it
+// holds one, and what it held before must not live on.
+func (s *sessions) endHeld(rt *Route, r *http.Request) error {
+	old := s.inUse(rt, r)
+	if old == nil {
+		return nil
+	}
+	return s.revoked.end(r.Context(), old, old.ends)
 }
 
 // read gives the session that a request's cookie holds, even one that is over;
@@ -288,20 +285,6 @@ func (s *sessions) write(w http.ResponseWriter, rt *Route, ss *session) error {
 	}
 	setCookie(w, rt, cookieName(rt), sealed, ss.ends.Sub(s.now())+cookieAfterlife)
 	return nil
-}
-
-// setCookie sets a cookie of ours: for this host only, out of scripts' reach,
-// and with SameSite=Lax, since Slack's redirect back must bring it along.
-// A life of 0 or less deletes it.
-func setCookie(w http.ResponseWriter, rt *Route, name, value string, life time.Duration) {
-	c := &http.Cookie{
-		Name: name, Value: value, Path: "/", Secure: rt.secure(), HttpOnly: true, SameSite: http.SameSiteLaxMode,
-		MaxAge: int(life.Seconds()),
-	}
-	if life <= 0 {
-		c.MaxAge = -1
-	}
-	http.SetCookie(w, c)
 }
 
 // randomText gives n random bytes as URL-safe text.

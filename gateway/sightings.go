@@ -145,6 +145,8 @@ func (g *Gateway) endIdleStreams(ctx context.Context) error {
 
 // usedSince takes from doubtful those of ids in which a page was opened lately.
 func (g *Gateway) usedSince(ctx context.Context, since time.Time, ids []sessionID, doubtful map[sessionID]bool) error {
+	ctx, cancel := context.WithTimeout(ctx, pollTime)
+	defer cancel()
 	list, args := idList(ids, 2)
 	rows, err := g.cfg.Store.Read().QueryContext(ctx, `SELECT id FROM session WHERE seen_at >= $1 AND id IN (`+list+`)`,
 		append([]any{since.UnixMilli()}, args...)...)
@@ -160,10 +162,13 @@ func (g *Gateway) usedSince(ctx context.Context, since time.Time, ids []sessionI
 		}
 		used[id] = true
 	}
+	if err := rows.Err(); err != nil {
+		return fmt.Errorf("read when sessions were last seen: %w", err)
+	}
 	for _, id := range ids {
 		if used[id.String()] {
 			delete(doubtful, id)
 		}
 	}
-	return rows.Err()
+	return nil
 }

@@ -1,11 +1,17 @@
 package gateway
 
 import (
+	"context"
+	"errors"
 	"fmt"
+	"net"
 	"net/http"
+	"net/url"
 	"strconv"
 	"strings"
 	"time"
+
+	"github.com/slack-go/slack"
 
 	"github.com/cocoom/cocoom-gateway/internal/slackapi"
 )
@@ -53,6 +59,40 @@ func tokenRefusal(resp *http.Response, name string) *refusal {
 		return errSlackDown.because(cause)
 	}
 	return slackRefusal(name, cause)
+}
+
+// infoError tells apart whose fault a failed users.info is.
+func infoError(err error) error {
+	var limited *slack.RateLimitedError
+	var status slack.StatusCodeError
+	var said slack.SlackErrorResponse
+	switch {
+	case errors.As(err, &limited):
+		return errSlackBusy.because(errors.New("users.info is rate limited")).retrying(strconv.Itoa(int(limited.RetryAfter.Seconds())))
+	case errors.As(err, &status):
+		return errSlackDown.because(fmt.Errorf("users.info answered %d", status.Code))
+	case errors.As(err, &said) && slackapi.Unavailable(said.Err):
+		return errSlackDown.because(fmt.Errorf("users.info answered %s", said.Err))
+	case errors.As(err, &said):
+		cause := fmt.Errorf("users.info answered %s", clip(said.Err, 80))
+		switch said.Err {
+		case "user_not_found", "user_not_visible", "users_not_found":
+			return errWorkspace.because(cause)
+		}
+		return errSetup.because(cause).saying(said.Err).mending(mendBot(said.Err))
+	case errors.Is(err, errOtherPerson):
+		return errSlackAnswer.because(err)
+	case isNetwork(err):
+		return errSlackDown.because(errors.New("users.info cannot be reached"))
+	}
+	return errSlackAnswer.because(errors.New("users.info answer cannot be read"))
+}
+
+// isNetwork reports whether err comes from the way to Slack, not from what it said.
+func isNetwork(err error) bool {
+	var ne net.Error
+	var ue *url.Error
+	return errors.As(err, &ne) || errors.As(err, &ue) || errors.Is(err, context.DeadlineExceeded) || errors.Is(err, context.Canceled)
 }
 
 // retrying gives the refusal with what Slack asks to wait, in seconds and

@@ -113,11 +113,14 @@ func (s *socket) CloseWrite() error {
 	return nil
 }
 
-// end closes both sides soon, without waiting for it; hangUp lets go of the app.
-func (s *socket) end(hangUp context.CancelFunc) {
-	if !s.ending.Swap(true) {
-		go s.part(hangUp)
+// end closes both sides soon, without waiting for it, and reports whether that
+// had not begun yet; hangUp lets go of the app.
+func (s *socket) end(hangUp context.CancelFunc) bool {
+	if s.ending.Swap(true) {
+		return false
 	}
+	go s.part(hangUp)
+	return true
 }
 
 func (s *socket) part(hangUp context.CancelFunc) {

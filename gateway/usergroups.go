@@ -6,6 +6,7 @@ import (
 	"errors"
 	"fmt"
 	"sync"
+	"sync/atomic"
 	"time"
 
 	"github.com/slack-go/slack"
@@ -40,6 +41,9 @@ type groupList struct {
 	read   time.Time              // by our clock, when it was read; at first, when we began
 	next   time.Time              // not asked for before
 	old    bool                   // people's rows are older than it
+	// void: Slack says that it has changed. An event, which must be answered soon,
+	// does not wait for a listing that has mu.
+	void atomic.Bool
 }
 
 // membership is what a listing says of one person.
@@ -111,7 +115,7 @@ func (g *groupLists) freshen(ctx context.Context, rt *Route, l *groupList, chang
 	if err != nil {
 		return // the next write says so
 	}
-	listed, err := g.ask(ctx, rt)
+	listed, err := g.askAll(ctx, rt)
 	if err != nil {
 		g.failedToList(rt, l, err)
 		return
@@ -135,9 +139,9 @@ func (g *groupLists) failedToList(rt *Route, l *groupList, err error) {
 	g.alarms.raise(rt, "usergroups", t.reason)
 }
 
-// ask is usergroups.list, turned around. Groups that another company shares are
+// askAll is usergroups.list, turned around. Groups that another company shares are
 // left out: their handles are not the workspace's to give.
-func (g *groupLists) ask(ctx context.Context, rt *Route) (map[string][]usergroup, error) {
+func (g *groupLists) askAll(ctx context.Context, rt *Route) (map[string][]usergroup, error) {
 	ctx, cancel := context.WithTimeout(ctx, slackTimeout)
 	defer cancel()
 	list, err := slackapi.New(rt.SlackApp.BotToken, g.apiURL, nil).GetUserGroupsContext(ctx, slack.GetUserGroupsOptionIncludeUsers(true))
@@ -184,10 +188,7 @@ func (g *groupLists) void(ctx context.Context, rt *Route) error {
 	if err != nil {
 		return fmt.Errorf("write down that usergroups changed: %w", err)
 	}
-	l := g.list(rt)
-	l.mu.Lock()
-	defer l.mu.Unlock()
-	l.old = true
+	g.list(rt).void.Store(true)
 	return nil
 }
 
@@ -196,21 +197,22 @@ func (g *groupLists) void(ctx context.Context, rt *Route) error {
 func (g *groupLists) isOld(rt *Route) bool {
 	l := g.list(rt)
 	if !l.mu.TryLock() {
-		return false // it is being read just now: the next round will see
+		return false // it is being read just now: the next time will tell
 	}
 	defer l.mu.Unlock()
-	return l.old
+	return l.old || l.void.Load()
 }
 
 // spread brings people's rows up to a listing that is newer than they are.
 func (g *groupLists) spread(ctx context.Context, rt *Route) error {
+	l := g.list(rt)
+	l.mu.Lock()
+	defer l.mu.Unlock()
+	l.old = l.void.Swap(false) || l.old // what is said from here on is for the next time
 	changed, err := g.changedAt(ctx, rt)
 	if err != nil {
 		return err
 	}
-	l := g.list(rt)
-	l.mu.Lock()
-	defer l.mu.Unlock()
 	g.freshen(ctx, rt, l, changed)
 	if l.groups == nil || l.asked <= changed {
 		return nil // not now; it stays old

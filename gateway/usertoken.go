@@ -18,6 +18,10 @@ import (
 	"github.com/cocoom/cocoom-gateway/internal/slackapi"
 )
 
+// tokenPace is between two questions by people's own tokens: userInfo may be
+// called 50 times a minute.
+const tokenPace = 2 * time.Second
+
 // keptToken is a person's own access token: the way of a route without a bot
 // token to notice that an account was deactivated. It lies sealed in the row of
 // the person it belongs to, and opens nowhere else.
@@ -36,9 +40,6 @@ func newKeptToken(t *oauth2.Token, subject string) keptToken {
 	return k
 }
 
-// tokenPlace binds a sealed token to its person; "/" stands in no id.
-func tokenPlace(key personKey) string { return key.route + "/" + key.team + "/" + key.user }
-
 func (p *people) sealToken(key personKey, t keptToken) (string, error) {
 	if t.Access == "" {
 		return "", nil
@@ -47,7 +48,7 @@ func (p *people) sealToken(key personKey, t keptToken) (string, error) {
 	if err != nil {
 		return "", fmt.Errorf("marshal token: %w", err)
 	}
-	sealed, err := p.sealer.seal(kindToken, tokenPlace(key), plain, p.now())
+	sealed, err := p.sealer.seal(kindToken, key.String(), plain, p.now())
 	if err != nil {
 		return "", fmt.Errorf("seal token: %w", err)
 	}
@@ -58,7 +59,7 @@ func (p *people) sealToken(key personKey, t keptToken) (string, error) {
 // opens.
 func (p *people) openToken(key personKey, sealed string) (keptToken, bool) {
 	var t keptToken
-	plain, err := p.sealer.open(kindToken, tokenPlace(key), sealed)
+	plain, err := p.sealer.open(kindToken, key.String(), sealed)
 	return t, err == nil && json.Unmarshal(plain, &t) == nil
 }
 
@@ -216,7 +217,3 @@ func describeClaims(f *facts, c claims) {
 		f.name = name
 	}
 }
-
-// tokenPace is between two questions by people's own tokens: userInfo may be
-// called 50 times a minute.
-const tokenPace = 2 * time.Second

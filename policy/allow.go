@@ -21,8 +21,8 @@ func compileAllow(a Allow) allow {
 		members: a.Members,
 		deny:    a.Deny,
 		users:   set(a.Users, nil),
-		emails:  set(a.Emails, lowerASCII),
-		domains: set(a.EmailDomains, lowerASCII),
+		emails:  set(a.Emails, LowerASCII),
+		domains: set(a.EmailDomains, LowerASCII),
 		groups:  set(a.Usergroups, nil),
 		tokens:  set(a.ServiceTokens, nil),
 		admins:  a.Admins,
@@ -76,10 +76,10 @@ func (a *allow) judgePerson(who *Identity) (Verdict, string) {
 	}
 	// With a second @ in the address, two readers may take different domains.
 	if local, domain, ok := strings.Cut(who.Email, "@"); ok && local != "" && domain != "" && !strings.Contains(domain, "@") {
-		if len(a.emails) > 0 && has(a.emails, lowerASCII(who.Email)) {
+		if len(a.emails) > 0 && has(a.emails, LowerASCII(who.Email)) {
 			return Allowed, "email"
 		}
-		if len(a.domains) > 0 && has(a.domains, lowerASCII(domain)) {
+		if len(a.domains) > 0 && has(a.domains, LowerASCII(domain)) {
 			return Allowed, "email_domain"
 		}
 	}
@@ -131,9 +131,9 @@ func has(set map[string]struct{}, value string) bool {
 	return ok
 }
 
-// lowerASCII lowers A to Z only. Unicode folding would make one address of
+// LowerASCII lowers A to Z only. Unicode folding would make one address of
 // two: "ſ" folds to "s", and the Kelvin sign to "k".
-func lowerASCII(s string) string {
+func LowerASCII(s string) string {
 	for i := range len(s) {
 		if 'A' <= s[i] && s[i] <= 'Z' {
 			return strings.Map(func(r rune) rune {

@@ -23,7 +23,7 @@ type revocationList struct {
 // session must have begun to be over, in Unix ms.
 type revoked struct {
 	sessions map[sessionID]struct{}
-	people   map[person]int64
+	people   map[personKey]int64
 	routes   map[string]int64
 	all      int64
 }
@@ -40,10 +40,6 @@ func parseSessionID(s string) (id sessionID, ok bool) {
 	}
 	return sessionID(b), true
 }
-
-// person is somebody on one route. Two routes may share a workspace, and
-// signing out of one leaves the other alone.
-type person struct{ route, team, user string }
 
 // revocation is a row of the table: kind "session" (value: the sessionID),
 // "user" (route/team/user), "route" (host) or "all".
@@ -63,7 +59,7 @@ func (l *revocationList) add(fresh []revocation) {
 // with gives a copy of v with more entries. One that cannot be read is of a
 // kind that this version has no sessions for.
 func (v revoked) with(entries []revocation) revoked {
-	more := revoked{sessions: map[sessionID]struct{}{}, people: map[person]int64{}, routes: map[string]int64{}}
+	more := revoked{sessions: map[sessionID]struct{}{}, people: map[personKey]int64{}, routes: map[string]int64{}}
 	for _, e := range entries {
 		switch e.kind {
 		case "session":
@@ -72,7 +68,7 @@ func (v revoked) with(entries []revocation) revoked {
 			}
 		case "user":
 			if p := strings.SplitN(e.value, "/", 3); len(p) == 3 {
-				more.people[person{p[0], p[1], p[2]}] = e.before
+				more.people[personKey{p[0], p[1], p[2]}] = e.before
 			}
 		case "route":
 			more.routes[e.value] = e.before
@@ -90,7 +86,7 @@ func (v revoked) and(more revoked) revoked {
 	}
 	out := revoked{sessions: maps.Clone(v.sessions), people: maps.Clone(v.people), routes: maps.Clone(v.routes), all: max(v.all, more.all)}
 	if out.sessions == nil {
-		out = revoked{sessions: map[sessionID]struct{}{}, people: map[person]int64{}, routes: map[string]int64{}, all: out.all}
+		out = revoked{sessions: map[sessionID]struct{}{}, people: map[personKey]int64{}, routes: map[string]int64{}, all: out.all}
 	}
 	maps.Copy(out.sessions, more.sessions)
 	for who, before := range more.people {
@@ -112,7 +108,7 @@ func (v *revoked) include(rt *Route, s *session) bool {
 	if _, ended := v.sessions[s.sum]; ended {
 		return true
 	}
-	return begun < v.people[person{rt.Host, s.identity.Team, s.identity.User}] || begun < v.routes[rt.Host]
+	return begun < v.people[personKey{rt.Host, s.identity.Team, s.identity.User}] || begun < v.routes[rt.Host]
 }
 
 func (l *revocationList) age(now time.Time) time.Duration { return now.Sub(l.read) }
