@@ -101,6 +101,11 @@ func (ex *Explainer) Explain(q Question) (Explanation, error) {
 	if r, err = canonical(r, e.Route.EncodedSlash); err != nil {
 		return e.refused(errPath.because(err)), nil
 	}
+	if e.Route.Login != nil && e.Route.Upstream == nil { // in forward auth
+		if err := sameMeaning(u, r.URL); err != nil {
+			return e.refused(errPath.because(err)), nil
+		}
+	}
 	e.Path = r.URL.EscapedPath()
 	e.Readings = policy.OtherReadings(e.Path)
 	return ex.explain(e, r, q), nil

@@ -112,6 +112,23 @@ func TestExplainWithoutAnAnswer(t *testing.T) {
 	}
 }
 
+// TestExplainForwardAuth: where another proxy carries the requests, the app would
+// get a path as it came.
+func TestExplainForwardAuth(t *testing.T) {
+	w := newWorld(t, func(c *gateway.Config) {
+		c.Routes[0].Identifier, c.Routes[0].Upstream = c.Routes[0].Upstream.Identifier, nil
+	})
+	ex, err := gateway.NewExplainer("/.gateway", w.routes)
+	if err != nil {
+		t.Fatal(err)
+	}
+	for target, want := range map[string]string{"/public/x": "", "/a/../public/x": "ambiguous_path", "/public/%78": ""} {
+		if e, err := ex.Explain(gateway.Question{Host: host, Method: "GET", Target: target, Now: time.Now()}); err != nil || e.Code != want {
+			t.Errorf("%s is %q (%v), want %q", target, e.Code, err, want)
+		}
+	}
+}
+
 // TestExplainWhoIsKeptOut: whoever gets no session is nobody, and the pages that
 // are for nobody in particular pass.
 func TestExplainWhoIsKeptOut(t *testing.T) {

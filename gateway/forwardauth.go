@@ -88,6 +88,11 @@ func (g *Gateway) answerAuth(x *exchange, asked *http.Request, statusOnly bool) 
 	if err := sameMeaning(asked.URL, r.URL); err != nil {
 		return errPath.because(err)
 	}
+	if l := x.route.Login; l != nil && len(l.BoundCookies()) > 0 {
+		// The proxy that asks would hand the app these cookies as they come, and
+		// the app's to the browser: bound to nobody.
+		return errAsker.because(errors.New("the route binds the app's cookies to people, which only the gateway on the way can do"))
+	}
 	switch err := g.decide(x, r); {
 	case err == errSignIn && !statusOnly:
 		return g.askToSignIn(x, g.echo.NewContext(r, x))

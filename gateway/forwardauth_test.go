@@ -376,6 +376,25 @@ func TestRouteWithoutUpstream(t *testing.T) {
 	}
 }
 
+// TestForwardAuthBindsNoCookies: where the app's cookies are bound to people,
+// they must not go round the gateway.
+func TestForwardAuthBindsNoCookies(t *testing.T) {
+	in := newInside(t, func(c *gateway.Config) { c.Routes[0].Login.AppCookies = []string{"PHPSESSID"} })
+	for _, path := range []string{auth, authNginx} {
+		if got := in.ask(path, page("/public/x")); got.StatusCode != 403 {
+			t.Errorf("%s answered %d for a route whose app's cookies are bound", path, got.StatusCode)
+		}
+	}
+	other := page("/public/x")
+	other.host = in.routes[1].Host
+	if got := in.ask(auth, other); got.StatusCode != 200 {
+		t.Errorf("another route: answered %d", got.StatusCode)
+	}
+	if !strings.Contains(in.log.String(), "which only the gateway on the way can do") {
+		t.Error("the log does not say why")
+	}
+}
+
 // TestForwardAuthCallback: where Slack sends people back to is the gateway's,
 // wherever it stands; nginx sends what is refused to the public listener.
 func TestForwardAuthCallback(t *testing.T) {
