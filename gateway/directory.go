@@ -215,6 +215,7 @@ func (d *directory) those(rt *Route, like func(*facts) bool) []personKey {
 type opened struct {
 	session *session
 	slot    *slot
+	sealed  [4]byte // the tag of the key that its cookie was sealed with
 	view    atomic.Pointer[view]
 }
 

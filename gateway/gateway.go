@@ -246,16 +246,15 @@ func (g *Gateway) front(x *exchange, c echo.Context) error {
 	case rt.Upstream == nil:
 		return errNotFound // another proxy carries requests to the app
 	}
-	w := http.ResponseWriter(x)
-	if leaving && g.sessions.read(rt, r) != nil {
-		w = g.leave(x, r)
-	} else {
-		g.slide(x, r)
-	}
 	x.unread = false // the app reads it
-	g.live.carry(x, r, g.cfg.Now, func(r *http.Request) {
-		rt.Upstream.Serve(w, r, proxy.Inbound{Who: x.session.principal(), ForwardedFor: x.forwardedFor, RequestID: x.id, SigningOut: leaving})
-	})
+	in := proxy.Inbound{Who: x.session.principal(), ForwardedFor: x.forwardedFor, RequestID: x.id, SigningOut: leaving}
+	if leaving && g.sessions.read(rt, r) != nil {
+		// Not in live: the session is over before the app says goodbye.
+		rt.Upstream.Serve(g.leave(x, r), r, in)
+		return nil
+	}
+	g.slide(x, r)
+	g.live.carry(x, r, g.cfg.Now, func(r *http.Request) { rt.Upstream.Serve(x, r, in) })
 	return nil
 }
 

@@ -2,12 +2,14 @@ package gateway_test
 
 import (
 	"context"
+	"io"
 	"net/http"
 	"net/http/httptest"
 	"net/url"
 	"strings"
 	"sync/atomic"
 	"testing"
+	"time"
 
 	"github.com/cocoom/cocoom-gateway/gateway"
 	"github.com/cocoom/cocoom-gateway/policy"
@@ -18,6 +20,7 @@ import (
 type leavingApp struct {
 	*httptest.Server
 	asked atomic.Int32
+	slow  func() // what the answer "slow" waits for in its middle
 }
 
 func (a *leavingApp) ServeHTTP(w http.ResponseWriter, r *http.Request) {
@@ -37,6 +40,11 @@ func (a *leavingApp) ServeHTTP(w http.ResponseWriter, r *http.Request) {
 		http.Redirect(w, r, "/login.php", http.StatusTemporaryRedirect)
 	case "304":
 		w.WriteHeader(http.StatusNotModified)
+	case "slow":
+		w.Write([]byte("good"))
+		http.NewResponseController(w).Flush()
+		a.slow()
+		w.Write([]byte("bye"))
 	case "crash":
 		panic(http.ErrAbortHandler)
 	default:
@@ -77,6 +85,29 @@ func newLeavingWorld(t *testing.T) (*world, *leavingApp) {
 		}
 	})
 	return w, app
+}
+
+// TestSlowGoodbye: the app may take its time to say that somebody has signed
+// out, although the session is over by then.
+func TestSlowGoodbye(t *testing.T) {
+	w, app := newLeavingWorld(t)
+	b, origin := w.browser(), w.routes[0].Origin
+	b.signIn(origin+"/", teams[0], "U0PAUL")
+	goOn := make(chan bool)
+	app.slow = func() { <-goOn }
+	req, err := http.NewRequest("GET", origin+"/logout.php?answer=slow", nil)
+	must(t, err)
+	resp, err := b.Do(req)
+	must(t, err)
+	defer resp.Body.Close()
+	_, err = io.ReadFull(resp.Body, make([]byte, len("good")))
+	must(t, err)
+	w.lose(time.Minute)
+	w.gateway.EndStreams()
+	close(goOn)
+	if rest, err := io.ReadAll(resp.Body); string(rest) != "bye" || err != nil {
+		t.Errorf("the app's answer goes on with %q, %v", rest, err)
+	}
 }
 
 // TestAppSignOut: which requests for the app's own sign-out end our session,

@@ -7,6 +7,7 @@ import (
 	"encoding/base64"
 	"errors"
 	"fmt"
+	"slices"
 	"strings"
 	"sync/atomic"
 	"time"
@@ -105,6 +106,20 @@ func (s *Sealer) open(k kind, host, sealed string) ([]byte, error) {
 		}
 	}
 	return nil, errSeal
+}
+
+// tagOf is the part of a sealed value that names its key; zero for what is none.
+func tagOf(sealed string) (tag [4]byte) {
+	if len(sealed) >= 6 { // the six characters that hold four bytes
+		_, _ = base64.RawURLEncoding.Decode(tag[:], []byte(sealed[:6])) // of 36 bits, 32 are the tag's
+	}
+	return tag
+}
+
+// holds reports whether a key of that tag is still in the ring.
+func (s *Sealer) holds(tag [4]byte) bool {
+	ring := s.keys.Load()
+	return ring != nil && slices.ContainsFunc(*ring, func(k sealKey) bool { return k.tag == tag })
 }
 
 // bind is the additional data. A NUL cannot stand in a kind or a host.

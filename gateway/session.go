@@ -178,8 +178,12 @@ func (s *sessions) find(rt *Route, r *http.Request) *opened {
 			return nil // not cached: strangers could fill the cache with rubbish
 		}
 		found = s.opened(rt, ss)
+		found.sealed = tagOf(cookie)
 		// A copy: the cookie is a piece of the whole header, which would be kept.
 		shard.Add(cookieKey{rt.Host, strings.Clone(cookie)}, found)
+	}
+	if !s.sealer.holds(found.sealed) { // taken out of the ring since
+		return nil
 	}
 	return found
 }

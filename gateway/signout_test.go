@@ -217,6 +217,27 @@ func TestKeyRotationLogsNobodyOut(t *testing.T) {
 	}
 }
 
+// TestKeyTakenOut: what a key has sealed is good as long as the key is there,
+// also for a cookie that was opened before.
+func TestKeyTakenOut(t *testing.T) {
+	seal := new(gateway.Sealer)
+	w := newWorld(t, func(c *gateway.Config) { c.Sealer = seal })
+	old := gateway.SealKey{ID: "old", Value: []byte(strings.Repeat("o", 32))}
+	must(t, seal.Set([]gateway.SealKey{old}))
+	b, page := w.browser(), w.routes[0].Origin+"/"
+	b.signIn(page, teams[0], "U0PAUL")
+	fresh := gateway.SealKey{ID: "new", Value: []byte(strings.Repeat("n", 32))}
+	for _, row := range []struct {
+		ring []gateway.SealKey
+		want int
+	}{{[]gateway.SealKey{old}, 200}, {[]gateway.SealKey{fresh, old}, 200}, {[]gateway.SealKey{fresh}, 302}} {
+		must(t, seal.Set(row.ring))
+		if got := b.get(page); got.StatusCode != row.want {
+			t.Errorf("with %d keys, the first %s: answered %d, want %d", len(row.ring), row.ring[0].ID, got.StatusCode, row.want)
+		}
+	}
+}
+
 // TestStoreLost: with the store its keys are gone, and so everybody's session,
 // although the master key was kept. Nobody revoked before comes back to life.
 func TestStoreLost(t *testing.T) {
