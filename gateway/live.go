@@ -118,9 +118,10 @@ func (s *stream) answers() {
 }
 
 // end breaks off an exchange that lasts, and reports whether it had not been yet;
-// it must be in live, and is called by live.each alone. A WebSocket gets a close frame. For other answers there is
-// no such word: with deadlines that have passed, reading and writing fail, and
-// net/http gives the connection, or the stream of HTTP/2, up.
+// it must be in live, and is called by live.each alone. A WebSocket gets a close
+// frame. For other answers there is no such word: with deadlines that have
+// passed, reading and writing fail, and net/http gives the connection, or the
+// stream of HTTP/2, up.
 func (x *exchange) end() bool {
 	if socket := x.stream.socket.Load(); socket != nil {
 		return socket.end(x.stream.hangUp)

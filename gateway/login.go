@@ -52,7 +52,7 @@ func (g *Gateway) askToSignIn(x *exchange, c echo.Context) error {
 	}
 	switch classOf(r) {
 	case navigation:
-		return g.toSlack(x, c, returnPath(r.URL))
+		return g.beginRound(x, c, returnPath(r.URL), 0)
 	case submission:
 		return g.saveForm(x, c)
 	default:
@@ -72,11 +72,6 @@ func (g *Gateway) signInFor(x *exchange, why *refusal, path string) *refusal {
 // loginURL is where a person signs in and then ends on path.
 func (g *Gateway) loginURL(rt *Route, path string) string {
 	return rt.Origin + g.cfg.Prefix + "/login?to=" + url.QueryEscape(path)
-}
-
-// toSlack begins a sign-in that is to end on path.
-func (g *Gateway) toSlack(x *exchange, c echo.Context, path string) error {
-	return g.beginRound(x, c, path, 0)
 }
 
 // defaultCallback is the callback path for routes that do not set their own.

@@ -60,7 +60,8 @@ func (g *Gateway) signOutEverywhere(x *exchange, c echo.Context) error {
 		return errOrigin
 	}
 	if x.session = g.sessions.open(rt, r); x.session == nil {
-		return g.askToSignIn(x, c)
+		// To the page with the button: this is no form of the app's, to be kept.
+		return c.Redirect(http.StatusSeeOther, rt.Origin+g.cfg.Prefix+"/")
 	}
 	id := x.session.identity
 	act := auditEntry{actor: id.Team + "/" + id.User, action: "sessions.signed_out_everywhere", object: "person " + id.User + " on " + rt.Host}

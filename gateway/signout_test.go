@@ -100,6 +100,25 @@ func TestSignOutEverywhereWithoutRows(t *testing.T) {
 	}
 }
 
+// TestSignOutEverywhereTooLate: the button of a session that has expired is no
+// form of the app's: nothing is kept of it, and the person sees the page again.
+func TestSignOutEverywhereTooLate(t *testing.T) {
+	w := newWorld(t)
+	origin, path := w.routes[0].Origin, "/.gateway/sign-out-everywhere"
+	b := w.browser()
+	b.signIn(origin+"/", teams[0], "U0PAUL")
+	w.advance(3 * time.Hour)
+	got := b.do("POST", origin+path, strings.NewReader(""), "Origin", origin, "Content-Type", "application/x-www-form-urlencoded")
+	if got.StatusCode != 303 || got.Header.Get("Location") != origin+"/.gateway/" {
+		t.Errorf("answered %d to %s", got.StatusCode, got.Header.Get("Location"))
+	}
+	var kept int
+	must(t, w.store.Read().QueryRow(`SELECT COUNT(*) FROM draft`).Scan(&kept))
+	if kept != 0 {
+		t.Errorf("%d forms are kept", kept)
+	}
+}
+
 // TestAccountPageWithoutTheStore: it says who is signed in all the same, and
 // does not claim to have signed out anybody.
 func TestAccountPageWithoutTheStore(t *testing.T) {
