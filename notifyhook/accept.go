@@ -127,11 +127,11 @@ func (rt *route) deliveries(q request, now time.Time) []newDelivery {
 // insert locks the lane first: from then on until the commit nobody else adds
 // to it, so that seq is the order of commits within a lane.
 func (d newDelivery) insert(ctx context.Context, tx *sql.Tx, rt *route, notification string, now time.Time) error {
-	if err := d.place.queue(ctx, tx, rt, d.due); err != nil {
+	if err := d.place.queue(ctx, tx, rt.app, d.due); err != nil {
 		return err
 	}
-	_, err := tx.ExecContext(ctx, `INSERT INTO delivery (id, notification_id, route, recipient, lane, accepted_at) VALUES ($1, $2, $3, $4, $5, $6)`,
-		d.id, notification, rt.host, d.to, d.place.lane, now.UnixMilli())
+	_, err := tx.ExecContext(ctx, `INSERT INTO delivery (id, notification_id, route, recipient, lane, accepted_at, due_at) VALUES ($1, $2, $3, $4, $5, $6, $7)`,
+		d.id, notification, rt.host, d.to, d.place.lane, now.UnixMilli(), d.due.UnixMilli())
 	if err != nil {
 		return fmt.Errorf("insert delivery: %w", err)
 	}
@@ -150,19 +150,19 @@ type place struct {
 func (rt *route) place(to string) place {
 	kind, same := classify(to)
 	if kind == conversationID {
-		return rt.conversation(same)
+		return rt.app.conversation(same)
 	}
-	return place{lane: rt.host + ">" + same}
+	return place{lane: rt.app.name + ">" + same}
 }
 
 // conversation returns the lane of a Slack conversation.
-func (rt *route) conversation(id string) place {
-	return place{lane: rt.host + "/" + id, conversation: id}
+func (a *app) conversation(id string) place {
+	return place{lane: a.name + "/" + id, conversation: id}
 }
 
 // waiting returns a lane for a single delivery whose time has not come. It is
 // resolved, and joins the conversation's lane, when it has.
-func (rt *route) waiting(delivery string) place { return place{lane: rt.host + "@" + delivery} }
+func (rt *route) waiting(delivery string) place { return place{lane: rt.app.name + "@" + delivery} }
 
 func (p place) compare(other place) int {
 	if a, b := p.conversation != "", other.conversation != ""; a != b {
@@ -176,13 +176,13 @@ func (p place) compare(other place) int {
 
 // queue makes sure that the lane is there, is due no later than its own
 // not_before allows, and is locked until the transaction ends.
-func (p place) queue(ctx context.Context, tx *sql.Tx, rt *route, due time.Time) error {
-	_, err := tx.ExecContext(ctx, `INSERT INTO lane (lane, route, gate, conversation, due_at) VALUES ($1, $2, $3, $4, $5)
+func (p place) queue(ctx context.Context, tx *sql.Tx, a *app, due time.Time) error {
+	_, err := tx.ExecContext(ctx, `INSERT INTO lane (lane, app, conversation, due_at) VALUES ($1, $2, $3, $4)
 		ON CONFLICT (lane) DO UPDATE SET due_at = CASE
 			WHEN lane.due_at IS NOT NULL THEN lane.due_at
 			WHEN lane.not_before > excluded.due_at THEN lane.not_before
 			ELSE excluded.due_at END`,
-		p.lane, rt.host, rt.gate, sql.NullString{String: p.conversation, Valid: p.conversation != ""}, due.UnixMilli())
+		p.lane, a.name, sql.NullString{String: p.conversation, Valid: p.conversation != ""}, due.UnixMilli())
 	if err != nil {
 		return fmt.Errorf("queue lane: %w", err)
 	}

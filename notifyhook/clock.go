@@ -26,9 +26,9 @@ func (r *Relay) takeOver(ctx context.Context) error {
 		return fmt.Errorf("clear old leases: %w", err)
 	}
 	err = r.store.Write(ctx, func(ctx context.Context, tx *sql.Tx) error {
-		_, err := tx.ExecContext(ctx, `UPDATE lane SET lease_owner = NULL, lease_until = 0,
+		_, err := tx.ExecContext(ctx, `UPDATE lane SET lease_owner = NULL,
 			not_before = MIN(not_before, CASE failures WHEN 0 THEN $1 ELSE $2 END),
-			due_at = CASE WHEN `+scheduledLane+` THEN due_at ELSE MIN(due_at, CASE failures WHEN 0 THEN $1 ELSE $2 END) END
+			due_at = CASE WHEN lease_owner IS NOT NULL THEN MIN(due_at, not_before) WHEN `+scheduledLane+` THEN due_at ELSE MIN(due_at, CASE failures WHEN 0 THEN $1 ELSE $2 END) END
 			WHERE lease_owner IS NOT NULL OR not_before > $1 OR due_at > $1`, now.Add(pace).UnixMilli(), now.Add(longestWait).UnixMilli())
 		return err
 	})
@@ -40,7 +40,7 @@ func (r *Relay) takeOver(ctx context.Context) error {
 
 // scheduledLane is the SQL for claim.isWaiting. Such a lane is due when its
 // caller said, whatever the clock said then.
-const scheduledLane = `substr(lane, length(route) + 1, 1) = '@'`
+const scheduledLane = `substr(lane, length(app) + 1, 1) = '@'`
 
 // followClock moves what lanes wait for along with a clock that was set back by
 // more than a second, so that a pause stays as long as it was meant. A clock set
@@ -56,9 +56,8 @@ func (r *Relay) followClock(ctx context.Context, step time.Duration) error {
 	err = r.store.Write(ctx, func(ctx context.Context, tx *sql.Tx) error {
 		_, err := tx.ExecContext(ctx, `UPDATE lane SET
 			not_before = CASE WHEN not_before > $1 THEN not_before + $2 ELSE not_before END,
-			due_at = CASE WHEN due_at > $1 AND NOT `+scheduledLane+` THEN due_at + $2 ELSE due_at END,
-			lease_until = CASE WHEN lease_until > $3 THEN lease_until + $2 ELSE lease_until END
-			WHERE not_before > $1 OR due_at > $1 OR lease_until > $3`, now.UnixMilli(), step.Milliseconds(), now.Add(lease).UnixMilli())
+			due_at = CASE WHEN due_at > $1 AND NOT (lease_owner IS NULL AND `+scheduledLane+`) THEN due_at + $2 ELSE due_at END
+			WHERE not_before > $1 OR due_at > $1`, now.UnixMilli(), step.Milliseconds())
 		return err
 	})
 	if err != nil {

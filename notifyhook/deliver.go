@@ -10,7 +10,6 @@ import (
 
 const (
 	lookupsWait    = 5 * time.Minute // until a look-up without its scope is tried again
-	gateLanes      = 3               // throttled at the same time: the limit is the workspace's
 	recordInterval = time.Second
 )
 
@@ -31,7 +30,7 @@ func (r *Relay) work(ctx context.Context, c claim) {
 		r.settle(record, c, o)
 		return
 	}
-	if r.alarms.clear(c.route.host, "lookups") {
+	if r.alarms.clear(c.app.name, "lookups") {
 		r.log.Info("recipients can be looked up again", "route", c.route.host)
 	}
 	if err := r.move(record, c, conversation); err != nil {
@@ -51,7 +50,7 @@ func (r *Relay) send(ctx context.Context, c claim) outcome {
 		switch o := outcomeOf(c.route.app.test(ctx)); o.class {
 		case ambiguous, transient:
 			return outcome{class: transient, reason: o.reason}
-		case throttled, routeDown:
+		case throttled, held, routeDown:
 			return o
 		}
 	}
@@ -90,6 +89,7 @@ func isPerhapsRecipient(reason string) bool {
 func (r *Relay) post(ctx context.Context, c claim, m message) outcome {
 	channel, ts, err := c.route.app.post(ctx, c.conversation, m)
 	o := outcomeOf(err)
+	o.method = postMessage
 	if o.class == done {
 		o.channel, o.ts = clean(channel), clean(ts)
 	}
@@ -116,9 +116,8 @@ func (r *Relay) settle(ctx context.Context, c claim, o outcome) {
 	if err != nil {
 		now = r.now()
 	}
-	lookupHeld := r.beyond(ctx, c, o, now)
 	v := judge(o, c.before, c.failures, now, rand.Float64())
-	if lookupHeld {
+	if r.beyond(c, o) {
 		v.notBefore = now.Add(lookupsWait)
 	}
 	for {
@@ -148,41 +147,36 @@ func (r *Relay) settle(ctx context.Context, c claim, o outcome) {
 }
 
 // beyond handles what an outcome says about more than its own lane. It reports
-// whether look-ups of the route have to wait.
-func (r *Relay) beyond(ctx context.Context, c claim, o outcome, now time.Time) (lookupHeld bool) {
-	rt := c.route
+// whether the look-up's method has to wait.
+func (r *Relay) beyond(c claim, o outcome) (lookupHeld bool) {
+	rt, a, now := c.route, c.app, r.now()
 	lookup := c.attempt == 0
-	var err error
 	switch o.class {
 	case done:
-		if r.alarms.clear(rt.host, "held") {
-			r.log.Info("route sends again", "route", rt.host)
+		if r.alarms.clear(a.name, "held") {
+			r.log.Info("route sends again", "route", a.name)
 		}
-		r.alarms.clear(rt.host, "quota")
+		r.alarms.clear(a.name, "quota")
 	case recipientGone:
 		if !lookup { // a look-up that found nobody is remembered itself
 			r.forget(rt, c.to)
 		}
 	case throttled:
-		if lookup || rt.throttle.add(c.lane, now, o.wait) {
-			err = r.pause(ctx, rt, lookup, now.Add(o.wait))
+		if !lookup {
+			a.limits.lane(o.method, c.lane, now, now.Add(o.wait))
 		}
 	case quota:
-		r.raise(rt.host, "quota", o.reason)
-		err = r.pause(ctx, rt, false, now.Add(quotaWait))
+		r.raise(a.name, "quota", o.reason)
+		a.limits.pause(postMessage, now.Add(quotaWait))
 	case routeDown:
 		if lookup && isScopeOnly(o.reason) { // other messages may still go out
-			r.raise(rt.host, "lookups", o.reason)
-			err = r.pause(ctx, rt, true, now.Add(lookupsWait))
-			lookupHeld = true
-		} else {
-			r.raise(rt.host, "held", o.reason)
+			r.raise(a.name, "lookups", o.reason)
+			a.limits.pause(o.method, now.Add(lookupsWait))
+			return true
 		}
+		r.raise(a.name, "held", o.reason)
 	}
-	if err != nil {
-		r.log.Error("pause lanes failed", "route", rt.host, "error", err)
-	}
-	return lookupHeld
+	return false
 }
 
 // isScopeOnly tells a token that may not do one thing from one that may do
@@ -204,7 +198,7 @@ func (r *Relay) probe(ctx context.Context) {
 		if ctx.Err() != nil {
 			return
 		}
-		if o := outcomeOf(r.routes[host].app.test(ctx)); o.class == done {
+		if o := outcomeOf(r.apps[host].test(ctx)); o.class == done {
 			r.alarms.tryAgain(host)
 			r.log.Info("held route is tried again", "route", host)
 			r.nudge()

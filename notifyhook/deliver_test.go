@@ -64,6 +64,8 @@ func TestRetryAfterOfLookUpsHoldsLookUpsOnly(t *testing.T) {
 		r.work(t.Context(), claims[0])
 		mustPost(t, r, to("C0GENERAL", "c"))
 		step(t, r)
+		clock.advance(holdAgain)
+		step(t, r)
 		if n := len(sim.Calls("users.lookupByEmail")); n != 1 || len(sim.Messages(team, "C0GENERAL")) != 1 {
 			t.Errorf("%d look-ups, channel %q", n, texts(sim.Messages(team, "C0GENERAL")))
 		}

@@ -83,18 +83,13 @@ func testRoutes() []Route {
 	}
 }
 
-// newTestRelay makes a relay on s whose clocks stand still.
+// newTestRelay makes a relay of testRoutes on s whose clocks stand still.
 func newTestRelay(t testing.TB, s *store.Store, apiURL string) (*Relay, *fakeClock, *syncBuffer) {
 	t.Helper()
 	var log syncBuffer
-	r, err := New(Config{Routes: testRoutes(), Store: s, APIURL: apiURL, PublicScheme: "https",
-		Log: slog.New(slog.NewJSONHandler(&log, &slog.HandlerOptions{Level: slog.LevelDebug}))})
-	if err != nil {
-		t.Fatal(err)
-	}
 	clock := newFakeClock()
-	r.now = clock.now
-	r.clock = func(context.Context) (time.Time, error) { return clock.now(), nil }
+	r := relayOf(t, s, clock, Config{Routes: testRoutes(), APIURL: apiURL,
+		Log: slog.New(slog.NewJSONHandler(&log, &slog.HandlerOptions{Level: slog.LevelDebug}))})
 	t.Cleanup(func() { // whatever a test did, no secret came out
 		for _, s := range []string{botToken, otherBot, testToken, otherToken, testSecret, newSecret} {
 			if strings.Contains(log.String(), s) {
@@ -103,6 +98,22 @@ func newTestRelay(t testing.TB, s *store.Store, apiURL string) (*Relay, *fakeClo
 		}
 	})
 	return r, clock, &log
+}
+
+// relayOf makes a relay on s whose clocks are the given one.
+func relayOf(t testing.TB, s *store.Store, clock *fakeClock, cfg Config) *Relay {
+	t.Helper()
+	cfg.Store, cfg.PublicScheme = s, "https"
+	if cfg.Log == nil {
+		cfg.Log = slog.New(slog.DiscardHandler)
+	}
+	r, err := New(cfg)
+	if err != nil {
+		t.Fatal(err)
+	}
+	r.now = clock.now
+	r.clock = func(context.Context) (time.Time, error) { return clock.now(), nil }
+	return r
 }
 
 func sqliteStore(t testing.TB) *store.Store {

@@ -23,7 +23,8 @@ const (
 // claim is a leased lane with the delivery at its head.
 type claim struct {
 	place
-	route    *route
+	app      *app
+	route    *route // the head's
 	owner    string // random for each claim: the fence
 	failures int    // of the lane
 	at       time.Time
@@ -45,8 +46,8 @@ type ending struct{ route, delivery, reason string }
 // candidate is a lane that is due.
 type candidate struct {
 	place
-	host string
-	rank int // among the due lanes of its route
+	app  string
+	rank int // among the due lanes of its app
 }
 
 // claim leases up to limit due lanes and begins the attempt of each head that
@@ -66,7 +67,7 @@ func (r *Relay) claim(ctx context.Context, limit int) ([]claim, error) {
 	err = r.store.Write(ctx, func(ctx context.Context, tx *sql.Tx) error {
 		claims, ended = nil, nil // the function may run again
 		for _, one := range list {
-			c := claim{place: one.place, route: r.routes[one.host], owner: rand.Text(), at: now, begun: begun}
+			c := claim{place: one.place, app: r.apps[one.app], owner: rand.Text(), at: now, begun: begun}
 			ok, err := r.take(ctx, tx, &c)
 			if err != nil {
 				return err
@@ -90,10 +91,10 @@ func (r *Relay) claim(ctx context.Context, limit int) ([]claim, error) {
 	return claims, nil
 }
 
-// due chooses among the due lanes so that routes get equal shares of the
-// workers, whatever the length of their queues: a lane counts as far back as
-// its rank within its route and the route's calls under way. Only routes that
-// this process knows and does not hold are looked at.
+// due chooses among the due lanes so that apps get equal shares of the workers,
+// whatever the length of their queues: a lane counts as far back as its rank
+// within its app and the app's calls under way. Only apps that this process
+// knows and does not hold are looked at.
 func (r *Relay) due(ctx context.Context, now time.Time, limit int) ([]candidate, error) {
 	query, args := r.dueQuery(now, limit)
 	if query == "" {
@@ -108,11 +109,11 @@ func (r *Relay) due(ctx context.Context, now time.Time, limit int) ([]candidate,
 	for rows.Next() {
 		var c candidate
 		var conversation sql.NullString
-		if err := rows.Scan(&c.lane, &c.host, &conversation, &c.rank); err != nil {
+		if err := rows.Scan(&c.lane, &c.app, &conversation, &c.rank); err != nil {
 			return nil, fmt.Errorf("list due lanes: %w", err)
 		}
 		c.conversation = conversation.String
-		c.rank += r.flight.of(c.host)
+		c.rank += r.flight.of(c.app)
 		list = append(list, c)
 	}
 	if err := rows.Err(); err != nil {
@@ -124,31 +125,31 @@ func (r *Relay) due(ctx context.Context, now time.Time, limit int) ([]candidate,
 	return list, nil
 }
 
-// dueQuery lists the first due lanes of each route. It compares pairs so that
-// only lane_route_due serves, which finds the first limit lanes of a route at
-// once, however many are due. It is empty if there is no route to look at.
+// dueQuery lists the first due lanes of each app. It compares pairs so that
+// only lane_app serves, which finds the first limit lanes of an app at once,
+// however many are due. It is empty if there is no app to look at.
 func (r *Relay) dueQuery(now time.Time, limit int) (string, []any) {
 	args := []any{now.UnixMilli(), limit, limit * 4}
-	hosts := ""
-	for host := range r.routes {
-		if !r.alarms.isHeld(host) {
-			args = append(args, host)
-			hosts += fmt.Sprintf(", ($%d)", len(args))
+	apps := ""
+	for name := range r.apps {
+		if !r.alarms.isHeld(name) {
+			args = append(args, name)
+			apps += fmt.Sprintf(", ($%d)", len(args))
 		}
 	}
-	if hosts == "" {
+	if apps == "" {
 		return "", nil
 	}
 	among := "IN"
 	if r.store.Postgres() { // which would read all lanes for the other
 		among = "= ANY (ARRAY"
 	}
-	query := `WITH host (route) AS (VALUES ` + hosts[2:] + `)
-		SELECT lane, route, conversation, position FROM (
-			SELECT l.lane, l.route, l.conversation, l.due_at, ROW_NUMBER() OVER (PARTITION BY l.route ORDER BY l.due_at) AS position
-			FROM host CROSS JOIN lane l WHERE l.lane ` + among + ` (SELECT d.lane FROM lane d
-				WHERE d.due_at IS NOT NULL AND (d.route, d.due_at) >= (host.route, 0) AND (d.route, d.due_at) <= (host.route, $1)
-				AND d.not_before <= $1 AND d.lease_until <= $1 AND d.paused = 0 ORDER BY d.route, d.due_at LIMIT $2)`
+	query := `WITH known (app) AS (VALUES ` + apps[2:] + `)
+		SELECT lane, app, conversation, position FROM (
+			SELECT l.lane, l.app, l.conversation, l.due_at, ROW_NUMBER() OVER (PARTITION BY l.app ORDER BY l.due_at) AS position
+			FROM known CROSS JOIN lane l WHERE l.lane ` + among + ` (SELECT d.lane FROM lane d
+				WHERE d.due_at IS NOT NULL AND (d.app, d.due_at) >= (known.app, 0) AND (d.app, d.due_at) <= (known.app, $1)
+				ORDER BY d.app, d.due_at LIMIT $2)`
 	if r.store.Postgres() {
 		query += ")"
 	}
@@ -159,8 +160,8 @@ func (r *Relay) dueQuery(now time.Time, limit int) (string, []any) {
 // behind, and begins the head's attempt. It reports whether there is work.
 func (r *Relay) take(ctx context.Context, tx *sql.Tx, c *claim) (bool, error) {
 	now := c.at.UnixMilli()
-	err := tx.QueryRowContext(ctx, `UPDATE lane SET lease_owner = $1, lease_until = $2 WHERE lane IN (SELECT lane FROM lane
-			WHERE lane = $3 AND due_at <= $4 AND not_before <= $4 AND lease_until <= $4 AND paused = 0 `+r.store.SkipLocked()+`)
+	err := tx.QueryRowContext(ctx, `UPDATE lane SET lease_owner = $1, due_at = $2 WHERE lane IN (SELECT lane FROM lane
+			WHERE lane = $3 AND due_at <= $4 `+r.store.SkipLocked()+`)
 		RETURNING failures`, c.owner, c.at.Add(lease).UnixMilli(), c.lane, now).Scan(&c.failures)
 	if errors.Is(err, sql.ErrNoRows) {
 		return false, nil
@@ -182,6 +183,9 @@ func (r *Relay) take(ctx context.Context, tx *sql.Tx, c *claim) (bool, error) {
 	}
 	if c.conversation == "" {
 		return true, nil
+	}
+	if wait := c.app.limits.wait(postMessage, r.now()); wait > 0 {
+		return false, postpone(ctx, tx, c.lane, c.at.Add(wait))
 	}
 	if wait, err := r.olderUnresolved(ctx, tx, c); err != nil || wait {
 		if err == nil {
@@ -231,7 +235,7 @@ func (r *Relay) recover(ctx context.Context, tx *sql.Tx, c *claim) error {
 // before it. After maxEnded of them it leaves the rest to the next claim.
 func (r *Relay) liveHead(ctx context.Context, tx *sql.Tx, c *claim) (bool, error) {
 	for range maxEnded {
-		found, over, err := c.head(ctx, tx)
+		found, over, err := r.head(ctx, tx, c)
 		if err != nil || !found {
 			return false, err
 		}
@@ -249,18 +253,21 @@ func (r *Relay) liveHead(ctx context.Context, tx *sql.Tx, c *claim) (bool, error
 // head reads the first delivery of the lane and, if it cannot be sent any more,
 // why. A request that cannot be decoded is no error, since it would be one for
 // all lanes claimed at once.
-func (c *claim) head(ctx context.Context, tx *sql.Tx) (found bool, over string, err error) {
-	var asked string
+func (r *Relay) head(ctx context.Context, tx *sql.Tx, c *claim) (found bool, over string, err error) {
+	var host, asked string
 	var expires int64
-	err = tx.QueryRowContext(ctx, `SELECT d.seq, d.id, d.notification_id, d.recipient, n.request, n.expires_at
+	err = tx.QueryRowContext(ctx, `SELECT d.seq, d.id, d.notification_id, d.route, d.recipient, n.request, n.expires_at
 		FROM delivery d JOIN notification n ON n.id = d.notification_id
 		WHERE d.lane = $1 AND d.state IN ('queued', 'sending') ORDER BY d.seq LIMIT 1`, c.lane).
-		Scan(&c.seq, &c.delivery, &c.notification, &c.to, &asked, &expires)
+		Scan(&c.seq, &c.delivery, &c.notification, &host, &c.to, &asked, &expires)
 	if errors.Is(err, sql.ErrNoRows) {
 		return false, "", nil
 	}
 	if err != nil {
 		return false, "", fmt.Errorf("read head of lane: %w", err)
+	}
+	if c.route = r.routes[host]; c.route == nil {
+		c.route = c.app.first
 	}
 	c.request = request{}
 	switch {
@@ -272,14 +279,15 @@ func (c *claim) head(ctx context.Context, tx *sql.Tx) (found bool, over string, 
 	return true, over, nil
 }
 
-// olderUnresolved says whether an older delivery of the route is just being
+// olderUnresolved says whether an older delivery of the app is just being
 // looked up for the first time. It may turn out to belong to this conversation,
 // so the younger one waits. A lookup that failed or was throttled holds nobody.
 func (r *Relay) olderUnresolved(ctx context.Context, tx *sql.Tx, c *claim) (bool, error) {
 	var one int
 	err := tx.QueryRowContext(ctx, `SELECT 1 FROM lane u JOIN delivery d ON d.lane = u.lane AND d.state IN ('queued', 'sending')
-		WHERE u.gate = $1 AND u.conversation IS NULL AND u.due_at <= $2 AND u.not_before <= $2 AND u.failures = 0 AND u.paused = 0 AND d.seq < $3 LIMIT 1`,
-		c.route.gate, c.at.UnixMilli(), c.seq).Scan(&one)
+		WHERE u.app = $1 AND u.conversation IS NULL AND u.due_at IS NOT NULL AND (u.due_at <= $2 OR u.lease_owner IS NOT NULL)
+			AND u.failures = 0 AND d.seq < $3 LIMIT 1`,
+		c.app.name, c.at.UnixMilli(), c.seq).Scan(&one)
 	if errors.Is(err, sql.ErrNoRows) {
 		return false, nil
 	}
@@ -292,7 +300,7 @@ func (r *Relay) olderUnresolved(ctx context.Context, tx *sql.Tx, c *claim) (bool
 // begin writes down that an attempt begins, before it does. It reports whether
 // the delivery is still queued: who expires it does not hold its lane.
 func (c *claim) begin(ctx context.Context, tx *sql.Tx) (bool, error) {
-	result, err := tx.ExecContext(ctx, `UPDATE delivery SET state = 'sending', attempts = attempts + 1 WHERE id = $1 AND state = 'queued'`, c.delivery)
+	result, err := tx.ExecContext(ctx, `UPDATE delivery SET state = 'sending', attempts = attempts + 1, begun_at = COALESCE(begun_at, $2) WHERE id = $1 AND state = 'queued'`, c.delivery, c.at.UnixMilli())
 	if err != nil {
 		return false, fmt.Errorf("begin attempt: %w", err)
 	}
@@ -336,7 +344,7 @@ func countAttempts(ctx context.Context, tx *sql.Tx, delivery string, how class) 
 // postpone gives a lane back, to be looked at again later. The caller holds its
 // lock.
 func postpone(ctx context.Context, tx *sql.Tx, lane string, until time.Time) error {
-	_, err := tx.ExecContext(ctx, `UPDATE lane SET not_before = $1, due_at = $1, lease_owner = NULL, lease_until = 0 WHERE lane = $2`, until.UnixMilli(), lane)
+	_, err := tx.ExecContext(ctx, `UPDATE lane SET not_before = $1, due_at = $1, lease_owner = NULL WHERE lane = $2`, until.UnixMilli(), lane)
 	if err != nil {
 		return fmt.Errorf("postpone lane: %w", err)
 	}
@@ -344,4 +352,4 @@ func postpone(ctx context.Context, tx *sql.Tx, lane string, until time.Time) err
 }
 
 // isWaiting says whether the lane was made for one delivery's send_at.
-func (c claim) isWaiting() bool { return strings.HasPrefix(c.lane, c.route.host+"@") }
+func (c claim) isWaiting() bool { return strings.HasPrefix(c.lane, c.app.name+"@") }

@@ -166,7 +166,7 @@ func TestRoutesShareTheWorkers(t *testing.T) {
 		}
 		n := map[string]int{}
 		for _, c := range claims {
-			n[c.route.host]++
+			n[c.app.name]++
 		}
 		if n[host] != 8 || n[otherHost] != 8 {
 			t.Errorf("shares %v", n)

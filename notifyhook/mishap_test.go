@@ -105,6 +105,7 @@ func TestUnknownRouteIsLeftAlone(t *testing.T) {
 		r, _, _ := newTestRelay(t, s, "")
 		old, _, _ := newTestRelay(t, s, "")
 		delete(old.routes, host)
+		delete(old.apps, host)
 		mustPost(t, r, to("C01", "x"))
 		before, _ := laneTimes(t, s, host+"/C01")
 		if claims, err := old.claim(t.Context(), workers); err != nil || len(claims) != 0 {
@@ -211,9 +212,9 @@ func TestEndedDeliveryIsNotBegun(t *testing.T) {
 	storetest.Each(t, func(t *testing.T, s *store.Store) {
 		r, clock, _ := newTestRelay(t, s, "")
 		id := mustPost(t, r, to("C01", "x"))
-		c := claim{place: r.routes[host].conversation("C01"), route: r.routes[host], at: clock.now(), owner: "me"}
+		c := claim{place: r.apps[host].conversation("C01"), app: r.apps[host], route: r.routes[host], at: clock.now(), owner: "me"}
 		err := s.Write(t.Context(), func(ctx context.Context, tx *sql.Tx) error {
-			if found, over, err := c.head(ctx, tx); !found || over != "" || err != nil {
+			if found, over, err := r.head(ctx, tx, &c); !found || over != "" || err != nil {
 				return fmt.Errorf("head: %v %q %w", found, over, err)
 			}
 			if err := r.end(ctx, tx, &claim{delivery: c.delivery, notification: id, at: clock.now()}, verdict{state: "dead", reason: "expired"}, outcome{}); err != nil {
@@ -307,8 +308,8 @@ func TestDueLanesAreFoundByIndex(t *testing.T) {
 	storetest.Each(t, func(t *testing.T, s *store.Store) {
 		r, clock, _ := newTestRelay(t, s, "")
 		execute(t, s, `WITH RECURSIVE n (i) AS (SELECT 1 UNION ALL SELECT i + 1 FROM n WHERE i < 20000)
-			INSERT INTO lane (lane, route, gate, conversation, due_at) SELECT 'C' || i, (i % 20) || CAST($1 AS TEXT), '', 'C' || i, i FROM n`, host)
-		execute(t, s, `UPDATE lane SET route = $1 WHERE route = '7' || $2`, host, host)
+			INSERT INTO lane (lane, app, conversation, due_at) SELECT 'C' || i, (i % 20) || CAST($1 AS TEXT), 'C' || i, i FROM n`, host)
+		execute(t, s, `UPDATE lane SET app = $1 WHERE app = '7' || $2`, host, host)
 		if s.Postgres() {
 			execute(t, s, `ANALYZE lane`)
 		}
@@ -318,7 +319,7 @@ func TestDueLanesAreFoundByIndex(t *testing.T) {
 			explain = "EXPLAIN "
 		}
 		plan := lines(t, s, explain+query, args)
-		if !strings.Contains(plan, "lane_route_due") || strings.Contains(plan, "Seq Scan") || strings.Contains(plan, "SCAN l") {
+		if !strings.Contains(plan, "lane_app") || strings.Contains(plan, "Seq Scan") || strings.Contains(plan, "SCAN l") {
 			t.Errorf("plan:\n%s", plan)
 		}
 		list, err := r.due(t.Context(), clock.now(), workers)

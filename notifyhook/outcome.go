@@ -23,6 +23,7 @@ const (
 	unknown       class = iota // an answer nobody documented: tried a few times, then dead
 	done                       // Slack has it
 	throttled                  // asked to wait; costs no attempt
+	held                       // not called, because of what Slack asked for before
 	transient                  // certainly not done, may work later
 	ambiguous                  // perhaps done
 	routeDown                  // the token, not the message: the route is held
@@ -35,7 +36,7 @@ const (
 )
 
 func (c class) String() string {
-	return [...]string{"unknown", "sent", "throttled", "transient", "ambiguous", "route_down", "quota", "recipient_gone", "bad_content", "suppressed", "expired", "interrupted"}[c]
+	return [...]string{"unknown", "sent", "throttled", "held", "transient", "ambiguous", "route_down", "quota", "recipient_gone", "bad_content", "suppressed", "expired", "interrupted"}[c]
 }
 
 const (
@@ -49,8 +50,9 @@ const (
 // token, an address or a text.
 type outcome struct {
 	class   class
+	method  string        // of the Web API; empty: nothing was called
 	reason  string        // Slack's error name, or a constant word of ours
-	wait    time.Duration // throttled only
+	wait    time.Duration // throttled and held only
 	channel string        // done only
 	ts      string        // done only
 }
@@ -59,6 +61,9 @@ type outcome struct {
 func outcomeOf(err error) outcome {
 	if err == nil {
 		return outcome{class: done}
+	}
+	if h, ok := errors.AsType[*heldError](err); ok {
+		return outcome{class: held, reason: "rate_limited", wait: h.wait}
 	}
 	if limited, ok := errors.AsType[*slack.RateLimitedError](err); ok {
 		return outcome{class: throttled, reason: "rate_limited", wait: min(max(limited.RetryAfter, time.Second), slackapi.MaxWait)}
@@ -180,7 +185,7 @@ func judge(o outcome, before tried, failures int, now time.Time, rnd float64) ve
 	switch o.class {
 	case done:
 		return verdict{state: "sent", reason: o.reason, counted: true, notBefore: now.Add(pace)}
-	case throttled:
+	case throttled, held:
 		wait := o.wait + time.Duration(rnd*0.1*float64(o.wait)) // never earlier than asked
 		return verdict{state: "queued", reason: o.reason, notBefore: now.Add(wait), failures: failures}
 	case routeDown:

@@ -24,8 +24,10 @@ func (r *Relay) record(ctx context.Context, c claim, o outcome, v verdict) error
 		if err := c.fence(ctx, tx, v); err != nil {
 			return err
 		}
-		if err := c.endAttempt(ctx, tx, o); err != nil {
-			return err
+		if o.class != held || c.attempt > 0 { // else there was none
+			if err := c.endAttempt(ctx, tx, o, v); err != nil {
+				return err
+			}
 		}
 		if err := r.end(ctx, tx, &c, v, o); err != nil {
 			return err
@@ -53,7 +55,11 @@ func (c claim) fence(ctx context.Context, tx *sql.Tx, v verdict) error {
 
 // endAttempt completes the attempt begun by the claim. A failed look-up has
 // none, and gets its row now: it may be repeated freely.
-func (c claim) endAttempt(ctx context.Context, tx *sql.Tx, o outcome) error {
+func (c claim) endAttempt(ctx context.Context, tx *sql.Tx, o outcome, v verdict) error {
+	var again *int64
+	if v.state == "queued" {
+		again = new(v.notBefore.UnixMilli())
+	}
 	n := c.attempt
 	if n == 0 {
 		var err error
@@ -61,8 +67,8 @@ func (c claim) endAttempt(ctx context.Context, tx *sql.Tx, o outcome) error {
 			return err
 		}
 	}
-	_, err := tx.ExecContext(ctx, `UPDATE attempt SET ended_at = $1, outcome = $2, error = $3 WHERE delivery_id = $4 AND n = $5`,
-		c.at.UnixMilli(), o.class.String(), o.reason, c.delivery, n)
+	_, err := tx.ExecContext(ctx, `UPDATE attempt SET ended_at = $1, method = $2, outcome = $3, error = $4, again_at = $5 WHERE delivery_id = $6 AND n = $7`,
+		c.at.UnixMilli(), o.method, o.class.String(), o.reason, again, c.delivery, n)
 	if err != nil {
 		return fmt.Errorf("end attempt: %w", err)
 	}
@@ -125,7 +131,7 @@ func (c claim) release(ctx context.Context, tx *sql.Tx) error {
 			return fmt.Errorf("delete lane: %w", err)
 		}
 	}
-	_, err := tx.ExecContext(ctx, `UPDATE lane SET lease_owner = NULL, lease_until = 0, due_at = CASE
+	_, err := tx.ExecContext(ctx, `UPDATE lane SET lease_owner = NULL, due_at = CASE
 			WHEN NOT EXISTS (SELECT 1 FROM delivery WHERE lane = $1 AND state IN ('queued', 'sending')) THEN NULL
 			WHEN not_before > $2 THEN not_before
 			ELSE $2 END
@@ -145,36 +151,18 @@ func (r *Relay) move(ctx context.Context, c claim, conversation string) error {
 		return err
 	}
 	c.at = now
-	to := c.route.conversation(conversation)
+	to := c.app.conversation(conversation)
 	return r.store.Write(ctx, func(ctx context.Context, tx *sql.Tx) error {
 		if err := c.fence(ctx, tx, verdict{notBefore: time.UnixMilli(0)}); err != nil {
 			return err
 		}
-		if err := to.queue(ctx, tx, c.route, now); err != nil {
+		if err := to.queue(ctx, tx, c.app, now); err != nil {
 			return err
 		}
-		if _, err := tx.ExecContext(ctx, `UPDATE delivery SET lane = $1 WHERE lane = $2 AND state IN ('queued', 'sending')`, to.lane, c.lane); err != nil {
+		if _, err := tx.ExecContext(ctx, `UPDATE delivery SET lane = $1, resolved_at = $3 WHERE lane = $2 AND state IN ('queued', 'sending')`, to.lane, c.lane, now.UnixMilli()); err != nil {
 			return fmt.Errorf("move deliveries: %w", err)
 		}
 		return c.release(ctx, tx)
-	})
-}
-
-// pause holds lanes of a route back: all of them, or those whose recipient is
-// still to be looked up. Rows that are locked are skipped: whoever holds them
-// meets the same limit.
-func (r *Relay) pause(ctx context.Context, rt *route, lookups bool, until time.Time) error {
-	only := ""
-	if lookups {
-		only = " AND conversation IS NULL"
-	}
-	return r.store.Write(ctx, func(ctx context.Context, tx *sql.Tx) error {
-		_, err := tx.ExecContext(ctx, `UPDATE lane SET not_before = $1, due_at = CASE WHEN due_at < $1 THEN $1 ELSE due_at END WHERE lane IN
-			(SELECT lane FROM lane WHERE gate = $2 AND not_before < $1`+only+` `+r.store.SkipLocked()+`)`, until.UnixMilli(), rt.gate)
-		if err != nil {
-			return fmt.Errorf("pause lanes: %w", err)
-		}
-		return nil
 	})
 }
 

@@ -15,18 +15,18 @@
 //
 //	* marked possible_duplicate
 //
-// What is leased is the lane, the ordered stream of one route to one Slack
+// What is leased is the lane, the ordered stream of one Slack app to one
 // conversation, and only the delivery at its head is sent. A lane whose
 // recipient is an e-mail address, a user or a #channel has no conversation yet:
 //
-//	HOST@delivery ──┐ send_at has come
-//	HOST>marie@… ───┼── claimed, looked up ──► all its deliveries move, in one
-//	HOST>U02ABC ────┤                          transaction and with their seq, to
-//	HOST>#ventes ───┘                          HOST/D0123, where heads are sent
+//	APP@delivery ──┐ send_at has come
+//	APP>marie@… ───┼── claimed, looked up ──► all its deliveries move, in one
+//	APP>U02ABC ────┤                          transaction and with their seq, to
+//	APP>#ventes ───┘                          APP/D0123, where heads are sent
 //
 // So an address and the user id behind it meet in one lane, where seq, given
 // at the accept under the lane's lock, is the order. While an older delivery of
-// the route is looked up for the first time, younger ones of any conversation
+// the app is looked up for the first time, younger ones of any conversation
 // wait for it; a look-up that fails or is throttled holds nobody. A crash at
 // any point leaves every delivery in exactly one lane, and that lane due.
 //
@@ -35,10 +35,12 @@
 package notifyhook
 
 import (
+	"cmp"
 	"context"
 	"fmt"
 	"log/slog"
 	"net/http"
+	"slices"
 	"sync"
 	"time"
 
@@ -81,6 +83,7 @@ type Relay struct {
 	store   *store.Store
 	log     *slog.Logger
 	routes  map[string]*route
+	apps    map[string]*app
 	foreign map[[32]byte]string // which route a bearer token belongs to, by its hash
 	cache   *lru.Cache[string, remembered]
 	alarms  alarms
@@ -93,12 +96,18 @@ type Relay struct {
 // route is a Route ready to serve.
 type route struct {
 	host      string
-	gate      string // workspace and host: what Slack's limits per method hold back, a route being an app of its own
 	scheme    string
 	linkHosts []string
 	creds     credentials
-	app       slackApp
-	throttle  throttle
+	app       *app
+}
+
+// app is a Slack app. Routes with one bot token share it: its lanes, its limits
+// and its troubles.
+type app struct {
+	slackApp
+	name  string // the first host of those routes: it outlives a change of the token
+	first *route // stands in for routes that are not configured any more
 }
 
 // New checks the credentials and makes a relay. It neither connects nor sends
@@ -110,16 +119,21 @@ func New(cfg Config) (*Relay, error) {
 	if err != nil {
 		return nil, fmt.Errorf("make recipient cache: %w", err)
 	}
-	r := &Relay{store: cfg.Store, log: cfg.Log, routes: map[string]*route{}, foreign: map[[32]byte]string{}, cache: cache,
+	r := &Relay{store: cfg.Store, log: cfg.Log, routes: map[string]*route{}, apps: map[string]*app{}, foreign: map[[32]byte]string{}, cache: cache,
 		alarms: alarms{raised: map[[2]string]Alarm{}, probe: map[string]time.Time{}}, flight: flight{lanes: map[string]int{}},
 		wake: make(chan struct{}, 1), now: time.Now, clock: cfg.Store.Now}
-	for _, one := range cfg.Routes {
+	byToken := map[secret.String]*app{}
+	for _, one := range slices.SortedFunc(slices.Values(cfg.Routes), func(a, b Route) int { return cmp.Compare(a.Host, b.Host) }) {
 		creds, err := newCredentials(one.Host, one.Settings)
 		if err != nil {
 			return nil, fmt.Errorf("route %s: %w", one.Host, err)
 		}
-		r.routes[one.Host] = &route{host: one.Host, gate: one.Workspace + "/" + one.Host, scheme: cfg.PublicScheme,
-			linkHosts: one.Settings.LinkHosts, creds: creds, app: newSlackApp(one.BotToken, cfg.APIURL, cfg.Client)}
+		rt := &route{host: one.Host, scheme: cfg.PublicScheme, linkHosts: one.Settings.LinkHosts, creds: creds, app: byToken[one.BotToken]}
+		if rt.app == nil || one.BotToken == "" {
+			rt.app = &app{slackApp: newSlackApp(one.BotToken, cfg.APIURL, cfg.Client, func() time.Time { return r.now() }), name: one.Host, first: rt}
+			r.apps[one.Host], byToken[one.BotToken] = rt.app, rt.app
+		}
+		r.routes[one.Host] = rt
 		for _, t := range creds.tokens {
 			r.foreign[t.sum] = one.Host
 		}
@@ -253,10 +267,10 @@ func (r *Relay) round(ctx context.Context, group *sync.WaitGroup, slots chan str
 	}
 	for _, c := range claims {
 		slots <- struct{}{} // never waits: only this goroutine fills it
-		r.flight.add(c.route.host, 1)
+		r.flight.add(c.app.name, 1)
 		group.Go(func() {
 			defer func() {
-				r.flight.add(c.route.host, -1)
+				r.flight.add(c.app.name, -1)
 				<-slots
 				r.nudge()
 			}()
@@ -305,27 +319,4 @@ func (r *Relay) nudge() {
 	case r.wake <- struct{}{}:
 	default:
 	}
-}
-
-// throttle notices when several lanes of a route are throttled at once: Slack
-// then limits the workspace, not the conversation, and does not say so.
-type throttle struct {
-	mu    sync.Mutex
-	until map[string]time.Time // by lane
-}
-
-// add reports whether the whole gate should wait.
-func (t *throttle) add(lane string, now time.Time, wait time.Duration) bool {
-	t.mu.Lock()
-	defer t.mu.Unlock()
-	for other, until := range t.until {
-		if !now.Before(until) {
-			delete(t.until, other)
-		}
-	}
-	if t.until == nil {
-		t.until = map[string]time.Time{}
-	}
-	t.until[lane] = now.Add(wait)
-	return len(t.until) >= gateLanes
 }

@@ -41,7 +41,7 @@ func (r *Relay) resolve(ctx context.Context, rt *route, to string) (string, outc
 	case conversationID:
 		return same, outcome{class: done}
 	case emailRecipient:
-		user, o := r.ask(ctx, rt.host+">"+same, func(ctx context.Context) (string, error) { return rt.app.userByEmail(ctx, same) })
+		user, o := r.ask(ctx, rt.app.name+">"+same, lookupByEmail, func(ctx context.Context) (string, error) { return rt.app.userByEmail(ctx, same) })
 		if o.class != done {
 			return "", o
 		}
@@ -55,7 +55,7 @@ func (r *Relay) resolve(ctx context.Context, rt *route, to string) (string, outc
 }
 
 // ask answers from memory or else asks Slack, and remembers what is lasting.
-func (r *Relay) ask(ctx context.Context, key string, slackCall func(context.Context) (string, error)) (string, outcome) {
+func (r *Relay) ask(ctx context.Context, key, method string, slackCall func(context.Context) (string, error)) (string, outcome) {
 	if one, ok := r.recall(key); ok {
 		if one.gone != "" {
 			return "", outcome{class: recipientGone, reason: one.gone}
@@ -63,7 +63,7 @@ func (r *Relay) ask(ctx context.Context, key string, slackCall func(context.Cont
 		return one.value, outcome{class: done}
 	}
 	value, err := slackCall(ctx)
-	o := lookupOutcome(err)
+	o := lookupOutcome(method, err)
 	switch o.class {
 	case done:
 		r.cache.Add(key, remembered{value: value, until: r.now().Add(knownFor)})
@@ -75,8 +75,9 @@ func (r *Relay) ask(ctx context.Context, key string, slackCall func(context.Cont
 
 // lookupOutcome is outcomeOf for a call that may be repeated freely: whether it
 // was done before does not matter.
-func lookupOutcome(err error) outcome {
+func lookupOutcome(method string, err error) outcome {
 	o := outcomeOf(err)
+	o.method = method
 	if o.class == ambiguous {
 		o.class = transient
 	}
@@ -86,7 +87,7 @@ func lookupOutcome(err error) outcome {
 // openDM finds the conversation with a user. An app without im:write posts to
 // the user's id instead, which Slack allows; that id is then the conversation.
 func (r *Relay) openDM(ctx context.Context, rt *route, user string) (string, outcome) {
-	return r.ask(ctx, rt.host+"="+user, func(ctx context.Context) (string, error) {
+	return r.ask(ctx, rt.app.name+"="+user, openConversation, func(ctx context.Context) (string, error) {
 		conversation, err := rt.app.openDM(ctx, user)
 		if cannotOpen(err) {
 			return user, nil
@@ -107,18 +108,18 @@ func cannotOpen(err error) bool {
 // them all, so every name on the way is remembered, and a listing that is cut
 // short (rate limit, too many pages for one lease) is taken up where it was.
 func (r *Relay) channel(ctx context.Context, rt *route, name string) (string, outcome) {
-	key := func(name string) string { return rt.host + "#" + name }
+	key := func(name string) string { return rt.app.name + "#" + name }
 	if one, ok := r.recall(key(name)); ok && one.gone == "" {
 		return one.value, outcome{class: done}
 	} else if ok {
 		return "", outcome{class: recipientGone, reason: one.gone}
 	}
-	at := rt.host + "…" + name
+	at := rt.app.name + "…" + name
 	begun, _ := r.recall(at)
 	cursor, types := begun.value, []string{"public_channel", "private_channel"}
 	for range maxPages {
 		page, next, err := rt.app.channels(ctx, cursor, types)
-		o := lookupOutcome(err)
+		o := lookupOutcome(listConversations, err)
 		if o.reason == "missing_scope" && len(types) > 1 { // without groups:read the public ones are still to be had
 			types = types[:1]
 			continue
@@ -143,7 +144,7 @@ func (r *Relay) channel(ctx context.Context, rt *route, name string) (string, ou
 		cursor = next
 		r.cache.Add(at, remembered{value: cursor, until: r.now().Add(resumeFor)})
 	}
-	return "", outcome{class: transient, reason: "channel_list_long"}
+	return "", outcome{class: transient, method: listConversations, reason: "channel_list_long"}
 }
 
 // forget drops what was remembered of a recipient that Slack refuses to post to.
@@ -151,13 +152,13 @@ func (r *Relay) forget(rt *route, to string) {
 	kind, same := classify(to)
 	switch kind {
 	case emailRecipient:
-		if one, ok := r.recall(rt.host + ">" + same); ok {
-			r.cache.Remove(rt.host + "=" + one.value)
+		if one, ok := r.recall(rt.app.name + ">" + same); ok {
+			r.cache.Remove(rt.app.name + "=" + one.value)
 		}
-		r.cache.Remove(rt.host + ">" + same)
+		r.cache.Remove(rt.app.name + ">" + same)
 	case userID:
-		r.cache.Remove(rt.host + "=" + same)
+		r.cache.Remove(rt.app.name + "=" + same)
 	case channelName:
-		r.cache.Remove(rt.host + same)
+		r.cache.Remove(rt.app.name + same)
 	}
 }

@@ -2,6 +2,7 @@ package notifyhook
 
 import (
 	"context"
+	"errors"
 	"net/http"
 	"strings"
 	"time"
@@ -17,85 +18,124 @@ const (
 	pageSize    = 200 // channels; stays well below slackapi.MaxAnswer
 )
 
-// slackApp is one route's Slack app: the few methods that delivering needs.
+// Methods of the Web API (https://docs.slack.dev/reference/methods). Slack
+// limits each by itself.
+const (
+	postMessage       = "chat.postMessage"
+	lookupByEmail     = "users.lookupByEmail"
+	openConversation  = "conversations.open"
+	listConversations = "conversations.list"
+	authTest          = "auth.test"
+)
+
+// slackApp is a Slack app's side of the Web API: the few methods that
+// delivering needs.
 type slackApp struct {
-	api *slack.Client
+	api    *slack.Client
+	limits *limits
+	now    func() time.Time
 }
 
-func newSlackApp(token secret.String, apiURL string, client *http.Client) slackApp {
+func newSlackApp(token secret.String, apiURL string, client *http.Client, now func() time.Time) slackApp {
 	var base http.RoundTripper
 	if client != nil {
 		base = client.Transport
 	}
-	return slackApp{api: slackapi.New(token, apiURL, base)}
+	return slackApp{api: slackapi.New(token, apiURL, base), limits: &limits{}, now: now}
+}
+
+// heldError is: Slack was not called, since it asked us not to yet.
+type heldError struct{ wait time.Duration }
+
+// Error names the reason.
+func (e *heldError) Error() string { return "method is held back" }
+
+// call calls one method, unless Slack has asked to wait with it. What a 429
+// asks for counts for the method everywhere, but for posting, where it most
+// often means one conversation (see limits.lane).
+func (a slackApp) call(ctx context.Context, method string, do func(context.Context) error) error {
+	if wait := a.limits.wait(method, a.now()); wait > 0 {
+		return &heldError{wait: wait}
+	}
+	ctx, cancel := context.WithTimeout(ctx, callTimeout)
+	defer cancel()
+	err := do(ctx)
+	if limited, ok := errors.AsType[*slack.RateLimitedError](err); ok && method != postMessage {
+		a.limits.pause(method, a.now().Add(limited.RetryAfter))
+	}
+	return err
 }
 
 // post sends a message and returns where it stands.
 func (a slackApp) post(ctx context.Context, conversation string, m message) (channel, ts string, err error) {
-	ctx, cancel := context.WithTimeout(ctx, callTimeout)
-	defer cancel()
-	channel, ts, err = a.api.PostMessageContext(ctx, conversation, m.options()...)
-	if err == nil && ts == "" {
-		err = errNoTimestamp
-	}
+	err = a.call(ctx, postMessage, func(ctx context.Context) error {
+		channel, ts, err = a.api.PostMessageContext(ctx, conversation, m.options()...)
+		if err == nil && ts == "" {
+			return errNoTimestamp
+		}
+		return err
+	})
 	return channel, ts, err
 }
 
 // userByEmail returns the id of an active user.
-func (a slackApp) userByEmail(ctx context.Context, address string) (string, error) {
-	ctx, cancel := context.WithTimeout(ctx, callTimeout)
-	defer cancel()
-	user, err := a.api.GetUserByEmailContext(ctx, address)
-	switch {
-	case err != nil:
-		return "", err
-	case user.Deleted: // posting to them would seem to work
-		return "", slack.SlackErrorResponse{Err: "user_disabled"}
-	case user.ID == "":
-		return "", errNoTimestamp
-	}
-	return user.ID, nil
+func (a slackApp) userByEmail(ctx context.Context, address string) (id string, err error) {
+	err = a.call(ctx, lookupByEmail, func(ctx context.Context) error {
+		user, err := a.api.GetUserByEmailContext(ctx, address)
+		switch {
+		case err != nil:
+			return err
+		case user.Deleted: // posting to them would seem to work
+			return slack.SlackErrorResponse{Err: "user_disabled"}
+		case user.ID == "":
+			return errNoTimestamp
+		}
+		id = user.ID
+		return nil
+	})
+	return id, err
 }
 
 // openDM returns the conversation with a user.
-func (a slackApp) openDM(ctx context.Context, user string) (string, error) {
-	ctx, cancel := context.WithTimeout(ctx, callTimeout)
-	defer cancel()
-	channel, _, _, err := a.api.OpenConversationContext(ctx, &slack.OpenConversationParameters{Users: []string{user}})
-	if err == nil && (channel == nil || channel.ID == "") {
-		err = errNoTimestamp
-	}
-	if err != nil {
-		return "", err
-	}
-	return channel.ID, nil
+func (a slackApp) openDM(ctx context.Context, user string) (id string, err error) {
+	err = a.call(ctx, openConversation, func(ctx context.Context) error {
+		channel, _, _, err := a.api.OpenConversationContext(ctx, &slack.OpenConversationParameters{Users: []string{user}})
+		if err != nil {
+			return err
+		}
+		if channel == nil || channel.ID == "" {
+			return errNoTimestamp
+		}
+		id = channel.ID
+		return nil
+	})
+	return id, err
 }
 
 // channels returns one page of the channels that the app sees, by name, and the
 // cursor of the next.
-func (a slackApp) channels(ctx context.Context, cursor string, types []string) (map[string]string, string, error) {
-	ctx, cancel := context.WithTimeout(ctx, callTimeout)
-	defer cancel()
-	list, next, err := a.api.GetConversationsContext(ctx, &slack.GetConversationsParameters{Cursor: cursor, Limit: pageSize, ExcludeArchived: true, Types: types})
-	if err != nil {
-		return nil, "", err
-	}
-	byName := make(map[string]string, len(list))
-	for _, c := range list {
-		if c.ID != "" {
-			byName[strings.ToLower(c.Name)] = c.ID
+func (a slackApp) channels(ctx context.Context, cursor string, types []string) (byName map[string]string, next string, err error) {
+	err = a.call(ctx, listConversations, func(ctx context.Context) error {
+		var list []slack.Channel
+		list, next, err = a.api.GetConversationsContext(ctx, &slack.GetConversationsParameters{Cursor: cursor, Limit: pageSize, ExcludeArchived: true, Types: types})
+		byName = make(map[string]string, len(list))
+		for _, c := range list {
+			if c.ID != "" {
+				byName[strings.ToLower(c.Name)] = c.ID
+			}
 		}
-	}
-	return byName, next, nil
+		return err
+	})
+	return byName, next, err
 }
 
 // test asks whether Slack answers and takes the token.
 func (a slackApp) test(ctx context.Context) error {
-	ctx, cancel := context.WithTimeout(ctx, callTimeout)
-	defer cancel()
-	answer, err := a.api.AuthTestContext(ctx)
-	if err == nil && answer.UserID == "" && answer.BotID == "" && answer.TeamID == "" {
-		return errNoTimestamp
-	}
-	return err
+	return a.call(ctx, authTest, func(ctx context.Context) error {
+		answer, err := a.api.AuthTestContext(ctx)
+		if err == nil && answer.UserID == "" && answer.BotID == "" && answer.TeamID == "" {
+			return errNoTimestamp
+		}
+		return err
+	})
 }

@@ -150,7 +150,7 @@ func TestFailedCommitFailsTheWholeBatch(t *testing.T) {
 	s := openSQLite(t)
 	orphan := func(ctx context.Context, tx *sql.Tx) error { // a deferred foreign key is checked by COMMIT
 		_, err := tx.ExecContext(ctx, `PRAGMA defer_foreign_keys = ON`)
-		_, err2 := tx.ExecContext(ctx, `INSERT INTO delivery (id, notification_id, route, recipient, lane, accepted_at) VALUES ('d', 'none', 'r', 'x', 'l', 1)`)
+		_, err2 := tx.ExecContext(ctx, `INSERT INTO delivery (id, notification_id, route, recipient, lane, accepted_at, due_at) VALUES ('d', 'none', 'r', 'x', 'l', 1, 1)`)
 		return errors.Join(err, err2)
 	}
 	for i, err := range together(t, s, put("first", ""), orphan, put("last", "")) {

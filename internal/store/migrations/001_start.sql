@@ -116,14 +116,17 @@ CREATE TABLE notification (
   body_hash   TEXT   NOT NULL DEFAULT '', -- of the parsed fields: the same key with another hash is an error
   request     TEXT   NOT NULL,          -- canonical JSON of what was asked
   type        TEXT   NOT NULL DEFAULT '',
+  status      TEXT   NOT NULL DEFAULT 'queued', -- queued, or once finished: sent | partial | failed | cancelled | suppressed
+  credential  TEXT   NOT NULL DEFAULT '', -- by which it came: KIND:ID
   accepted_at BIGINT NOT NULL,
   expires_at  BIGINT NOT NULL,
   finished_at BIGINT,                   -- NULL: some delivery is still queued or being sent
   replay_of   TEXT,                     -- id of the notification this one repeats; that one may be pruned already
   UNIQUE (route, idem_key)
 );
-CREATE INDEX notification_list  ON notification (route, accepted_at);
-CREATE INDEX notification_prune ON notification (finished_at) WHERE finished_at IS NOT NULL;
+CREATE INDEX notification_list   ON notification (route, seq);
+CREATE INDEX notification_status ON notification (route, status, seq);
+CREATE INDEX notification_prune  ON notification (finished_at) WHERE finished_at IS NOT NULL;
 CREATE INDEX notification_expiry ON notification (expires_at) WHERE finished_at IS NULL;
 
 -- One notification to one recipient. seq is the order within a lane.
@@ -132,40 +135,43 @@ CREATE TABLE delivery (
   id              TEXT    NOT NULL UNIQUE,
   notification_id TEXT    NOT NULL REFERENCES notification (id) ON DELETE CASCADE,
   route           TEXT    NOT NULL,
-  recipient       TEXT    NOT NULL,     -- as asked
+  recipient       TEXT    NOT NULL,     -- in its one spelling (classify)
   lane            TEXT    NOT NULL,
-  state           TEXT    NOT NULL DEFAULT 'queued', -- queued | sending | sent | dead | cancelled
+  state           TEXT    NOT NULL DEFAULT 'queued', -- queued | sending | sent | dead | cancelled | suppressed
   attempts        INTEGER NOT NULL DEFAULT 0,
   possible_duplicate INTEGER NOT NULL DEFAULT 0,     -- 1: Slack may have it twice
   last_error      TEXT    NOT NULL DEFAULT '',
   slack_channel   TEXT    NOT NULL DEFAULT '',
   slack_ts        TEXT    NOT NULL DEFAULT '',
+  own_ts          TEXT    NOT NULL DEFAULT '', -- the ts that a caller of the Web API was given before Slack gave one
+  instead_of      TEXT,                 -- id of the delivery that could not reach its recipient; this one is its fallback
+  merged_into     TEXT,                 -- id of the delivery whose message holds this one's text too
   accepted_at     BIGINT  NOT NULL,
+  due_at          BIGINT  NOT NULL,     -- when it may first be sent: accepted_at, or what the caller asked for
+  resolved_at     BIGINT,               -- when the recipient's conversation was known; NULL: not yet, or it came as one
+  begun_at        BIGINT,               -- when the first attempt began
   finished_at     BIGINT
 );
 -- SQLite uses delivery_head only if the query repeats this very condition, with literals, not parameters.
 CREATE INDEX delivery_head      ON delivery (lane, seq) WHERE state IN ('queued', 'sending');
 CREATE INDEX delivery_of        ON delivery (notification_id);
-CREATE INDEX delivery_list      ON delivery (route, state, accepted_at);
-CREATE INDEX delivery_recipient ON delivery (route, recipient, accepted_at);
+CREATE INDEX delivery_list      ON delivery (route, state, seq);
+CREATE INDEX delivery_recipient ON delivery (route, recipient, seq);
+CREATE INDEX delivery_own_ts    ON delivery (route, own_ts) WHERE own_ts <> '';
 
--- The ordered stream of one route to one conversation. What is leased is the lane, never a delivery.
+-- The ordered stream of one Slack app to one conversation. What is leased is the lane, never a delivery.
 CREATE TABLE lane (
   lane         TEXT    PRIMARY KEY,
-  route        TEXT    NOT NULL,
-  gate         TEXT    NOT NULL DEFAULT '', -- workspace and route: what a workspace-wide limit holds back
+  app          TEXT    NOT NULL,        -- the Slack app, by the first host that uses it
   conversation TEXT,                    -- resolved Slack conversation id; NULL: not resolved yet
-  due_at       BIGINT,                  -- NULL: nothing queued
+  due_at       BIGINT,                  -- when it is to be looked at, while leased the lease's end; NULL: nothing queued
   not_before   BIGINT  NOT NULL DEFAULT 0, -- pacing, backoff, Retry-After
-  failures     INTEGER NOT NULL DEFAULT 0,
-  paused       INTEGER NOT NULL DEFAULT 0, -- 1: by an operator
-  lease_owner  TEXT,                    -- random per claim, the fence; NULL: nobody's
-  lease_until  BIGINT  NOT NULL DEFAULT 0
+  failures     INTEGER NOT NULL DEFAULT 0, -- in a row
+  lease_owner  TEXT                     -- random per claim, the fence; NULL: nobody's
 );
-CREATE INDEX lane_due  ON lane (due_at) WHERE due_at IS NOT NULL;
-CREATE INDEX lane_route_due ON lane (route, due_at) WHERE due_at IS NOT NULL;
-CREATE INDEX lane_gate ON lane (gate);
-CREATE INDEX lane_unresolved ON lane (gate) WHERE conversation IS NULL AND due_at IS NOT NULL;
+CREATE INDEX lane_due        ON lane (due_at) WHERE due_at IS NOT NULL;
+CREATE INDEX lane_app        ON lane (app, due_at) WHERE due_at IS NOT NULL;
+CREATE INDEX lane_unresolved ON lane (app) WHERE conversation IS NULL AND due_at IS NOT NULL;
 
 -- Committed before each call to Slack, completed after it: a begun one without an end has an unknown outcome.
 CREATE TABLE attempt (
@@ -173,9 +179,39 @@ CREATE TABLE attempt (
   n           INTEGER NOT NULL,
   begun_at    BIGINT  NOT NULL,
   ended_at    BIGINT,
+  method      TEXT    NOT NULL DEFAULT '', -- of the Web API
   outcome     TEXT    NOT NULL DEFAULT '',
   error       TEXT    NOT NULL DEFAULT '',
+  again_at    BIGINT,                   -- when it is tried again; NULL: it is not
   PRIMARY KEY (delivery_id, n)
+);
+
+-- The message that stands for one thing of the application's in a conversation: replies go below it, updates into it.
+CREATE TABLE entity (
+  lane       TEXT   NOT NULL,
+  route      TEXT   NOT NULL,
+  entity     TEXT   NOT NULL,
+  ts         TEXT   NOT NULL,
+  changed_at BIGINT NOT NULL,
+  PRIMARY KEY (lane, route, entity)
+);
+CREATE INDEX entity_prune ON entity (changed_at);
+
+-- When a credential of the notification API was last used, to the minute.
+CREATE TABLE credential_use (
+  route      TEXT   NOT NULL,
+  credential TEXT   NOT NULL,           -- KIND:ID
+  used_at    BIGINT NOT NULL,
+  PRIMARY KEY (route, credential)
+);
+
+-- What about a route needs a person, until it does not.
+CREATE TABLE alarm (
+  route  TEXT   NOT NULL,
+  kind   TEXT   NOT NULL,
+  reason TEXT   NOT NULL,               -- Slack's error name or a constant word
+  since  BIGINT NOT NULL,
+  PRIMARY KEY (route, kind)
 );
 
 -- Who did what, for operators.
