@@ -40,9 +40,10 @@ func idempotencyKey(h http.Header, inBody string) (string, *problem) {
 
 // newDelivery is a delivery about to be written, with the lane it begins in.
 type newDelivery struct {
-	id, to string
-	place  place
-	due    time.Time
+	id, to     string
+	place      place
+	due        time.Time
+	suppressed bool // to its actor: written down, and over
 }
 
 // accept writes the notification, its deliveries and their lanes in one
@@ -57,13 +58,13 @@ func (r *Relay) accept(ctx context.Context, rt *route, q request, now time.Time)
 	list := rt.deliveries(q, now)
 	err = r.store.Write(ctx, func(ctx context.Context, tx *sql.Tx) error {
 		id, duplicate = fresh, false // the function may run again
-		var finished *int64
-		if len(list) == 0 {
-			finished = new(now.UnixMilli())
+		status, finished := "queued", sql.NullInt64{}
+		if !slices.ContainsFunc(list, func(d newDelivery) bool { return !d.suppressed }) {
+			status, finished = "suppressed", sql.NullInt64{Int64: now.UnixMilli(), Valid: true}
 		}
-		result, err := tx.ExecContext(ctx, `INSERT INTO notification (id, route, idem_key, body_hash, request, type, accepted_at, expires_at, finished_at)
-			VALUES ($1, $2, $3, $4, $5, $6, $7, $8, $9) ON CONFLICT (route, idem_key) DO NOTHING`,
-			id, rt.host, sql.NullString{String: q.Key, Valid: q.Key != ""}, hash, string(canonical), q.Type, now.UnixMilli(), q.ends(now).UnixMilli(), finished)
+		result, err := tx.ExecContext(ctx, `INSERT INTO notification (id, route, idem_key, body_hash, request, type, status, accepted_at, expires_at, finished_at)
+			VALUES ($1, $2, $3, $4, $5, $6, $7, $8, $9, $10) ON CONFLICT (route, idem_key) DO NOTHING`,
+			id, rt.host, sql.NullString{String: q.Key, Valid: q.Key != ""}, hash, string(canonical), q.Type, status, now.UnixMilli(), q.ends(now).UnixMilli(), finished)
 		if err != nil {
 			return fmt.Errorf("insert notification: %w", err)
 		}
@@ -103,16 +104,13 @@ func known(ctx context.Context, tx *sql.Tx, host, key, hash string) (id string, 
 	return id, nil
 }
 
-// deliveries returns one delivery per recipient but the actor, in the order in
-// which lanes are locked everywhere (see place).
+// deliveries returns one delivery per recipient, in the order in which lanes are
+// locked everywhere (see place).
 func (rt *route) deliveries(q request, now time.Time) []newDelivery {
 	var list []newDelivery
 	due := q.begins(now)
 	for _, to := range q.To {
-		if q.suppresses(to) {
-			continue
-		}
-		d := newDelivery{id: "dlv_" + strings.ToLower(rand.Text()), to: to, due: due}
+		d := newDelivery{id: "dlv_" + strings.ToLower(rand.Text()), to: to, due: due, suppressed: q.suppresses(to)}
 		if due.After(now) {
 			d.place = rt.waiting(d.id)
 		} else {
@@ -127,11 +125,16 @@ func (rt *route) deliveries(q request, now time.Time) []newDelivery {
 // insert locks the lane first: from then on until the commit nobody else adds
 // to it, so that seq is the order of commits within a lane.
 func (d newDelivery) insert(ctx context.Context, tx *sql.Tx, rt *route, notification string, now time.Time) error {
-	if err := d.place.queue(ctx, tx, rt.app, d.due); err != nil {
-		return err
+	state, reason, finished := "suppressed", "actor", sql.NullInt64{Int64: now.UnixMilli(), Valid: true}
+	if !d.suppressed {
+		state, reason, finished = "queued", "", sql.NullInt64{}
+		if err := d.place.queue(ctx, tx, rt.app, d.due); err != nil {
+			return err
+		}
 	}
-	_, err := tx.ExecContext(ctx, `INSERT INTO delivery (id, notification_id, route, recipient, lane, accepted_at, due_at) VALUES ($1, $2, $3, $4, $5, $6, $7)`,
-		d.id, notification, rt.host, d.to, d.place.lane, now.UnixMilli(), d.due.UnixMilli())
+	_, err := tx.ExecContext(ctx, `INSERT INTO delivery (id, notification_id, route, recipient, lane, state, last_error, accepted_at, due_at, finished_at)
+		VALUES ($1, $2, $3, $4, $5, $6, $7, $8, $9, $10)`,
+		d.id, notification, rt.host, d.to, d.place.lane, state, reason, now.UnixMilli(), d.due.UnixMilli(), finished)
 	if err != nil {
 		return fmt.Errorf("insert delivery: %w", err)
 	}
@@ -148,11 +151,10 @@ type place struct {
 // place returns the lane in which a delivery to the recipient begins: that of
 // the conversation if the recipient is one, else the recipient's own.
 func (rt *route) place(to string) place {
-	kind, same := classify(to)
-	if kind == conversationID {
-		return rt.app.conversation(same)
+	if kind, _ := classify(to); kind == conversationID {
+		return rt.app.conversation(to)
 	}
-	return place{lane: rt.app.name + ">" + same}
+	return place{lane: rt.app.name + ">" + to}
 }
 
 // conversation returns the lane of a Slack conversation.

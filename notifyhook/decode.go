@@ -82,15 +82,15 @@ func (d *decoder) boolean(name string) bool {
 	return false
 }
 
-// recipients reads to: a list, or one string, each with commas allowed. A
-// recipient named twice is told once.
-func (d *decoder) recipients() []string {
-	raw := d.take("to")
+// recipients reads a list, or one string, each with commas allowed, and gives
+// the recipients in their one spelling. One named twice is there once.
+func (d *decoder) recipients(field string) []string {
+	raw := d.take(field)
 	var list []string
 	if err := json.Unmarshal(raw, &list); err != nil {
 		var one string
 		if len(raw) > 0 && json.Unmarshal(raw, &one) != nil {
-			d.mistake("to", "not_a_list", "must be a list of strings")
+			d.mistake(field, "not_a_list", "must be a list of strings")
 			return nil
 		}
 		list = []string{one}
@@ -105,21 +105,28 @@ func (d *decoder) recipients() []string {
 			}
 			kind, same := classify(one)
 			if kind == unknownRecipient {
-				d.mistake(fmt.Sprintf("to[%d]", i), "unknown_recipient_form", "must be an e-mail address, a #channel, or a Slack id that begins with C, G, D, U or W")
+				d.mistake(fmt.Sprintf("%s[%d]", field, i), "unknown_recipient_form", "must be an e-mail address, a #channel, or a Slack id that begins with C, G, D, U or W")
 				continue
 			}
 			if seen[same] {
-				d.warnings = append(d.warnings, fmt.Sprintf("to[%d] names a recipient again", i))
+				d.warnings = append(d.warnings, fmt.Sprintf("%s[%d] names a recipient again", field, i))
 				continue
 			}
 			seen[same] = true
-			to = append(to, one)
+			to = append(to, same)
 		}
 	}
 	if len(to) > maxRecipients {
-		d.mistake("to", "too_many", fmt.Sprintf("at most %d recipients", maxRecipients))
+		d.mistake(field, "too_many", fmt.Sprintf("at most %d recipients", maxRecipients))
 	}
-	if len(to) == 0 && !slices.ContainsFunc(d.errors, func(e fieldError) bool { return strings.HasPrefix(e.Field, "to") }) {
+	return to
+}
+
+// to is the field without which there is no notification.
+func (d *decoder) to() []string {
+	wrong := len(d.errors)
+	to := d.recipients("to")
+	if len(to) == 0 && len(d.errors) == wrong {
 		d.mistake("to", "required", "")
 	}
 	return to
@@ -127,9 +134,38 @@ func (d *decoder) recipients() []string {
 
 func (d *decoder) actor() string {
 	s := strings.TrimSpace(d.text("actor"))
-	if kind, _ := classify(s); s != "" && kind != emailRecipient && kind != userID {
-		d.mistake("actor", "unknown_recipient_form", "must be an e-mail address or a Slack user id")
+	if s == "" {
 		return ""
+	}
+	kind, same := classify(s)
+	if kind != emailRecipient && kind != userID {
+		d.mistake("actor", "unknown_recipient_form", "must be an e-mail address or a Slack user id")
+	}
+	return same
+}
+
+// mode is how a message belongs to its entity; empty: not at all.
+func (d *decoder) mode(entity string) string {
+	mode := d.oneOf("mode", "new", "thread", "update", "upsert")
+	switch {
+	case mode == "new":
+		return ""
+	case mode == "upsert":
+		mode = "update" // which posts what is not there yet
+	case mode == "" && entity != "":
+		mode = "thread"
+	}
+	if mode != "" && entity == "" {
+		d.mistake("entity", "required", "mode "+mode+" needs the entity that the message belongs to")
+	}
+	return mode
+}
+
+// entity names a thing of the application's.
+func (d *decoder) entity() string {
+	s := strings.TrimSpace(clean(d.text("entity")))
+	if len(s) > maxEntity {
+		d.mistake("entity", "too_long", fmt.Sprintf("at most %d bytes", maxEntity))
 	}
 	return s
 }
@@ -266,13 +302,7 @@ func (d *decoder) expiresIn() int64 {
 
 // unsupported refuses what this version would otherwise silently not do.
 func (d *decoder) unsupported() {
-	if mode := d.text("mode"); mode != "" && mode != "new" {
-		d.mistake("mode", "not_supported", "only new is")
-	}
-	if d.boolean("broadcast") {
-		d.mistake("broadcast", "not_supported", "")
-	}
-	for _, name := range []string{"template", "data", "entity", "fallback"} {
+	for _, name := range []string{"template", "data"} {
 		if raw := d.take(name); len(raw) > 0 && string(raw) != `""` && string(raw) != `[]` && string(raw) != `{}` {
 			d.mistake(name, "not_supported", "")
 		}

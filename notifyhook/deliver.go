@@ -138,7 +138,7 @@ func (r *Relay) settle(ctx context.Context, c claim, o outcome) {
 	switch v.state {
 	case "sent":
 		text = "delivery sent"
-	case "cancelled":
+	case "suppressed":
 		text = "delivery suppressed"
 	case "dead":
 		level, text = slog.LevelWarn, "delivery dead"

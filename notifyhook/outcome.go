@@ -206,7 +206,7 @@ func judge(o outcome, before tried, failures int, now time.Time, rnd float64) ve
 	case recipientGone, badContent, expired:
 		return dead
 	case suppressed:
-		return verdict{state: "cancelled", reason: o.reason, notBefore: now}
+		return verdict{state: "suppressed", reason: o.reason, notBefore: now}
 	}
 	if before.unknown+1 >= maxUnknown {
 		return dead

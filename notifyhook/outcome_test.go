@@ -35,7 +35,7 @@ func TestJudge(t *testing.T) {
 		{recipientGone, tried{}, 5, "dead", true, false, now, 0},
 		{badContent, tried{}, 5, "dead", true, false, now, 0},
 		{expired, tried{}, 5, "dead", true, false, now, 0},
-		{suppressed, tried{}, 5, "cancelled", false, false, now, 0},
+		{suppressed, tried{}, 5, "suppressed", false, false, now, 0},
 	}
 	for _, tt := range tests {
 		got := judge(outcome{class: tt.class, wait: 10 * time.Second}, tt.before, tt.failures, now, 0)

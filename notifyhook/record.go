@@ -106,15 +106,22 @@ func (r *Relay) end(ctx context.Context, tx *sql.Tx, c *claim, v verdict, o outc
 	return r.finish(ctx, tx, c.notification, c.at)
 }
 
-// finish closes the notification if nothing of it is left to do.
+// finish closes the notification if nothing of it is left to do. A delivery with
+// a fallback counts by that one.
 func (r *Relay) finish(ctx context.Context, tx *sql.Tx, notification string, now time.Time) error {
 	if r.store.Postgres() { // two deliveries that end at once must not each see the other as open
 		if _, err := tx.ExecContext(ctx, `SELECT 1 FROM notification WHERE id = $1 FOR UPDATE`, notification); err != nil {
 			return fmt.Errorf("lock notification: %w", err)
 		}
 	}
-	_, err := tx.ExecContext(ctx, `UPDATE notification SET finished_at = $1 WHERE id = $2 AND NOT EXISTS
-		(SELECT 1 FROM delivery WHERE notification_id = $2 AND state IN ('queued', 'sending'))`, now.UnixMilli(), notification)
+	_, err := tx.ExecContext(ctx, `UPDATE notification SET finished_at = $1, status = (SELECT CASE
+			WHEN SUM(CASE d.state WHEN 'sent' THEN 1 ELSE 0 END) > 0 AND SUM(CASE d.state WHEN 'dead' THEN 1 ELSE 0 END) > 0 THEN 'partial'
+			WHEN SUM(CASE d.state WHEN 'sent' THEN 1 ELSE 0 END) > 0 THEN 'sent'
+			WHEN SUM(CASE d.state WHEN 'dead' THEN 1 ELSE 0 END) > 0 THEN 'failed'
+			WHEN SUM(CASE d.state WHEN 'cancelled' THEN 1 ELSE 0 END) > 0 THEN 'cancelled'
+			ELSE 'suppressed' END
+			FROM delivery d WHERE d.notification_id = $2 AND NOT EXISTS (SELECT 1 FROM delivery f WHERE f.notification_id = $2 AND f.instead_of = d.id))
+		WHERE id = $2 AND NOT EXISTS (SELECT 1 FROM delivery WHERE notification_id = $2 AND state IN ('queued', 'sending'))`, now.UnixMilli(), notification)
 	if err != nil {
 		return fmt.Errorf("finish notification: %w", err)
 	}

@@ -9,7 +9,7 @@
 //	           ▼▼                                                      ││
 //	accept ─► queued ──── attempt begun (committed) ──► sending ───────┴┴─► sent
 //	           │ ▲                                        │ │ │
-//	           │ └── lease ran out: crashed meanwhile* ───┘ │ └─► cancelled (to its actor)
+//	           │ └── lease ran out: crashed meanwhile* ───┘ │ └─► suppressed (to its actor)
 //	           └──── expired, unreadable ────► dead ◄───────┘
 //	                                            permanent; unknown 5 times; ambiguous again
 //
@@ -161,11 +161,12 @@ func (r *Relay) Alarms() []Alarm { return r.alarms.list() }
 
 // Stats are the deliveries of all routes by state.
 type Stats struct {
-	Queued    int `json:"queued"`
-	Sending   int `json:"sending"`
-	Sent      int `json:"sent"`
-	Dead      int `json:"dead"`
-	Cancelled int `json:"cancelled"`
+	Queued     int `json:"queued"`
+	Sending    int `json:"sending"`
+	Sent       int `json:"sent"`
+	Dead       int `json:"dead"`
+	Cancelled  int `json:"cancelled"`
+	Suppressed int `json:"suppressed"`
 }
 
 // Stats counts the deliveries. It reads them all, so not for every request.
@@ -193,6 +194,8 @@ func (r *Relay) Stats(ctx context.Context) (Stats, error) {
 			s.Dead = n
 		case "cancelled":
 			s.Cancelled = n
+		case "suppressed":
+			s.Suppressed = n
 		}
 	}
 	if err := rows.Err(); err != nil {

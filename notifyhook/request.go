@@ -19,6 +19,7 @@ const (
 	maxMeta        = 2 << 10
 	maxType        = 128
 	maxLink        = 2000
+	maxEntity      = 256
 	maxSendAhead   = 30 * 24 * time.Hour
 	minExpiresIn   = 60 * time.Second
 	maxExpiresIn   = 7 * 24 * time.Hour
@@ -43,6 +44,10 @@ type request struct {
 	Blocks      json.RawMessage `json:"blocks,omitempty"`
 	Link        string          `json:"link,omitempty"`
 	Lang        string          `json:"lang,omitempty"`
+	Entity      string          `json:"entity,omitempty"`
+	Mode        string          `json:"mode,omitempty"`       // thread | update; empty: a message of its own
+	Broadcast   bool            `json:"broadcast,omitempty"`  // a reply is shown in the conversation, too
+	Fallback    []string        `json:"fallback,omitempty"`   // tried in order when a recipient cannot be reached
 	SendAt      int64           `json:"send_at,omitempty"`    // Unix ms; 0: now
 	ExpiresIn   int64           `json:"expires_in,omitempty"` // seconds after SendAt; 0: the default
 	Meta        json.RawMessage `json:"meta,omitempty"`
@@ -77,12 +82,7 @@ func (q request) ends(now time.Time) time.Time {
 // suppresses says whether the recipient is the actor, as far as the spelling
 // tells. An e-mail and a user id are compared once both are resolved.
 func (q request) suppresses(to string) bool {
-	if q.Actor == "" || q.NotifyActor {
-		return false
-	}
-	_, actor := classify(q.Actor)
-	_, other := classify(to)
-	return actor == other
+	return q.Actor == to && !q.NotifyActor
 }
 
 // parse reads and checks a body. Mistakes come all at once.
@@ -94,10 +94,12 @@ func (rt *route) parse(r *http.Request, body []byte, now time.Time) (request, []
 	d := decoder{fields: f, warnings: warnings}
 	q := request{
 		Key: d.matching("key", keyForm, maxKeyLength), Type: d.matching("type", typeForm, maxType),
-		To: d.recipients(), Actor: d.actor(), NotifyActor: d.boolean("notify_actor"),
+		To: d.to(), Actor: d.actor(), NotifyActor: d.boolean("notify_actor"),
 		Text: d.body(), Mrkdwn: d.oneOf("format", "plain", "mrkdwn") == "mrkdwn", Lang: d.oneOf("lang", "fr", "en", "auto"),
 		Link: d.link(rt), SendAt: d.sendAt(now), ExpiresIn: d.expiresIn(), Meta: d.meta(),
+		Entity: d.entity(), Broadcast: d.boolean("broadcast"), Fallback: d.recipients("fallback"),
 	}
+	q.Mode = d.mode(q.Entity)
 	q.Blocks = d.blocks(q.Link != "")
 	if r.URL.Query().Has("dry_run") {
 		d.mistake("dry_run", "not_supported", "this version sends only")

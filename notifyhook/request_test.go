@@ -65,10 +65,11 @@ func TestRefusedRequests(t *testing.T) {
 		{"notify_actor", with(`"notify_actor":"maybe"`), "application/json", 422, "validation", "notify_actor"},
 		{"template", with(`"template":"invoice"`), "application/json", 422, "not_supported", "template"},
 		{"data", with(`"data":{"no":1}`), "application/json", 422, "not_supported", "data"},
-		{"entity", with(`"entity":"invoice:1"`), "application/json", 422, "not_supported", "entity"},
-		{"mode", with(`"mode":"thread"`), "application/json", 422, "not_supported", "mode"},
-		{"broadcast", with(`"broadcast":true`), "application/json", 422, "not_supported", "broadcast"},
-		{"fallback", with(`"fallback":["#ventes"]`), "application/json", 422, "not_supported", "fallback"},
+		{"entity long", with(`"entity":"` + strings.Repeat("x", maxEntity+1) + `"`), "application/json", 422, "validation", "entity"},
+		{"mode", with(`"mode":"edit","entity":"invoice:1"`), "application/json", 422, "validation", "mode"},
+		{"mode without entity", with(`"mode":"thread"`), "application/json", 422, "validation", "entity"},
+		{"broadcast", with(`"broadcast":"maybe"`), "application/json", 422, "validation", "broadcast"},
+		{"fallback", with(`"fallback":["#ventes","nobody"]`), "application/json", 422, "validation", "fallback[1]"},
 	}
 	for _, tt := range tests {
 		t.Run(tt.name, func(t *testing.T) {

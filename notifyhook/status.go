@@ -19,7 +19,7 @@ type notificationView struct {
 	ID         string          `json:"id"`
 	Key        string          `json:"key,omitempty"`
 	Type       string          `json:"type,omitempty"`
-	Status     string          `json:"status"` // scheduled | queued | sent | failed | partial | suppressed
+	Status     string          `json:"status"` // scheduled | queued | sent | partial | failed | cancelled | suppressed
 	AcceptedAt time.Time       `json:"accepted_at"`
 	SendAt     *time.Time      `json:"send_at,omitempty"`
 	ExpiresAt  time.Time       `json:"expires_at"`
@@ -31,7 +31,7 @@ type notificationView struct {
 // deliveryView is one recipient's part.
 type deliveryView struct {
 	To                string        `json:"to"`
-	State             string        `json:"state"` // queued | sending | sent | dead | suppressed
+	State             string        `json:"state"` // queued | sending | sent | dead | cancelled | suppressed
 	Attempts          int           `json:"attempts"`
 	PossibleDuplicate bool          `json:"possible_duplicate,omitempty"`
 	Error             string        `json:"error,omitempty"`
@@ -96,15 +96,11 @@ func (r *Relay) show(ctx context.Context, host, id string) (notificationView, er
 	if err != nil {
 		return v, err
 	}
-	if !readable { // who was suppressed at the accept is not known any more
+	if !readable {
 		q.To = slices.Sorted(maps.Keys(byRecipient))
 	}
-	for _, to := range q.To {
-		d, ok := byRecipient[to]
-		if !ok {
-			d = deliveryView{To: to, State: "suppressed", History: []attemptView{}}
-		}
-		v.Recipients = append(v.Recipients, d)
+	for _, to := range q.To { // in the order asked
+		v.Recipients = append(v.Recipients, byRecipient[to])
 	}
 	v.Status = status(v)
 	return v, nil
@@ -130,9 +126,6 @@ func (r *Relay) showDeliveries(ctx context.Context, notification string) (map[st
 			return nil, fmt.Errorf("read deliveries: %w", err)
 		}
 		d.FinishedAt, d.History = nullMoment(finished), append([]attemptView{}, byRecipient[d.To].History...)
-		if d.State == "cancelled" { // only an actor's deliveries are
-			d.State = "suppressed"
-		}
 		if d.State == "queued" && due.Valid {
 			d.NextAt = moment(max(due.Int64, notBefore.Int64))
 		}
@@ -164,6 +157,8 @@ func status(v notificationView) string {
 		return "sent"
 	case count["dead"] > 0:
 		return "failed"
+	case count["cancelled"] > 0:
+		return "cancelled"
 	}
 	return "suppressed"
 }
