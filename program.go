@@ -101,15 +101,12 @@ func (p *program) buildGateway(ctx context.Context, cfg *configs.Config) error {
 		Sealer: &p.keys.sealer, JWKS: p.keys.signing.JWKS, Store: p.store, Log: p.log,
 	}
 	for i := range cfg.Routes {
-		rt, err := newRoute(cfg, &cfg.Routes[i], p.keys.signing, &p.keys.appCookies, p.log)
+		rt, err := newRoute(cfg, &cfg.Routes[i], routeParts{p.keys.signing, &p.keys.appCookies, p.relay, p.log})
 		if err != nil {
 			return fmt.Errorf("build route %s: %w", cfg.Routes[i].Host, err)
 		}
 		if rt.Upstream != nil {
 			p.proxies = append(p.proxies, rt.Upstream)
-		}
-		if cfg.Routes[i].Notify != nil {
-			rt.Notify = p.relay.Handler(rt.Host)
 		}
 		c.Routes = append(c.Routes, rt)
 	}
@@ -120,8 +117,16 @@ func (p *program) buildGateway(ctx context.Context, cfg *configs.Config) error {
 	return nil
 }
 
-// newRoute builds a route, but for its notifications, which need the store.
-func newRoute(cfg *configs.Config, r *configs.Route, signing *proxy.Keys, cookies *proxy.CookieKeys, log *slog.Logger) (gateway.Route, error) {
+// routeParts are what the routes share.
+type routeParts struct {
+	signing *proxy.Keys
+	cookies *proxy.CookieKeys
+	relay   *notifyhook.Relay // nil: the route is only looked at, and takes no notifications
+	log     *slog.Logger
+}
+
+// newRoute builds a route.
+func newRoute(cfg *configs.Config, r *configs.Route, parts routeParts) (gateway.Route, error) {
 	rt := gateway.Route{
 		Host: r.Host, Origin: cfg.Origin(r.Host), Workspace: r.Workspace, WorkspaceName: r.WorkspaceName,
 		SlackApp: r.SlackApp, Login: r.Login, EncodedSlash: r.EncodedSlash == "allow",
@@ -133,7 +138,11 @@ func newRoute(cfg *configs.Config, r *configs.Route, signing *proxy.Keys, cookie
 	}
 	c := proxy.Config{
 		Origin: rt.Origin, Host: r.Host, Headers: r.Headers, Assertion: r.Assertion,
-		Keys: signing, CookieKeys: cookies, Log: log, Error: gateway.WriteError,
+		Keys: parts.signing, CookieKeys: parts.cookies, Log: parts.log, Error: gateway.WriteError,
+	}
+	if r.Notify != nil && parts.relay != nil {
+		rt.Notify = parts.relay.Handler(rt.Host)
+		c.Notify = parts.relay.InBand(rt.Host)
 	}
 	if r.Login != nil {
 		c.Login = r.Login.Upstream

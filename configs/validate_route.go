@@ -74,6 +74,9 @@ func (v *validator) route(s spot) {
 		if len(s.Notify.SigningSecrets)+len(s.Notify.BearerTokens) == 0 {
 			s.need("notify", "has neither signing_secrets nor bearer_tokens, so that nobody could call it: add bearer_tokens: [env:NAME]")
 		}
+		if s.Notify.InBand && s.Upstream == nil {
+			s.mistake("notify.in_band", "is for an app behind this gateway, and there is no upstream")
+		}
 		if !s.botToken() {
 			s.need("slack_app.bot_token", "notify posts with it: write the bot token (xoxb-…) of the route's Slack app, as env:NAME or file:PATH")
 		}

@@ -27,6 +27,8 @@ type Settings struct {
 	// LinkHosts are hosts besides the route's own that a notification's link
 	// may point to.
 	LinkHosts []string `yaml:"link_hosts"`
+	// InBand takes notifications from X-Notify headers of the app's pages, too.
+	InBand bool `yaml:"in_band"`
 }
 
 // Credential is a secret of the webhook's callers. In YAML it may be just the

@@ -91,7 +91,17 @@ func (rt *route) parse(r *http.Request, body []byte, now time.Time) (request, []
 	if p != nil {
 		return request{}, nil, p
 	}
-	d := decoder{fields: f, warnings: warnings}
+	if r.URL.Query().Has("dry_run") {
+		return request{}, nil, &problem{Status: http.StatusUnprocessableEntity, Code: "not_supported", Detail: "this version sends only"}
+	}
+	strict := strings.Contains(strings.ReplaceAll(r.Header.Get("Prefer"), " ", ""), "handling=strict")
+	q, more, p := rt.check(f, strict, now)
+	return q, append(warnings, more...), p
+}
+
+// check makes a request of fields. strict refuses those that nobody knows.
+func (rt *route) check(f fields, strict bool, now time.Time) (request, []string, *problem) {
+	d := decoder{fields: f}
 	q := request{
 		Key: d.matching("key", keyForm, maxKeyLength), Type: d.matching("type", typeForm, maxType),
 		To: d.to(), Actor: d.actor(), NotifyActor: d.boolean("notify_actor"),
@@ -101,11 +111,8 @@ func (rt *route) parse(r *http.Request, body []byte, now time.Time) (request, []
 	}
 	q.Mode = d.mode(q.Entity)
 	q.Blocks = d.blocks(q.Link != "")
-	if r.URL.Query().Has("dry_run") {
-		d.mistake("dry_run", "not_supported", "this version sends only")
-	}
 	d.unsupported()
-	d.rest(strings.Contains(strings.ReplaceAll(r.Header.Get("Prefer"), " ", ""), "handling=strict"))
+	d.rest(strict)
 	if len(d.errors) > 0 {
 		code := "validation"
 		if !slices.ContainsFunc(d.errors, func(e fieldError) bool { return e.Code != "not_supported" }) {

@@ -16,6 +16,7 @@ func (x *exchange) modify(res *http.Response) error {
 	if res.StatusCode < 100 { // net/http panics on writing it
 		return errStatus
 	}
+	x.notify(res.Header)
 	p.cleanAnswer(res.Header)
 	x.bindCookies(res.Header)
 	for _, name := range [...]string{"Location", "Content-Location"} {
@@ -66,7 +67,7 @@ func isOwnHeader(name string) bool {
 	const family = "x-gateway-"
 	var buf [maxFolded]byte
 	folded := appendFolded(buf[:0], name)
-	return len(folded) >= len(family) && string(folded[:len(family)]) == family
+	return len(folded) >= len(family) && string(folded[:len(family)]) == family || string(folded) == "x-notify"
 }
 
 // answerBody cleans the trailers that have come when the body is closed, which

@@ -1,6 +1,7 @@
 package proxy_test
 
 import (
+	"context"
 	"fmt"
 	"io"
 	"net/http"
@@ -175,5 +176,51 @@ func TestEncodedBodiesAreNotTouched(t *testing.T) {
 	res, body := newFront(t, app, nil, nil).get(t, "/", "Accept-Encoding", "gzip")
 	if body != "abc" || res.Header.Get("Content-Encoding") != "gzip" {
 		t.Errorf("%q, %v", body, res.Header)
+	}
+}
+
+// What an app says in X-Notify is for the gateway alone, whether or not it is
+// taken; the page follows when it has been.
+func TestInBandNotifications(t *testing.T) {
+	app := newApp(t, func(w http.ResponseWriter, r *http.Request) {
+		w.Header()["X-Notify"] = []string{"one", "two"}
+		w.Header().Set("X_notify", "folded")
+		w.Header().Set("Trailer", "X-Notify")
+		w.WriteHeader(http.StatusOK)
+		w.Header().Set("X-Notify", "late")
+	})
+	for name, who := range map[string]*policy.Identity{"Léa": &lea, "nobody": nil} {
+		for _, taken := range []bool{true, false} {
+			var got []string
+			f := newFront(t, app, who, func(c *proxy.Config) {
+				if taken {
+					c.Notify = func(_ context.Context, actor, requestID string, values []string) {
+						got = append(got, actor, requestID, strings.Join(values, ","))
+					}
+				}
+			})
+			resp, err := http.Get(f.URL + "/")
+			if err != nil {
+				t.Fatal(err)
+			}
+			_, _ = io.Copy(io.Discard, resp.Body)
+			resp.Body.Close()
+			var want []string
+			if taken && who != nil {
+				want = []string{"U0LEA", "req-1", "one,two"}
+			} else if taken {
+				want = []string{"", "req-1", "one,two"}
+			}
+			if !slices.Equal(got, want) {
+				t.Errorf("%s: told %q, want %q", name, got, want)
+			}
+			for _, h := range []http.Header{resp.Header, resp.Trailer} {
+				for n := range h {
+					if strings.EqualFold(strings.ReplaceAll(n, "_", "-"), "X-Notify") {
+						t.Errorf("%s: the client gets %s", name, n)
+					}
+				}
+			}
+		}
 	}
 }

@@ -25,7 +25,10 @@ type Config struct {
 	// AppCookies are bound to people with CookieKeys, which they need.
 	AppCookies AppCookies
 	CookieKeys *CookieKeys
-	Log        *slog.Logger
+	// Notify takes the notifications that the app asks for in X-Notify headers;
+	// nil: they are removed, and nobody is told.
+	Notify Notify
+	Log    *slog.Logger
 	// Error writes the page for a status: 400, 405, 408, 413, 499, 500, 502 or 504;
 	// 403 if the app's login form does not accept the person's account, and 503
 	// if the login cannot be gone through.
@@ -49,6 +52,7 @@ type Proxy struct {
 	reserved  reserved
 	form      *formLogin  // nil: the app has no form that the gateway signs in at
 	cookies   *appCookies // nil: none are bound
+	notify    Notify      // nil: not in band
 	log       *slog.Logger
 	brokenLog *log.Logger
 	errorPage func(http.ResponseWriter, *http.Request, int)
@@ -79,7 +83,7 @@ func New(cfg Config) (*Proxy, error) {
 	p := &Proxy{
 		Identifier: identifier, host: cfg.Host, target: target, public: public, sentHost: public.Host,
 		maxBody: defaultMaxBody, patience: bodyPatience, transport: transport, buffers: &bufferPool{},
-		cookies: newAppCookies(cfg), log: cfg.Log, errorPage: cfg.Error,
+		cookies: newAppCookies(cfg), notify: cfg.Notify, log: cfg.Log, errorPage: cfg.Error,
 	}
 	p.reserved = newReserved(p.names)
 	if cfg.Upstream.Host != "" {

@@ -109,8 +109,8 @@ func TestQueriesUseTheirIndex(t *testing.T) {
 	for query, index := range map[string]string{
 		`SELECT lane FROM lane WHERE due_at <= $1 ORDER BY due_at LIMIT 8`:                                "lane_due",
 		`SELECT id FROM delivery WHERE lane = $1 AND state IN ('queued', 'sending') ORDER BY seq LIMIT 1`: "delivery_head",
-		`SELECT id FROM delivery WHERE route = $1 AND state = 'dead' ORDER BY seq DESC LIMIT 50`:  "delivery_list",
-		`SELECT id FROM delivery WHERE route = $1 AND recipient = $2 ORDER BY seq DESC LIMIT 50`:  "delivery_recipient",
+		`SELECT id FROM delivery WHERE route = $1 AND state = 'dead' ORDER BY seq DESC LIMIT 50`:          "delivery_list",
+		`SELECT id FROM delivery WHERE route = $1 AND recipient = $2 ORDER BY seq DESC LIMIT 50`:          "delivery_recipient",
 		`SELECT id FROM notification WHERE finished_at < $1 LIMIT 500`:                                    "notification_prune",
 		`SELECT id FROM delivery WHERE notification_id = $1`:                                              "delivery_of",
 		`DELETE FROM session WHERE expires_at < $1`:                                                       "session_prune",

@@ -1,0 +1,92 @@
+package notifyhook
+
+import (
+	"context"
+	"errors"
+	"net/url"
+	"strings"
+	"time"
+)
+
+const (
+	maxInBand     = 8 << 10         // bytes of all X-Notify headers of one page
+	maxInBandNews = 10              // of them
+	inBandTimeout = 3 * time.Second // how long a page waits for the store
+)
+
+// InBand returns what takes the X-Notify headers of a page that the route's app
+// sends, or nil if the route does not want them. Each is a notification as
+// percent-encoded JSON (RFC 3986), which keeps line ends out of the header and
+// its charset out of question; 8 KiB together. The route is the page's, and the
+// actor whoever asked for it, whatever the JSON says.
+//
+// It returns when the notifications are committed, so that the page is not seen
+// before. If that fails the page goes out all the same: the error is logged, and
+// an alarm raised while the store fails. ctx should not end with the request.
+func (r *Relay) InBand(host string) func(ctx context.Context, actor, requestID string, values []string) {
+	rt := r.routes[host]
+	if rt == nil || !rt.inBand {
+		return nil
+	}
+	return func(ctx context.Context, actor, requestID string, values []string) {
+		ctx, cancel := context.WithTimeout(ctx, inBandTimeout)
+		defer cancel()
+		if size := len(strings.Join(values, "")); size > maxInBand || len(values) > maxInBandNews {
+			r.log.Warn("notifications in band refused", "route", host, "request_id", requestID, "reason", "too_large", "headers", len(values), "bytes", size)
+			return
+		}
+		for _, value := range values {
+			r.takeInBand(ctx, rt, actor, requestID, value)
+		}
+	}
+}
+
+func (r *Relay) takeInBand(ctx context.Context, rt *route, actor, requestID, value string) {
+	log := r.log.With("route", rt.host, "request_id", requestID)
+	now, err := r.clock(ctx)
+	if err != nil {
+		r.inBandFailed(rt, requestID, err)
+		return
+	}
+	q, p := rt.readInBand(value, now)
+	if p != nil {
+		reason := p.Code
+		for _, e := range p.Errors {
+			reason += " " + e.Field + ":" + e.Code
+		}
+		log.Warn("notification in band refused", "reason", reason)
+		return
+	}
+	q.Actor = actor
+	id, duplicate, err := r.accept(ctx, rt, q, now)
+	if errors.Is(err, errKeyReused) {
+		log.Warn("notification in band refused", "reason", "key_reused")
+		return
+	}
+	if err != nil {
+		r.inBandFailed(rt, requestID, err)
+		return
+	}
+	r.alarms.clear(rt.host, "in_band")
+	log.Debug("notification accepted", "notification", id, "duplicate", duplicate, "credential", "in_band")
+}
+
+// readInBand reads one header's value.
+func (rt *route) readInBand(value string, now time.Time) (request, *problem) {
+	body, err := url.PathUnescape(value)
+	if err != nil {
+		return request{}, badBody("unparsable", "X-Notify has a bad percent escape")
+	}
+	f, _, p := readFields("application/json", []byte(body))
+	if p != nil {
+		return request{}, p
+	}
+	q, _, p := rt.check(f, false, now)
+	return q, p
+}
+
+// inBandFailed is for what was lost because nobody is left to send it again.
+func (r *Relay) inBandFailed(rt *route, requestID string, err error) {
+	r.log.Error("notification in band lost", "route", rt.host, "request_id", requestID, "error", err)
+	r.raise(rt.host, "in_band", "store_unavailable")
+}
