@@ -18,28 +18,27 @@ func TestJudge(t *testing.T) {
 		failures  int
 		state     string
 		counted   bool
-		duplicate bool
 		notBefore time.Time
 		after     int // failures
 	}{
-		{done, tried{}, 3, "sent", true, false, sec(1), 0},
-		{throttled, tried{}, 2, "queued", false, false, sec(10), 2},
-		{routeDown, tried{}, 2, "queued", false, false, now.Add(probeEvery), 2},
-		{quota, tried{}, 2, "queued", false, false, sec(3600), 2},
-		{transient, tried{}, 0, "queued", true, false, now.Add(800 * time.Millisecond), 1},
-		{transient, tried{ambiguous: 1, unknown: 9}, 1, "queued", true, false, sec(4), 2},
-		{ambiguous, tried{}, 0, "queued", true, true, now.Add(4 * time.Second), 1},
-		{ambiguous, tried{ambiguous: 1}, 0, "dead", true, false, now, 0},
-		{unknown, tried{unknown: 3}, 3, "queued", true, false, sec(96), 4},
-		{unknown, tried{unknown: 4}, 4, "dead", true, false, now, 0},
-		{recipientGone, tried{}, 5, "dead", true, false, now, 0},
-		{badContent, tried{}, 5, "dead", true, false, now, 0},
-		{expired, tried{}, 5, "dead", true, false, now, 0},
-		{suppressed, tried{}, 5, "suppressed", false, false, now, 0},
+		{done, tried{}, 3, "sent", true, sec(1), 0},
+		{throttled, tried{}, 2, "queued", false, sec(10), 2},
+		{routeDown, tried{}, 2, "queued", false, now.Add(probeEvery), 2},
+		{quota, tried{}, 2, "queued", false, sec(3600), 2},
+		{transient, tried{}, 0, "queued", true, now.Add(800 * time.Millisecond), 1},
+		{transient, tried{ambiguous: 1, unknown: 9}, 1, "queued", true, sec(4), 2},
+		{ambiguous, tried{}, 0, "queued", true, now.Add(4 * time.Second), 1},
+		{ambiguous, tried{ambiguous: 1}, 0, "dead", true, now, 0},
+		{unknown, tried{unknown: 3}, 3, "queued", true, sec(96), 4},
+		{unknown, tried{unknown: 4}, 4, "dead", true, now, 0},
+		{recipientGone, tried{}, 5, "dead", true, now, 0},
+		{badContent, tried{}, 5, "dead", true, now, 0},
+		{expired, tried{}, 5, "dead", true, now, 0},
+		{suppressed, tried{}, 5, "suppressed", false, now, 0},
 	}
 	for _, tt := range tests {
 		got := judge(outcome{class: tt.class, wait: 10 * time.Second}, tt.before, tt.failures, now, 0)
-		want := verdict{state: tt.state, reason: got.reason, counted: tt.counted, duplicate: tt.duplicate, notBefore: tt.notBefore, failures: tt.after}
+		want := verdict{state: tt.state, reason: got.reason, counted: tt.counted, notBefore: tt.notBefore, failures: tt.after}
 		if got != want {
 			t.Errorf("%s after %+v:\n got %+v\nwant %+v", tt.class, tt.before, got, want)
 		}
