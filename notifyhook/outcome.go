@@ -2,7 +2,7 @@ package notifyhook
 
 import (
 	"context"
-	"crypto/x509"
+	"crypto/tls"
 	"encoding/json"
 	"errors"
 	"io"
@@ -182,7 +182,7 @@ func transportReason(err error) string {
 	if isTimeout(err) {
 		return "timeout"
 	}
-	if _, ok := errors.AsType[*x509.UnknownAuthorityError](err); ok {
+	if _, ok := errors.AsType[*tls.CertificateVerificationError](err); ok {
 		return "tls"
 	}
 	if _, ok := errors.AsType[*json.SyntaxError](err); ok {

@@ -1,11 +1,8 @@
 package notifyhook
 
 import (
-	"net"
 	"testing"
 	"time"
-
-	"github.com/cocoom/cocoom-gateway/internal/slackapi"
 )
 
 // The whole table: each class, without and with a doubtful past.
@@ -54,30 +51,6 @@ func TestBackoff(t *testing.T) {
 				t.Errorf("%d failures, rnd %v: %s", failures, rnd, got)
 			}
 		}
-	}
-}
-
-// Each of Slack's documented names has the class that the design gives it.
-func TestSlackErrors(t *testing.T) {
-	for want, names := range map[class][]string{
-		throttled: {"ratelimited", "rate_limited"},
-		transient: {"request_timeout", "service_unavailable", "team_added_to_org"},
-		ambiguous: {"internal_error", "fatal_error"},
-		routeDown: {"invalid_auth", "not_authed", "account_inactive", "token_revoked", "token_expired", "missing_scope", "no_permission", "org_login_required", "accesslimited"},
-		quota:     {"message_limit_exceeded"},
-		recipientGone: {"users_not_found", "user_disabled", "user_not_found", "user_not_visible", "messages_tab_disabled", "channel_not_found", "is_archived",
-			"not_in_channel", "restricted_action", "restricted_action_read_only_channel", "ekm_access_denied"},
-		badContent: {"invalid_blocks", "invalid_blocks_format", "msg_blocks_too_long", "msg_too_long", "too_many_attachments", "metadata_too_large", "attachment_payload_limit_exceeded"},
-		unknown:    {"", "something_new", "Not Slack's", "xoxb-1-2"},
-	} {
-		for _, name := range names {
-			if got := slackError(postMessage, name); got.class != want {
-				t.Errorf("%s: %s, want %s", name, got.class, want)
-			}
-		}
-	}
-	if o := outcomeOf(postMessage, &slackapi.UnsentError{Err: &net.DNSError{Name: "secret.host"}}); o.class != transient || o.reason != "dns" {
-		t.Errorf("unsent: %+v", o)
 	}
 }
 
