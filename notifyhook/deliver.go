@@ -192,7 +192,9 @@ func (r *Relay) settle(ctx context.Context, c claim, o outcome) {
 func (r *Relay) written(ctx context.Context, c claim, o outcome, write func() error) bool {
 	err := write()
 	for err != nil && !errors.Is(err, errLeaseLost) && ctx.Err() == nil {
-		wait(ctx, nil, recordInterval)
+		if !errors.Is(err, errFallbackTaken) { // which chooses another one, at once
+			wait(ctx, nil, recordInterval)
+		}
 		err = write()
 	}
 	if err != nil {
