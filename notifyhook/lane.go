@@ -236,7 +236,9 @@ func (r *Relay) recover(ctx context.Context, tx *sql.Tx, c *claim) (rest time.Du
 		if n >= maxInterrupted {
 			v.state, v.reason = "dead", "outcome_unknown"
 		} else {
-			rest = max(rest, min(time.UnixMilli(begun).Add(restBeforeDoubt).Sub(c.at), restBeforeDoubt)) // the clock may have been set back
+			// What Slack was about to post is in its history by then, and a process
+			// that crashes again and again does not use the attempts up at once.
+			rest = max(rest, min(backoff(time.UnixMilli(begun), n+1, 0.5).Sub(c.at), longestWait)) // the clock may have been set back
 		}
 		if err := r.end(ctx, tx, &claim{delivery: id, notification: notification, at: c.at}, v, outcome{}); err != nil {
 			return 0, err

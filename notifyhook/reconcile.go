@@ -17,7 +17,6 @@ const (
 	maxHistoryPages = 10              // of a conversation, for one search
 	maxUnreadable   = 3               // answers of the history in a row, before it is given up
 	deniedFor       = 10 * time.Minute
-	restBeforeDoubt = 5 * time.Second // what Slack was about to post when we died is in its history by then
 )
 
 // metadata marks a message with its delivery, and with nothing else: the whole

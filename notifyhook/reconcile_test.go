@@ -88,7 +88,7 @@ func TestCrashIsSettledByHistory(t *testing.T) {
 		}
 		execute(t, r.store, `UPDATE lane SET lease_owner = NULL, due_at = $1`, clock.now().UnixMilli()) // a restart
 		step(t, r)
-		clock.advance(restBeforeDoubt - time.Millisecond)
+		clock.advance(5*time.Second - time.Millisecond)
 		step(t, r)
 		if n := len(sim.Calls(conversationHistory)); n != 0 {
 			t.Fatalf("asked for the history %d times, too early", n)
@@ -265,6 +265,8 @@ func TestInterruptedForEver(t *testing.T) {
 				t.Fatal("found what was never sent")
 			}
 			clock.advance(lease)
+			step(t, r) // which makes it rest, longer each time
+			clock.advance(10 * time.Minute)
 		}
 		step(t, r)
 		if d := show(t, r, id).Recipients[0]; d.State != "dead" || d.Error != "outcome_unknown" || d.Attempts != maxInterrupted || !slices.ContainsFunc(d.History, func(a attemptView) bool { return a.Outcome == "not_posted" }) {
