@@ -16,16 +16,23 @@ import (
 const (
 	callTimeout = 10 * time.Second
 	pageSize    = 200 // channels; stays well below slackapi.MaxAnswer
+
+	historyPageSize = 100 // messages, which may be long; as above
 )
 
 // Methods of the Web API (https://docs.slack.dev/reference/methods). Slack
 // limits each by itself.
 const (
 	postMessage       = "chat.postMessage"
+	updateMessage     = "chat.update"
 	lookupByEmail     = "users.lookupByEmail"
 	openConversation  = "conversations.open"
 	listConversations = "conversations.list"
+	joinConversation  = "conversations.join"
 	authTest          = "auth.test"
+
+	conversationHistory = "conversations.history"
+	conversationReplies = "conversations.replies"
 )
 
 // slackApp is a Slack app's side of the Web API: the few methods that
@@ -67,9 +74,9 @@ func (a slackApp) call(ctx context.Context, method string, do func(context.Conte
 }
 
 // post sends a message and returns where it stands.
-func (a slackApp) post(ctx context.Context, conversation string, m message) (channel, ts string, err error) {
+func (a slackApp) post(ctx context.Context, conversation string, options ...slack.MsgOption) (channel, ts string, err error) {
 	err = a.call(ctx, postMessage, func(ctx context.Context) error {
-		channel, ts, err = a.api.PostMessageContext(ctx, conversation, m.options()...)
+		channel, ts, err = a.api.PostMessageContext(ctx, conversation, options...)
 		if err == nil && ts == "" {
 			return errNoTimestamp
 		}
@@ -110,6 +117,18 @@ func (a slackApp) openDM(ctx context.Context, user string) (id string, err error
 		return nil
 	})
 	return id, err
+}
+
+// join makes the bot a member of a public channel, for which it needs the scope
+// channels:join (https://docs.slack.dev/reference/methods/conversations.join).
+func (a slackApp) join(ctx context.Context, conversation string) error {
+	return a.call(ctx, joinConversation, func(ctx context.Context) error {
+		channel, _, _, err := a.api.JoinConversationContext(ctx, conversation)
+		if err == nil && (channel == nil || channel.ID == "") {
+			return errNoTimestamp
+		}
+		return err
+	})
 }
 
 // channels returns one page of the channels that the app sees, by name, and the

@@ -31,7 +31,8 @@ type notificationView struct {
 // deliveryView is one recipient's part.
 type deliveryView struct {
 	To                string        `json:"to"`
-	State             string        `json:"state"` // queued | sending | sent | dead | cancelled | suppressed
+	FallbackOf        string        `json:"fallback_of,omitempty"` // the recipient who could not be reached
+	State             string        `json:"state"`                 // queued | sending | sent | dead | cancelled | suppressed
 	Attempts          int           `json:"attempts"`
 	PossibleDuplicate bool          `json:"possible_duplicate,omitempty"`
 	Error             string        `json:"error,omitempty"`
@@ -40,6 +41,8 @@ type deliveryView struct {
 	NextAt            *time.Time    `json:"next_at,omitempty"` // earliest next try of its lane
 	FinishedAt        *time.Time    `json:"finished_at,omitempty"`
 	History           []attemptView `json:"history"`
+
+	fallback string // the recipient told instead; empty: none
 }
 
 // attemptView is one call to Slack.
@@ -97,10 +100,17 @@ func (r *Relay) show(ctx context.Context, host, id string) (notificationView, er
 		return v, err
 	}
 	if !readable {
-		q.To = slices.Sorted(maps.Keys(byRecipient))
+		for _, to := range slices.Sorted(maps.Keys(byRecipient)) {
+			if byRecipient[to].FallbackOf == "" {
+				q.To = append(q.To, to)
+			}
+		}
 	}
-	for _, to := range q.To { // in the order asked
+	for _, to := range q.To { // in the order asked, each with its chain of fallbacks
 		v.Recipients = append(v.Recipients, byRecipient[to])
+		for to = byRecipient[to].fallback; to != ""; to = byRecipient[to].fallback {
+			v.Recipients = append(v.Recipients, byRecipient[to])
+		}
 	}
 	v.Status = status(v)
 	return v, nil
@@ -108,8 +118,8 @@ func (r *Relay) show(ctx context.Context, host, id string) (notificationView, er
 
 func (r *Relay) showDeliveries(ctx context.Context, notification string) (map[string]deliveryView, error) {
 	rows, err := r.store.Read().QueryContext(ctx, `SELECT d.id, d.recipient, d.state, d.attempts, d.possible_duplicate, d.last_error, d.slack_channel, d.slack_ts,
-			d.finished_at, l.not_before, l.due_at, a.n, a.begun_at, a.ended_at, a.outcome, a.error
-		FROM delivery d LEFT JOIN lane l ON l.lane = d.lane LEFT JOIN attempt a ON a.delivery_id = d.id
+			d.finished_at, COALESCE(o.recipient, ''), l.not_before, l.due_at, a.n, a.begun_at, a.ended_at, a.outcome, a.error
+		FROM delivery d LEFT JOIN delivery o ON o.id = d.instead_of LEFT JOIN lane l ON l.lane = d.lane LEFT JOIN attempt a ON a.delivery_id = d.id
 		WHERE d.notification_id = $1 ORDER BY d.seq, a.n`, notification)
 	if err != nil {
 		return nil, fmt.Errorf("read deliveries: %w", err)
@@ -122,7 +132,7 @@ func (r *Relay) showDeliveries(ctx context.Context, notification string) (map[st
 		var finished, notBefore, due, n, begun, end sql.NullInt64
 		var outcome, reason sql.NullString
 		if err := rows.Scan(&id, &d.To, &d.State, &d.Attempts, &d.PossibleDuplicate, &d.Error, &d.Channel, &d.TS,
-			&finished, &notBefore, &due, &n, &begun, &end, &outcome, &reason); err != nil {
+			&finished, &d.FallbackOf, &notBefore, &due, &n, &begun, &end, &outcome, &reason); err != nil {
 			return nil, fmt.Errorf("read deliveries: %w", err)
 		}
 		d.FinishedAt, d.History = nullMoment(finished), append([]attemptView{}, byRecipient[d.To].History...)
@@ -132,7 +142,12 @@ func (r *Relay) showDeliveries(ctx context.Context, notification string) (map[st
 		if n.Valid {
 			d.History = append(d.History, attemptView{N: int(n.Int64), BegunAt: *moment(begun.Int64), EndedAt: nullMoment(end), Outcome: outcome.String, Error: reason.String})
 		}
+		d.fallback = byRecipient[d.To].fallback
 		byRecipient[d.To] = d
+		if before, ok := byRecipient[d.FallbackOf]; ok { // its seq is the lower one
+			before.fallback = d.To
+			byRecipient[d.FallbackOf] = before
+		}
 	}
 	if err := rows.Err(); err != nil {
 		return nil, fmt.Errorf("read deliveries: %w", err)
@@ -144,7 +159,9 @@ func (r *Relay) showDeliveries(ctx context.Context, notification string) (map[st
 func status(v notificationView) string {
 	count := map[string]int{}
 	for _, d := range v.Recipients {
-		count[d.State]++
+		if d.fallback == "" { // else that one counts
+			count[d.State]++
+		}
 	}
 	switch {
 	case scheduled(v):
