@@ -47,10 +47,8 @@ func (r *Relay) send(ctx context.Context, c claim) outcome {
 	if c.before.ambiguous > 0 {
 		// The one repeat that is allowed must not be used up on a Slack that is
 		// down: it has to answer something harmless first.
-		switch o := outcomeOf(c.route.app.test(ctx)); o.class {
-		case ambiguous, transient:
-			return outcome{class: transient, reason: o.reason}
-		case throttled, held, routeDown:
+		switch o := outcomeOf(authTest, c.route.app.test(ctx)); o.class {
+		case transient, throttled, held, routeDown:
 			return o
 		}
 	}
@@ -60,6 +58,9 @@ func (r *Relay) send(ctx context.Context, c claim) outcome {
 		if o = r.post(ctx, c, composePlain(c.request)); o.class == done {
 			o.reason = "sent_as_plain_text: " + refused
 		}
+	}
+	if o.class == staleThread { // of a message that is no reply
+		o.class = recipientGone
 	}
 	if o.class == routeDown && isPerhapsRecipient(o.reason) {
 		o.class = r.whoIsRefused(ctx, c.route)
@@ -71,7 +72,7 @@ func (r *Relay) send(ctx context.Context, c claim) outcome {
 // that a single conversation does not hold its route: Slack takes the token, or
 // not, or cannot be asked now.
 func (r *Relay) whoIsRefused(ctx context.Context, rt *route) class {
-	switch outcomeOf(rt.app.test(ctx)).class {
+	switch outcomeOf(authTest, rt.app.test(ctx)).class {
 	case done:
 		return recipientGone
 	case routeDown:
@@ -88,8 +89,7 @@ func isPerhapsRecipient(reason string) bool {
 
 func (r *Relay) post(ctx context.Context, c claim, m message) outcome {
 	channel, ts, err := c.route.app.post(ctx, c.conversation, m)
-	o := outcomeOf(err)
-	o.method = postMessage
+	o := outcomeOf(postMessage, err)
 	if o.class == done {
 		o.channel, o.ts = clean(channel), clean(ts)
 	}
@@ -162,7 +162,7 @@ func (r *Relay) beyond(c claim, o outcome) (lookupHeld bool) {
 			r.forget(rt, c.to)
 		}
 	case throttled:
-		if !lookup {
+		if !lookup && o.method == postMessage { // others are paused as a whole
 			a.limits.lane(o.method, c.lane, now, now.Add(o.wait))
 		}
 	case quota:
@@ -182,7 +182,11 @@ func (r *Relay) beyond(c claim, o outcome) (lookupHeld bool) {
 // isScopeOnly tells a token that may not do one thing from one that may do
 // nothing.
 func isScopeOnly(reason string) bool {
-	return reason == "missing_scope" || reason == "no_permission" || reason == "not_allowed_token_type" || reason == "access_denied"
+	switch reason {
+	case "missing_scope", "no_permission", "not_allowed_token_type", "access_denied", "unknown_method", "method_deprecated", "deprecated_endpoint":
+		return true
+	}
+	return false
 }
 
 func (r *Relay) raise(host, kind, reason string) {
@@ -198,7 +202,7 @@ func (r *Relay) probe(ctx context.Context) {
 		if ctx.Err() != nil {
 			return
 		}
-		if o := outcomeOf(r.apps[host].test(ctx)); o.class == done {
+		if o := outcomeOf(authTest, r.apps[host].test(ctx)); o.class == done {
 			r.alarms.tryAgain(host)
 			r.log.Info("held route is tried again", "route", host)
 			r.nudge()

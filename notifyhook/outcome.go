@@ -9,6 +9,7 @@ import (
 	"net"
 	"net/http"
 	"regexp"
+	"strings"
 	"time"
 
 	"github.com/slack-go/slack"
@@ -29,6 +30,8 @@ const (
 	routeDown                  // the token, not the message: the route is held
 	quota                      // the workspace's plan: the route waits an hour
 	recipientGone              // will never work for this recipient
+	stale                      // the message to update cannot be changed any more: a new one can be posted
+	staleThread                // the thread takes no reply any more: a message of its own can be posted
 	badContent                 // will never work for this message
 	suppressed                 // the recipient turned out to be the actor
 	expired                    // its time is over
@@ -36,7 +39,7 @@ const (
 )
 
 func (c class) String() string {
-	return [...]string{"unknown", "sent", "throttled", "held", "transient", "ambiguous", "route_down", "quota", "recipient_gone", "bad_content", "suppressed", "expired", "interrupted"}[c]
+	return [...]string{"unknown", "sent", "throttled", "held", "transient", "ambiguous", "route_down", "quota", "recipient_gone", "stale", "stale_thread", "bad_content", "suppressed", "expired", "interrupted"}[c]
 }
 
 const (
@@ -50,15 +53,26 @@ const (
 // token, an address or a text.
 type outcome struct {
 	class   class
-	method  string        // of the Web API; empty: nothing was called
+	method  string        // of the Web API; empty: it was not called
 	reason  string        // Slack's error name, or a constant word of ours
 	wait    time.Duration // throttled and held only
 	channel string        // done only
 	ts      string        // done only
 }
 
-// outcomeOf classifies the error of a call. A nil error is done.
-func outcomeOf(err error) outcome {
+// outcomeOf classifies the error of a call of that method. A nil error is done.
+func outcomeOf(method string, err error) outcome {
+	o := classOf(method, err)
+	if o.class == ambiguous && method != postMessage { // to do any other twice comes to the same
+		o.class = transient
+	}
+	if o.class != held {
+		o.method = method
+	}
+	return o
+}
+
+func classOf(method string, err error) outcome {
 	if err == nil {
 		return outcome{class: done}
 	}
@@ -69,7 +83,7 @@ func outcomeOf(err error) outcome {
 		return outcome{class: throttled, reason: "rate_limited", wait: min(max(limited.RetryAfter, time.Second), slackapi.MaxWait)}
 	}
 	if answer, ok := errors.AsType[slack.SlackErrorResponse](err); ok {
-		return slackError(answer.Err)
+		return slackError(method, answer.Err)
 	}
 	if status, ok := errors.AsType[slack.StatusCodeError](err); ok {
 		return httpStatus(status.Code)
@@ -81,34 +95,59 @@ func outcomeOf(err error) outcome {
 }
 
 // slackError is the table of Slack's error names. What is not in it is unknown.
-func slackError(name string) outcome {
-	o := outcome{reason: name}
+func slackError(method, name string) outcome {
 	if !errorName.MatchString(name) { // not Slack's way to write; do not repeat it
-		o.reason = "unrecognised_error"
-		return o
+		return outcome{reason: "unrecognised_error"}
+	}
+	o := outcome{class: classOfName(method, name), reason: name}
+	if o.class == throttled {
+		o.wait = slackapi.DefaultWait
+	}
+	return o
+}
+
+func classOfName(method, name string) class {
+	switch method {
+	case updateMessage:
+		switch name {
+		case "message_not_found", "cant_update_message", "edit_window_closed", "is_inactive", "block_mismatch", "streaming_state_conflict":
+			return stale
+		}
+	case postMessage:
+		switch name {
+		case "cannot_reply_to_message", "restricted_action_thread_locked", "restricted_action_non_threadable_channel":
+			return staleThread
+		}
 	}
 	switch name {
 	case "ratelimited", "rate_limited":
-		o.class, o.wait = throttled, slackapi.DefaultWait
-	case "request_timeout", "service_unavailable", "team_added_to_org", "external_channel_migrating":
-		o.class = transient
+		return throttled
+	case "request_timeout", "service_unavailable", "team_added_to_org", "external_channel_migrating", "update_failed":
+		return transient
 	case "internal_error", "fatal_error": // Slack: some aspect of the operation may have succeeded
-		o.class = ambiguous
+		return ambiguous
 	case "invalid_auth", "not_authed", "account_inactive", "token_revoked", "token_expired", "missing_scope", "no_permission", "org_login_required",
-		"accesslimited", "access_denied", "not_allowed_token_type", "team_access_not_granted", "two_factor_setup_required", "enterprise_is_restricted":
-		o.class = routeDown
+		"accesslimited", "access_denied", "not_allowed_token_type", "team_access_not_granted", "two_factor_setup_required", "enterprise_is_restricted",
+		"deprecated_endpoint", "method_deprecated", "unknown_method":
+		return routeDown
 	case "message_limit_exceeded":
-		o.class = quota
+		return quota
 	case "users_not_found", "user_disabled", "user_not_found", "user_not_visible", "messages_tab_disabled", "invalid_user_combination",
 		"channel_not_found", "is_archived", "not_in_channel", "ekm_access_denied", "app_access_restricted", "method_not_supported_for_channel_type",
-		"restricted_action", "restricted_action_read_only_channel", "restricted_action_thread_only_channel", "restricted_action_non_threadable_channel",
-		"restricted_action_thread_locked", "slack_connect_file_link_sharing_blocked", "slack_connect_canvas_sharing_blocked":
-		o.class = recipientGone
-	case "no_text", "msg_too_long", "invalid_blocks", "invalid_blocks_format", "msg_blocks_too_long", "too_many_attachments", "metadata_too_large",
-		"attachment_payload_limit_exceeded", "invalid_attachments", "markdown_text_conflict":
-		o.class = badContent
+		"team_not_found", "no_such_subteam":
+		return recipientGone
+	case "no_text", "msg_too_long", "msg_blocks_too_long", "too_many_attachments", "attachment_payload_limit_exceeded", "invalid_attachments",
+		"metadata_too_large", "metadata_must_be_sent_from_app", "invalid_metadata_format", "invalid_metadata_schema", "markdown_text_conflict",
+		"invalid_arguments", "invalid_arg_name", "invalid_array_arg", "invalid_charset", "invalid_form_data", "invalid_post_type", "missing_post_type":
+		return badContent
 	}
-	return o
+	switch {
+	case strings.HasPrefix(name, "restricted_action"), strings.HasPrefix(name, "slack_connect_") && strings.HasSuffix(name, "_blocked"):
+		return recipientGone
+	case strings.HasPrefix(name, "invalid_blocks"):
+		return badContent
+	}
+	return unknown
 }
 
 var errorName = regexp.MustCompile(`^[a-z0-9_]{1,64}$`)
@@ -203,7 +242,7 @@ func judge(o outcome, before tried, failures int, now time.Time, rnd float64) ve
 		// There is one repeat only: a moment's outage must not use it up.
 		again.duplicate, again.notBefore = true, backoff(now, max(failures+1, 2), rnd)
 		return again
-	case recipientGone, badContent, expired:
+	case recipientGone, stale, staleThread, badContent, expired:
 		return dead
 	case suppressed:
 		return verdict{state: "suppressed", reason: o.reason, notBefore: now}

@@ -72,12 +72,12 @@ func TestSlackErrors(t *testing.T) {
 		unknown:    {"", "something_new", "Not Slack's", "xoxb-1-2"},
 	} {
 		for _, name := range names {
-			if got := slackError(name); got.class != want {
+			if got := slackError(postMessage, name); got.class != want {
 				t.Errorf("%s: %s, want %s", name, got.class, want)
 			}
 		}
 	}
-	if o := outcomeOf(&slackapi.UnsentError{Err: &net.DNSError{Name: "secret.host"}}); o.class != transient || o.reason != "dns" {
+	if o := outcomeOf(postMessage, &slackapi.UnsentError{Err: &net.DNSError{Name: "secret.host"}}); o.class != transient || o.reason != "dns" {
 		t.Errorf("unsent: %+v", o)
 	}
 }

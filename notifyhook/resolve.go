@@ -73,13 +73,12 @@ func (r *Relay) ask(ctx context.Context, key, method string, slackCall func(cont
 	return value, o
 }
 
-// lookupOutcome is outcomeOf for a call that may be repeated freely: whether it
-// was done before does not matter.
+// lookupOutcome is outcomeOf for a look-up: what is wrong with its arguments is
+// wrong with the recipient.
 func lookupOutcome(method string, err error) outcome {
-	o := outcomeOf(err)
-	o.method = method
-	if o.class == ambiguous {
-		o.class = transient
+	o := outcomeOf(method, err)
+	if o.class == badContent {
+		o.class = recipientGone
 	}
 	return o
 }

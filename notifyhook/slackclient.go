@@ -22,6 +22,7 @@ const (
 // limits each by itself.
 const (
 	postMessage       = "chat.postMessage"
+	updateMessage     = "chat.update"
 	lookupByEmail     = "users.lookupByEmail"
 	openConversation  = "conversations.open"
 	listConversations = "conversations.list"
