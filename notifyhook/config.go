@@ -27,6 +27,9 @@ type Settings struct {
 	// LinkHosts are hosts besides the route's own that a notification's link
 	// may point to.
 	LinkHosts []string `yaml:"link_hosts"`
+	// Broadcast shows the replies in an entity's thread in the conversation,
+	// too, unless a notification says otherwise.
+	Broadcast bool `yaml:"broadcast"`
 }
 
 // Credential is a secret of the webhook's callers. In YAML it may be just the

@@ -15,6 +15,9 @@ type message struct {
 	text   string
 	mrkdwn bool // text is Slack's markup; otherwise it is escaped and no sign in it has a meaning
 	blocks []slack.Block
+
+	threadTS  string // of the message that this one replies to; empty: to none
+	broadcast bool   // a reply is shown in the conversation, too
 }
 
 // compose makes the message of a request. Text is plain unless the caller said
@@ -53,6 +56,9 @@ func composePlain(q request) message {
 	return compose(q)
 }
 
+// unescape reverses what escaping does to text.
+var unescape = strings.NewReplacer("&lt;", "<", "&gt;", ">", "&amp;", "&")
+
 // markupLink is an address in Slack's link syntax, where < > | end it.
 func markupLink(address string) string {
 	return "<" + strings.NewReplacer("<", "%3C", ">", "%3E", "|", "%7C", " ", "%20", "&", "&amp;").Replace(address) + ">"
@@ -65,6 +71,12 @@ func (m message) options() []slack.MsgOption {
 	}
 	if len(m.blocks) > 0 {
 		options = append(options, slack.MsgOptionBlocks(m.blocks...))
+	}
+	if m.threadTS != "" {
+		options = append(options, slack.MsgOptionTS(m.threadTS))
+		if m.broadcast {
+			options = append(options, slack.MsgOptionBroadcast())
+		}
 	}
 	return options
 }

@@ -82,6 +82,15 @@ func (d *decoder) boolean(name string) bool {
 	return false
 }
 
+// tristate is a boolean that may be left open.
+func (d *decoder) tristate(name string) *bool {
+	if raw := bytes.TrimSpace(d.fields[name]); len(raw) == 0 || string(raw) == `null` || string(raw) == `""` {
+		d.take(name)
+		return nil
+	}
+	return new(d.boolean(name))
+}
+
 // recipients reads a list, or one string, each with commas allowed, and gives
 // the recipients in their one spelling. One named twice is there once.
 func (d *decoder) recipients(field string) []string {

@@ -52,10 +52,10 @@ func (r *Relay) send(ctx context.Context, c claim) outcome {
 			return o
 		}
 	}
-	o := r.post(ctx, c, compose(c.request))
+	o := r.put(ctx, c, compose(c.request))
 	if o.class == badContent {
 		refused := o.reason
-		if o = r.post(ctx, c, composePlain(c.request)); o.class == done {
+		if o = r.put(ctx, c, composePlain(c.request)); o.class == done {
 			o.reason = "sent_as_plain_text: " + refused
 		}
 	}
@@ -88,10 +88,10 @@ func isPerhapsRecipient(reason string) bool {
 }
 
 func (r *Relay) post(ctx context.Context, c claim, m message) outcome {
-	channel, ts, err := c.route.app.post(ctx, c.conversation, m)
+	channel, ts, parent, err := c.route.app.post(ctx, c.conversation, m)
 	o := outcomeOf(postMessage, err)
 	if o.class == done {
-		o.channel, o.ts = clean(channel), clean(ts)
+		o.channel, o.ts, o.parent = clean(channel), clean(ts), clean(parent)
 	}
 	return o
 }

@@ -38,6 +38,7 @@ type claim struct {
 	request      request
 	attempt      int // number of the attempt begun; 0: none, the recipient is not resolved
 	before       tried
+	standing     standing // of the head's entity
 }
 
 // ending is a delivery that was ended without a call to Slack.
@@ -184,7 +185,10 @@ func (r *Relay) take(ctx context.Context, tx *sql.Tx, c *claim) (bool, error) {
 	if c.conversation == "" {
 		return true, nil
 	}
-	if wait := c.app.limits.wait(postMessage, r.now()); wait > 0 {
+	if err := c.findStanding(ctx, tx); err != nil {
+		return false, err
+	}
+	if wait := c.app.limits.wait(c.method(), r.now()); wait > 0 {
 		return false, postpone(ctx, tx, c.lane, c.at.Add(wait))
 	}
 	if wait, err := r.olderUnresolved(ctx, tx, c); err != nil || wait {

@@ -32,6 +32,9 @@ func (r *Relay) record(ctx context.Context, c claim, o outcome, v verdict) error
 		if err := r.end(ctx, tx, &c, v, o); err != nil {
 			return err
 		}
+		if err := c.keepStanding(ctx, tx, o); err != nil {
+			return err
+		}
 		return c.release(ctx, tx)
 	})
 }

@@ -98,6 +98,7 @@ type route struct {
 	host      string
 	scheme    string
 	linkHosts []string
+	broadcast bool // of replies, unless their request says
 	creds     credentials
 	app       *app
 }
@@ -128,7 +129,7 @@ func New(cfg Config) (*Relay, error) {
 		if err != nil {
 			return nil, fmt.Errorf("route %s: %w", one.Host, err)
 		}
-		rt := &route{host: one.Host, scheme: cfg.PublicScheme, linkHosts: one.Settings.LinkHosts, creds: creds, app: byToken[one.BotToken]}
+		rt := &route{host: one.Host, scheme: cfg.PublicScheme, linkHosts: one.Settings.LinkHosts, broadcast: one.Settings.Broadcast, creds: creds, app: byToken[one.BotToken]}
 		if rt.app == nil || one.BotToken == "" {
 			rt.app = &app{slackApp: newSlackApp(one.BotToken, cfg.APIURL, cfg.Client, func() time.Time { return r.now() }), name: one.Host, first: rt}
 			r.apps[one.Host], byToken[one.BotToken] = rt.app, rt.app

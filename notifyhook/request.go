@@ -46,7 +46,7 @@ type request struct {
 	Lang        string          `json:"lang,omitempty"`
 	Entity      string          `json:"entity,omitempty"`
 	Mode        string          `json:"mode,omitempty"`       // thread | update; empty: a message of its own
-	Broadcast   bool            `json:"broadcast,omitempty"`  // a reply is shown in the conversation, too
+	Broadcast   *bool           `json:"broadcast,omitempty"`  // whether a reply is shown in the conversation, too; nil: as the route's settings say
 	Fallback    []string        `json:"fallback,omitempty"`   // tried in order when a recipient cannot be reached
 	SendAt      int64           `json:"send_at,omitempty"`    // Unix ms; 0: now
 	ExpiresIn   int64           `json:"expires_in,omitempty"` // seconds after SendAt; 0: the default
@@ -97,7 +97,7 @@ func (rt *route) parse(r *http.Request, body []byte, now time.Time) (request, []
 		To: d.to(), Actor: d.actor(), NotifyActor: d.boolean("notify_actor"),
 		Text: d.body(), Mrkdwn: d.oneOf("format", "plain", "mrkdwn") == "mrkdwn", Lang: d.oneOf("lang", "fr", "en", "auto"),
 		Link: d.link(rt), SendAt: d.sendAt(now), ExpiresIn: d.expiresIn(), Meta: d.meta(),
-		Entity: d.entity(), Broadcast: d.boolean("broadcast"), Fallback: d.recipients("fallback"),
+		Entity: d.entity(), Broadcast: d.tristate("broadcast"), Fallback: d.recipients("fallback"),
 	}
 	q.Mode = d.mode(q.Entity)
 	q.Blocks = d.blocks(q.Link != "")

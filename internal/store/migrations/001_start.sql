@@ -191,6 +191,7 @@ CREATE TABLE entity (
   lane       TEXT   NOT NULL,
   route      TEXT   NOT NULL,
   entity     TEXT   NOT NULL,
+  channel    TEXT   NOT NULL,           -- as Slack says it, where the lane may be for a user's id
   ts         TEXT   NOT NULL,
   changed_at BIGINT NOT NULL,
   PRIMARY KEY (lane, route, entity)
