@@ -30,6 +30,9 @@ type Settings struct {
 	// Broadcast shows the replies in an entity's thread in the conversation,
 	// too, unless a notification says otherwise.
 	Broadcast bool `yaml:"broadcast"`
+	// Merge says where texts that wait because a lane is backed up go out as one
+	// message: to people (the default, as is nothing), all, or off.
+	Merge string `yaml:"merge"`
 }
 
 // Credential is a secret of the webhook's callers. In YAML it may be just the
@@ -80,6 +83,11 @@ func (s Settings) Validate(report func(key, text string)) {
 		}
 		return ""
 	})
+	switch s.Merge {
+	case "", mergePeople, mergeAll, mergeOff:
+	default:
+		report("merge", "must be people, all or off")
+	}
 	for i, host := range s.LinkHosts {
 		if host == "" || host != strings.ToLower(host) || strings.ContainsAny(host, "/:@*? ") {
 			report(fmt.Sprintf("link_hosts[%d]", i), "must be a lower case host name alone, such as intranet.example.com")

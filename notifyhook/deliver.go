@@ -22,7 +22,12 @@ func (r *Relay) work(ctx context.Context, c claim) {
 	record, cancelRecord := context.WithDeadline(context.WithoutCancel(ctx), c.begun.Add(lease))
 	defer cancelRecord()
 	if c.conversation != "" {
-		r.settle(record, c, r.send(calls, c))
+		c = r.sift(calls, c)
+		o := r.send(calls, c)
+		if o.isRefusal() && len(c.merged) > 0 {
+			o = r.sendAlone(calls, record, &c, o)
+		}
+		r.settle(record, c, o)
 		return
 	}
 	conversation, o := r.resolve(calls, c.route, c.to)
@@ -52,8 +57,8 @@ func (r *Relay) send(ctx context.Context, c claim) outcome {
 			return o
 		}
 	}
-	o := r.put(ctx, c, compose(c.request))
-	if o.class == badContent {
+	o := r.put(ctx, c, c.compose())
+	if o.class == badContent && len(c.merged) == 0 {
 		refused := o.reason
 		if o = r.put(ctx, c, composePlain(c.request)); o.class == done {
 			o.reason = "sent_as_plain_text: " + refused
@@ -102,6 +107,9 @@ func (r *Relay) post(ctx context.Context, c claim, m message) outcome {
 func (r *Relay) isActor(ctx context.Context, c claim) bool {
 	q := c.request
 	kind, _ := classify(c.to)
+	if len(c.merged) > 0 {
+		return c.isActor // sift has found out
+	}
 	if q.Actor == "" || q.NotifyActor || kind == channelName {
 		return false
 	}
@@ -144,6 +152,9 @@ func (r *Relay) settle(ctx context.Context, c claim, o outcome) {
 		level, text = slog.LevelWarn, "delivery dead"
 	}
 	r.log.Log(ctx, level, text, "route", c.route.host, "delivery", c.delivery, "attempt", c.attempt, "outcome", o.class.String(), "reason", v.reason)
+	for _, one := range c.merged {
+		r.log.Log(ctx, level, "merged delivery likewise", "route", c.route.host, "delivery", one.delivery, "merged_into", c.delivery, "to_actor", one.isActor)
+	}
 }
 
 // beyond handles what an outcome says about more than its own lane. It reports

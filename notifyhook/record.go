@@ -24,13 +24,16 @@ func (r *Relay) record(ctx context.Context, c claim, o outcome, v verdict) error
 		if err := c.fence(ctx, tx, v); err != nil {
 			return err
 		}
-		if o.class != held || c.attempt > 0 { // else there was none
-			if err := c.endAttempt(ctx, tx, o, v); err != nil {
+		for _, one := range c.parts() {
+			o, v := one.share(o, v)
+			if err := r.endPart(ctx, tx, one, o, v); err != nil {
 				return err
 			}
-		}
-		if err := r.end(ctx, tx, &c, v, o); err != nil {
-			return err
+			if o.class == done && (len(c.merged) > 0 || c.attempt > 1) { // a first attempt alone was never in a batch
+				if err := one.mergeInto(ctx, tx, c.delivery); err != nil {
+					return err
+				}
+			}
 		}
 		if err := c.keepStanding(ctx, tx, o); err != nil {
 			return err

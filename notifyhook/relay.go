@@ -98,7 +98,8 @@ type route struct {
 	host      string
 	scheme    string
 	linkHosts []string
-	broadcast bool // of replies, unless their request says
+	broadcast bool   // of replies, unless their request says
+	merge     string // Settings.Merge
 	creds     credentials
 	app       *app
 }
@@ -129,7 +130,7 @@ func New(cfg Config) (*Relay, error) {
 		if err != nil {
 			return nil, fmt.Errorf("route %s: %w", one.Host, err)
 		}
-		rt := &route{host: one.Host, scheme: cfg.PublicScheme, linkHosts: one.Settings.LinkHosts, broadcast: one.Settings.Broadcast, creds: creds, app: byToken[one.BotToken]}
+		rt := &route{host: one.Host, scheme: cfg.PublicScheme, linkHosts: one.Settings.LinkHosts, broadcast: one.Settings.Broadcast, merge: one.Settings.Merge, creds: creds, app: byToken[one.BotToken]}
 		if rt.app == nil || one.BotToken == "" {
 			rt.app = &app{slackApp: newSlackApp(one.BotToken, cfg.APIURL, cfg.Client, func() time.Time { return r.now() }), name: one.Host, first: rt}
 			r.apps[one.Host], byToken[one.BotToken] = rt.app, rt.app

@@ -120,7 +120,7 @@ func (m message) forUpdate() message {
 	if !m.mrkdwn && len(m.blocks) == 0 {
 		m.blocks = []slack.Block{literal(m.text)}
 	}
-	m.text = shorten(m.text, maxUpdate)
+	m.text = abridge(m.text, maxUpdate)
 	return m
 }
 
@@ -162,9 +162,9 @@ func sequenceElement(sequence string) slack.RichTextSectionElement {
 	return slack.NewRichTextSectionLinkElement(unescape.Replace(target), unescape.Replace(label), nil)
 }
 
-// shorten cuts text in Slack's syntax to a number of characters, not within an
+// abridge cuts text in Slack's syntax to a number of characters, not within an
 // escaped sign or a sequence in < >.
-func shorten(text string, limit int) string {
+func abridge(text string, limit int) string {
 	if utf8.RuneCountInString(text) <= limit {
 		return text
 	}

@@ -262,7 +262,7 @@ func TestAnswerWithoutMessage(t *testing.T) {
 	}
 }
 
-func TestShorten(t *testing.T) {
+func TestAbridge(t *testing.T) {
 	for text, want := range map[string]string{
 		"short":                 "short",
 		"exactly 10":            "exactly 10",
@@ -275,7 +275,7 @@ func TestShorten(t *testing.T) {
 		"éééééééééé":            "éééééééééé",
 		"ééééééééééé":           "ééééééééé…",
 	} {
-		if got := shorten(text, 10); got != want || utf8.RuneCountInString(got) > 10 {
+		if got := abridge(text, 10); got != want || utf8.RuneCountInString(got) > 10 {
 			t.Errorf("%q: %q, want %q", text, got, want)
 		}
 	}
