@@ -42,6 +42,7 @@ type claim struct {
 	due          time.Time // when it might first be sent
 	merged       []claim   // deliveries that go along with it, in one message; their own is empty
 	isActor      bool      // of such a one: to its actor, so it is left out
+	repeats      bool      // a batch, or what is left of it, that Slack may have already
 }
 
 // ending is a delivery that was ended without a call to Slack.

@@ -125,10 +125,11 @@ func (r *Relay) takeAlong(ctx context.Context, tx *sql.Tx, c *claim) error {
 	}
 	head := list[0]
 	repeat := head.doubts > 0 && head.refusals == 0
+	c.repeats = repeat
 	if !repeat && (!late || len(list) < mergeLeast || head.doubts+head.unknowns+head.refusals > 0) {
 		return nil
 	}
-	batch, err := r.chooseBatch(ctx, tx, c, list, repeat)
+	batch, err := r.chooseBatch(ctx, tx, c, list)
 	if err != nil {
 		return err
 	}
@@ -181,7 +182,7 @@ func (c *claim) lineUp(ctx context.Context, tx *sql.Tx) ([]queued, error) {
 
 // chooseBatch returns those behind the head that go along: up to the first that
 // does not fit. A repeat takes those of the batch that it repeats.
-func (r *Relay) chooseBatch(ctx context.Context, tx *sql.Tx, c *claim, list []queued, repeat bool) ([]claim, error) {
+func (r *Relay) chooseBatch(ctx context.Context, tx *sql.Tx, c *claim, list []queued) ([]claim, error) {
 	var batch []claim
 	length := utf8.RuneCountInString(compose(c.request).text)
 	for _, one := range list[1:] {
@@ -201,7 +202,7 @@ func (r *Relay) chooseBatch(ctx context.Context, tx *sql.Tx, c *claim, list []qu
 		}
 		length += len("\n\n") + utf8.RuneCountInString(compose(one.request).text)
 		fits := one.host == list[0].host && one.request.joins(c.request) && length <= maxMerged
-		if repeat {
+		if c.repeats {
 			fits = fits && one.doubts > 0 && one.refusals == 0 && one.batch == list[0].batch
 		} else {
 			fits = fits && one.doubts+one.unknowns+one.refusals == 0 && !one.due.After(c.at)
@@ -212,7 +213,7 @@ func (r *Relay) chooseBatch(ctx context.Context, tx *sql.Tx, c *claim, list []qu
 		batch = append(batch, one.claim)
 	}
 	// One that is just being looked up may belong between them.
-	for len(batch) > 0 && !repeat {
+	for len(batch) > 0 && !c.repeats {
 		wait, err := r.olderUnresolved(ctx, tx, &batch[len(batch)-1])
 		if err != nil {
 			return nil, err
@@ -223,6 +224,18 @@ func (r *Relay) chooseBatch(ctx context.Context, tx *sql.Tx, c *claim, list []qu
 		batch = batch[:len(batch)/2]
 	}
 	return batch, nil
+}
+
+// keepBatch writes down, after an attempt, with which head a delivery of its
+// batch was sent, or may have been; with none if it certainly was not.
+func (c claim) keepBatch(ctx context.Context, tx *sql.Tx, one claim, o outcome) error {
+	switch {
+	case len(c.merged) == 0 && c.attempt <= 1: // never in a batch
+		return nil
+	case o.class == done || o.class == ambiguous || c.repeats && o.class != suppressed:
+		return one.mergeInto(ctx, tx, c.delivery)
+	}
+	return one.mergeInto(ctx, tx, one.delivery)
 }
 
 // mergeInto writes down with which head a delivery is sent; with itself: alone.

@@ -200,8 +200,8 @@ func TestThrottledLaneIsMerged(t *testing.T) {
 		sim.Fault(slacksim.Fault{Method: "chat.postMessage", Kind: slacksim.RateLimited, RetryAfter: 20 * time.Second, Times: 1})
 		sim.Fault(slacksim.Fault{Method: "chat.postMessage", Error: "service_unavailable", Times: 1})
 		step(t, r)
-		if d := show(t, r, ids[1]).Recipients[0]; d.State != "queued" || d.Attempts != 0 || d.History[0].Outcome != "throttled" {
-			t.Errorf("throttled together: %+v", d)
+		if d := show(t, r, ids[1]).Recipients[0]; d.State != "queued" || d.Attempts != 0 || d.History[0].Outcome != "throttled" || mergedInto(t, r, ids[1]) != "" {
+			t.Errorf("throttled together: merged into %q, %+v", mergedInto(t, r, ids[1]), d)
 		}
 		ids = append(ids, mustPost(t, r, to("U0MARIE", "3"))) // goes along, too
 		step(t, r)

@@ -29,10 +29,8 @@ func (r *Relay) record(ctx context.Context, c claim, o outcome, v verdict) error
 			if err := r.endPart(ctx, tx, one, o, v); err != nil {
 				return err
 			}
-			if o.class == done && (len(c.merged) > 0 || c.attempt > 1) { // a first attempt alone was never in a batch
-				if err := one.mergeInto(ctx, tx, c.delivery); err != nil {
-					return err
-				}
+			if err := c.keepBatch(ctx, tx, one, o); err != nil {
+				return err
 			}
 		}
 		if err := c.keepStanding(ctx, tx, o); err != nil {

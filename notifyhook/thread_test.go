@@ -77,6 +77,25 @@ func TestBroadcastSetting(t *testing.T) {
 	}
 }
 
+// Not to say is something else than to say no; a form says it as JSON does.
+func TestBroadcastOfRequest(t *testing.T) {
+	rt := &route{host: host}
+	for body, want := range map[string]string{"": "open", "&broadcast=": "open", "&broadcast=0": "false", "&broadcast=1": "true", "&broadcast=perhaps": "wrong"} {
+		request := jsonRequest()
+		request.Header.Set("Content-Type", formType)
+		q, _, p := rt.parse(request, []byte("to=C01&text=x&entity=e"+body), newFakeClock().now())
+		got := "open"
+		if p != nil {
+			got = "wrong"
+		} else if q.Broadcast != nil {
+			got = fmt.Sprint(*q.Broadcast)
+		}
+		if got != want {
+			t.Errorf("%s: %s, want %s", body, got, want)
+		}
+	}
+}
+
 // A thread that takes no reply is left, in the same attempt, for a new one.
 func TestStaleThread(t *testing.T) {
 	onSlack(t, func(t *testing.T, r *Relay, sim *slacksim.Sim, clock *fakeClock) {

@@ -145,7 +145,7 @@ CREATE TABLE delivery (
   slack_ts        TEXT    NOT NULL DEFAULT '',
   own_ts          TEXT    NOT NULL DEFAULT '', -- the ts that a caller of the Web API was given before Slack gave one
   instead_of      TEXT,                 -- id of the delivery that could not reach its recipient; this one is its fallback
-  merged_into     TEXT,                 -- id of the delivery whose message holds this one's text too
+  merged_into     TEXT,                 -- id of the delivery whose message holds, or until it is sent may hold, this one's text too
   accepted_at     BIGINT  NOT NULL,
   due_at          BIGINT  NOT NULL,     -- when it may first be sent: accepted_at, or what the caller asked for
   resolved_at     BIGINT,               -- when the recipient's conversation was known; NULL: not yet, or it came as one
