@@ -33,6 +33,19 @@ type Settings struct {
 	// Merge says where texts that wait because a lane is backed up go out as one
 	// message: to people (the default, as is nothing), all, or off.
 	Merge string `yaml:"merge"`
+	// Fallback are recipients who are told, the first that can be, when a
+	// notification's own recipient cannot be reached and it names no others.
+	Fallback []string `yaml:"fallback"`
+}
+
+// fallback returns the recipients in their one spelling.
+func (s Settings) fallback() []string {
+	var list []string
+	for _, to := range s.Fallback {
+		_, same := classify(to)
+		list = append(list, same)
+	}
+	return list
 }
 
 // Credential is a secret of the webhook's callers. In YAML it may be just the
@@ -91,6 +104,19 @@ func (s Settings) Validate(report func(key, text string)) {
 	for i, host := range s.LinkHosts {
 		if host == "" || host != strings.ToLower(host) || strings.ContainsAny(host, "/:@*? ") {
 			report(fmt.Sprintf("link_hosts[%d]", i), "must be a lower case host name alone, such as intranet.example.com")
+		}
+	}
+	s.validateFallback(report)
+}
+
+// validateFallback reports what is no recipient.
+func (s Settings) validateFallback(report func(key, text string)) {
+	if len(s.Fallback) > maxRecipients {
+		report("fallback", fmt.Sprintf("has %d recipients, may have %d", len(s.Fallback), maxRecipients))
+	}
+	for i, to := range s.Fallback {
+		if kind, _ := classify(to); kind == unknownRecipient {
+			report(fmt.Sprintf("fallback[%d]", i), `must be a "#channel" (quoted, since # begins a comment), a Slack id (C…, U…) or an e-mail address`)
 		}
 	}
 }

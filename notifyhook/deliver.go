@@ -21,15 +21,28 @@ func (r *Relay) work(ctx context.Context, c claim) {
 	defer cancel()
 	record, cancelRecord := context.WithDeadline(context.WithoutCancel(ctx), c.begun.Add(lease))
 	defer cancelRecord()
-	if c.conversation != "" {
-		c = r.sift(calls, c)
-		o := r.send(calls, c)
-		if o.isRefusal() && len(c.merged) > 0 {
-			o = r.sendAlone(calls, record, &c, o)
-		}
-		r.settle(record, c, o)
+	if c.conversation == "" {
+		r.find(calls, record, c)
 		return
 	}
+	c = r.sift(calls, c)
+	o := r.send(calls, &c)
+	if o.isRefusal() && len(c.merged) > 0 {
+		o = r.sendAlone(calls, record, &c, o)
+	}
+	if o.class == recipientGone {
+		conversation, again := r.lookAgain(calls, c, o)
+		if conversation != "" {
+			r.written(record, c, o, func() error { return r.redirect(record, c, o, conversation) })
+			return
+		}
+		o = again
+	}
+	r.settle(record, c, o)
+}
+
+// find looks up the conversation of a claimed lane.
+func (r *Relay) find(calls, record context.Context, c claim) {
 	conversation, o := r.resolve(calls, c.route, c.to)
 	if o.class != done {
 		r.settle(record, c, o)
@@ -40,30 +53,21 @@ func (r *Relay) work(ctx context.Context, c claim) {
 	}
 	if err := r.move(record, c, conversation); err != nil {
 		r.log.Error("move deliveries failed", "route", c.route.host, "delivery", c.delivery, "error", err)
+		return
 	}
+	r.reached(moved)
 }
 
-// send makes one attempt. Blocks or markup that Slack refuses are replaced by
-// plain text, once, within the attempt: the refusal was certain.
-func (r *Relay) send(ctx context.Context, c claim) outcome {
-	if r.isActor(ctx, c) {
+// send makes one attempt, unless the conversation turns out to be the actor's or
+// to have the message already.
+func (r *Relay) send(ctx context.Context, c *claim) outcome {
+	if r.isActor(ctx, *c) {
 		return outcome{class: suppressed, reason: "actor"}
 	}
-	if c.before.ambiguous > 0 {
-		// The one repeat that is allowed must not be used up on a Slack that is
-		// down: it has to answer something harmless first.
-		switch o := outcomeOf(authTest, c.route.app.test(ctx)); o.class {
-		case transient, throttled, held, routeDown:
-			return o
-		}
+	if o, over := r.clearDoubts(ctx, c, c.thread()); over {
+		return o
 	}
-	o := r.put(ctx, c, c.compose())
-	if o.class == badContent && len(c.merged) == 0 {
-		refused := o.reason
-		if o = r.put(ctx, c, composePlain(c.request)); o.class == done {
-			o.reason = "sent_as_plain_text: " + refused
-		}
-	}
+	o := r.postOrMend(ctx, *c)
 	if o.class == staleThread { // of a message that is no reply
 		o.class = recipientGone
 	}
@@ -71,6 +75,41 @@ func (r *Relay) send(ctx context.Context, c claim) outcome {
 		o.class = r.whoIsRefused(ctx, c.route)
 	}
 	return o
+}
+
+// postOrMend posts, and mends what Slack refuses, each thing once: an app that is
+// no member joins the channel, blocks or markup are replaced by plain text. All
+// that is one attempt, since the refusals were certain.
+func (r *Relay) postOrMend(ctx context.Context, c claim) outcome {
+	o := r.put(ctx, c, c.compose())
+	if o.reason == "not_in_channel" {
+		if o = r.join(ctx, c, o); o.class == done {
+			o = r.put(ctx, c, c.compose())
+		}
+	}
+	if o.class == badContent && len(c.merged) == 0 {
+		refused := o.reason
+		if o = r.put(ctx, c, composePlain(c.request)); o.class == done {
+			o.reason = "sent_as_plain_text: " + refused
+		}
+	}
+	return o
+}
+
+// join takes the app into a public channel, if it may. If it may not, the
+// refusal stands: somebody has to invite it.
+func (r *Relay) join(ctx context.Context, c claim, refused outcome) outcome {
+	denied := c.app.name + "+" + c.conversation
+	if _, ok := r.recall(denied); ok {
+		return refused
+	}
+	o := outcomeOf(joinConversation, c.route.app.join(ctx, c.conversation))
+	switch {
+	case o.class == done, o.class == throttled, o.class == held, o.class == transient, o.class == routeDown && !isScopeOnly(o.reason):
+		return o
+	}
+	r.cache.Add(denied, remembered{gone: o.reason, until: r.now().Add(deniedFor)})
+	return refused
 }
 
 // whoIsRefused tells a refusal of one conversation from one of the token, so
@@ -92,9 +131,21 @@ func isPerhapsRecipient(reason string) bool {
 	return reason == "no_permission" || reason == "access_denied" || reason == "team_access_not_granted"
 }
 
+// post makes the call, and again without the mark if Slack wants none. An
+// unmarked message cannot be found again: a repeat may be its double.
 func (r *Relay) post(ctx context.Context, c claim, m message) outcome {
-	channel, ts, parent, err := c.route.app.post(ctx, c.conversation, m)
+	channel, ts, parent, err := c.route.app.post(ctx, c.conversation, m, metadata(c.delivery, c.alongside()...))
 	o := outcomeOf(postMessage, err)
+	if isAboutMetadata(o.reason) {
+		if !c.before.doubtSince.IsZero() { // it is a repeat
+			if err := r.settleDoubts(ctx, c, untold); err != nil {
+				return outcome{class: transient, reason: "store_unavailable"}
+			}
+		}
+		channel, ts, parent, err = c.route.app.post(ctx, c.conversation, m)
+		o = outcomeOf(postMessage, err)
+	}
+	r.reached(answered)
 	if o.class == done {
 		o.channel, o.ts, o.parent = clean(channel), clean(ts), clean(parent)
 	}
@@ -128,18 +179,7 @@ func (r *Relay) settle(ctx context.Context, c claim, o outcome) {
 	if r.beyond(c, o) {
 		v.notBefore = now.Add(lookupsWait)
 	}
-	for {
-		err = r.record(ctx, c, o, v)
-		if err == nil || errors.Is(err, errLeaseLost) || ctx.Err() != nil {
-			break
-		}
-		select {
-		case <-ctx.Done():
-		case <-time.After(recordInterval):
-		}
-	}
-	if err != nil {
-		r.log.Error("record outcome failed", "route", c.route.host, "delivery", c.delivery, "outcome", o.class.String(), "error", err)
+	if !r.written(ctx, c, o, func() error { return r.record(ctx, c, o, v) }) {
 		return
 	}
 	level, text := slog.LevelInfo, "delivery deferred"
@@ -157,10 +197,28 @@ func (r *Relay) settle(ctx context.Context, c claim, o outcome) {
 	}
 }
 
+// written writes an outcome down, trying until ctx ends or the lane is not ours
+// any more. It reports whether it is written.
+func (r *Relay) written(ctx context.Context, c claim, o outcome, write func() error) bool {
+	err := write()
+	for err != nil && !errors.Is(err, errLeaseLost) && ctx.Err() == nil {
+		if !errors.Is(err, errFallbackTaken) { // which chooses another one, at once
+			wait(ctx, nil, recordInterval)
+		}
+		err = write()
+	}
+	if err != nil {
+		r.log.Error("record outcome failed", "route", c.route.host, "delivery", c.delivery, "outcome", o.class.String(), "error", err)
+		return false
+	}
+	r.reached(recorded)
+	return true
+}
+
 // beyond handles what an outcome says about more than its own lane. It reports
 // whether the look-up's method has to wait.
 func (r *Relay) beyond(c claim, o outcome) (lookupHeld bool) {
-	rt, a, now := c.route, c.app, r.now()
+	a, now := c.app, r.now()
 	lookup := c.attempt == 0
 	switch o.class {
 	case done:
@@ -168,10 +226,6 @@ func (r *Relay) beyond(c claim, o outcome) (lookupHeld bool) {
 			r.log.Info("route sends again", "route", a.name)
 		}
 		r.alarms.clear(a.name, "quota")
-	case recipientGone:
-		if !lookup { // a look-up that found nobody is remembered itself
-			r.forget(rt, c.to)
-		}
 	case throttled:
 		if !lookup && o.method == postMessage { // others are paused as a whole
 			a.limits.lane(o.method, c.lane, now, now.Add(o.wait))

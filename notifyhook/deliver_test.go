@@ -1,7 +1,6 @@
 package notifyhook
 
 import (
-	"net/http"
 	"slices"
 	"strings"
 	"testing"
@@ -75,100 +74,6 @@ func TestRetryAfterOfLookUpsHoldsLookUpsOnly(t *testing.T) {
 			t.Error("look-ups did not go on")
 		}
 	})
-}
-
-// Every outcome of a call, by what Slack answers once; the second answer is a
-// good one.
-func TestOutcomes(t *testing.T) {
-	fault := func(name string) slacksim.Fault { return slacksim.Fault{Error: name} }
-	answer := func(status int, contentType, body string) slacksim.Fault {
-		return slacksim.Fault{Kind: slacksim.Custom, Answer: func(w http.ResponseWriter, _ *http.Request) {
-			w.Header().Set("Content-Type", contentType)
-			w.WriteHeader(status)
-			_, _ = w.Write([]byte(body))
-		}}
-	}
-	tests := []struct {
-		name      string
-		fault     slacksim.Fault
-		outcome   string // of the first attempt
-		reason    string
-		state     string // in the end
-		duplicate bool
-		messages  int
-	}{
-		{"200 ratelimited", fault("ratelimited"), "throttled", "ratelimited", "sent", false, 1},
-		{"429 without Retry-After", answer(429, "text/plain", "slow"), "throttled", "rate_limited", "sent", false, 1},
-		{"service_unavailable", fault("service_unavailable"), "transient", "service_unavailable", "sent", false, 1},
-		{"internal_error", fault("internal_error"), "ambiguous", "internal_error", "sent", true, 1},
-		{"fatal_error", fault("fatal_error"), "ambiguous", "fatal_error", "sent", true, 1},
-		{"500", slacksim.Fault{Kind: slacksim.ServerError}, "ambiguous", "http_5xx", "sent", true, 1},
-		{"reset", slacksim.Fault{Kind: slacksim.Reset}, "ambiguous", "answer_cut_short", "sent", true, 1},
-		{"reset after posting", slacksim.Fault{Kind: slacksim.Reset, After: true}, "ambiguous", "answer_cut_short", "sent", true, 2},
-		{"truncated JSON", slacksim.Fault{Kind: slacksim.Truncated}, "ambiguous", "answer_cut_short", "sent", true, 2},
-		{"HTML under 200", answer(200, "text/html", "<!doctype html>"), "ambiguous", "answer_not_json", "sent", true, 1},
-		{"ok:false without error", answer(200, "application/json", `{"ok":false}`), "ambiguous", "no_timestamp", "sent", true, 1},
-		{"answer without end", slacksim.Fault{Kind: slacksim.Oversize, Bytes: 2 << 20}, "ambiguous", "answer_cut_short", "sent", true, 1},
-		{"channel_not_found", fault("channel_not_found"), "recipient_gone", "channel_not_found", "dead", false, 0},
-		{"is_archived", fault("is_archived"), "recipient_gone", "is_archived", "dead", false, 0},
-		{"not_in_channel", fault("not_in_channel"), "recipient_gone", "not_in_channel", "dead", false, 0},
-		{"restricted_action", fault("restricted_action"), "recipient_gone", "restricted_action", "dead", false, 0},
-		{"error under 403", answer(403, "application/json", `{"ok":false,"error":"user_disabled"}`), "recipient_gone", "user_disabled", "dead", false, 0},
-		{"no_text", fault("no_text"), "sent", "sent_as_plain_text: no_text", "sent", false, 1},
-		{"unheard of", fault("teapot_empty"), "unknown", "teapot_empty", "sent", false, 1},
-		{"hostile error name", fault("<!channel> xoxb-1"), "unknown", "unrecognised_error", "sent", false, 1},
-		{"404 page", answer(404, "text/html", "no"), "unknown", "http_4xx", "sent", false, 1},
-		{"redirect", answer(302, "text/html", "no"), "unknown", "http_redirect", "sent", false, 1},
-	}
-	onSlack(t, func(t *testing.T, r *Relay, sim *slacksim.Sim, clock *fakeClock) {
-		for _, tt := range tests {
-			t.Run(tt.name, func(t *testing.T) {
-				tt.fault.Method, tt.fault.Times = "chat.postMessage", 1
-				sim.Fault(tt.fault)
-				text := "message for " + tt.name
-				id := mustPost(t, r, to("C0GENERAL", text))
-				step(t, r)
-				if d := show(t, r, id).Recipients[0]; d.History[0].Outcome != tt.outcome || d.History[0].Error != tt.reason {
-					t.Errorf("first attempt %+v", d.History[0])
-				}
-				clock.advance(40 * time.Second)
-				step(t, r)
-				clock.advance(time.Second)
-				d := show(t, r, id).Recipients[0]
-				if d.State != tt.state || d.PossibleDuplicate != tt.duplicate {
-					t.Errorf("in the end %+v", d)
-				}
-				n := 0
-				for _, m := range sim.Messages(team, "C0GENERAL") {
-					if m.Text == text {
-						n++
-					}
-				}
-				if n != tt.messages {
-					t.Errorf("%d messages, want %d", n, tt.messages)
-				}
-				sim.ClearFaults()
-			})
-		}
-	})
-}
-
-func TestConnectionRefusedIsTransient(t *testing.T) {
-	r, clock, _ := newTestRelay(t, sqliteStore(t), "http://127.0.0.1:1/api/")
-	id := mustPost(t, r, to("C0GENERAL", "x"))
-	for range 3 {
-		step(t, r)
-		clock.advance(time.Minute)
-	}
-	d := show(t, r, id).Recipients[0]
-	if d.State != "queued" || d.Attempts != 3 || d.PossibleDuplicate || d.Error != "connection" {
-		t.Errorf("got %+v", d)
-	}
-	clock.advance(24 * time.Hour)
-	step(t, r)
-	if v := show(t, r, id); v.Status != "failed" || v.Recipients[0].Error != "expired" || v.FinishedAt == nil {
-		t.Errorf("after its time: %+v", v)
-	}
 }
 
 func TestAmbiguousTwiceIsDeadAndUnknownFiveTimes(t *testing.T) {

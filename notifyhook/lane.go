@@ -8,6 +8,7 @@ import (
 	"encoding/json"
 	"errors"
 	"fmt"
+	"math"
 	"slices"
 	"strings"
 	"time"
@@ -86,6 +87,9 @@ func (r *Relay) claim(ctx context.Context, limit int) ([]claim, error) {
 	})
 	if err != nil {
 		return nil, err
+	}
+	if len(claims) > 0 {
+		r.reached(claimed)
 	}
 	for _, e := range ended {
 		r.log.Warn("delivery dead", "route", e.route, "delivery", e.delivery, "reason", e.reason)
@@ -174,7 +178,10 @@ func (r *Relay) take(ctx context.Context, tx *sql.Tx, c *claim) (bool, error) {
 	if err != nil {
 		return false, fmt.Errorf("lease lane: %w", err)
 	}
-	if err := r.recover(ctx, tx, c); err != nil {
+	if rest, err := r.recover(ctx, tx, c); err != nil || rest > 0 {
+		if err == nil {
+			err = postpone(ctx, tx, c.lane, c.at.Add(rest))
+		}
 		return false, err
 	}
 	if found, err := r.liveHead(ctx, tx, c); err != nil || !found {
@@ -212,32 +219,38 @@ func (r *Relay) take(ctx context.Context, tx *sql.Tx, c *claim) (bool, error) {
 }
 
 // recover settles deliveries left in state sending: whoever began them did not
-// live, or not fast enough, to say how it ended, so Slack may have them.
-func (r *Relay) recover(ctx context.Context, tx *sql.Tx, c *claim) error {
+// live, or not fast enough, to say how it ended, so Slack may have them. It
+// returns how long the lane must rest before that can be found out.
+func (r *Relay) recover(ctx context.Context, tx *sql.Tx, c *claim) (rest time.Duration, err error) {
 	var id, notification string
 	for {
 		err := tx.QueryRowContext(ctx, `SELECT id, notification_id FROM delivery WHERE lane = $1 AND state IN ('queued', 'sending') AND state = 'sending'
 			ORDER BY seq LIMIT 1`, c.lane).Scan(&id, &notification)
 		if errors.Is(err, sql.ErrNoRows) {
-			return nil
+			return rest, nil
 		}
 		if err != nil {
-			return fmt.Errorf("find interrupted delivery: %w", err)
+			return 0, fmt.Errorf("find interrupted delivery: %w", err)
 		}
-		if _, err := tx.ExecContext(ctx, `UPDATE attempt SET outcome = $1, ended_at = $2 WHERE delivery_id = $3 AND ended_at IS NULL`,
+		// The error stays when the outcome has become known: what crashes us every
+		// time must end.
+		if _, err := tx.ExecContext(ctx, `UPDATE attempt SET outcome = $1, error = $1, ended_at = $2 WHERE delivery_id = $3 AND ended_at IS NULL`,
 			interrupted.String(), c.at.UnixMilli(), id); err != nil {
-			return fmt.Errorf("end interrupted attempt: %w", err)
+			return 0, fmt.Errorf("end interrupted attempt: %w", err)
 		}
-		n, err := countAttempts(ctx, tx, id, interrupted)
-		if err != nil {
-			return err
+		var n int
+		var begun int64
+		if err := tx.QueryRowContext(ctx, `SELECT COUNT(*), COALESCE(MAX(begun_at), 0) FROM attempt WHERE delivery_id = $1 AND error = $2`, id, interrupted.String()).Scan(&n, &begun); err != nil {
+			return 0, fmt.Errorf("count interrupted attempts: %w", err)
 		}
-		v := verdict{state: "queued", reason: interrupted.String(), counted: true, duplicate: true}
+		v := verdict{state: "queued", reason: interrupted.String(), counted: true}
 		if n >= maxInterrupted {
 			v.state, v.reason = "dead", "outcome_unknown"
+		} else {
+			rest = max(rest, min(time.UnixMilli(begun).Add(restBeforeDoubt).Sub(c.at), restBeforeDoubt)) // the clock may have been set back
 		}
 		if err := r.end(ctx, tx, &claim{delivery: id, notification: notification, at: c.at}, v, outcome{}); err != nil {
-			return err
+			return 0, err
 		}
 	}
 }
@@ -335,21 +348,35 @@ func (c claim) insertAttempt(ctx context.Context, tx *sql.Tx) (n int, err error)
 	return n, nil
 }
 
-// lookBack counts the attempts that left something in doubt.
-func (c *claim) lookBack(ctx context.Context, tx *sql.Tx) (err error) {
-	if c.before.ambiguous, err = countAttempts(ctx, tx, c.delivery, ambiguous); err != nil {
-		return err
-	}
-	c.before.unknown, err = countAttempts(ctx, tx, c.delivery, unknown)
-	return err
-}
-
-func countAttempts(ctx context.Context, tx *sql.Tx, delivery string, how class) (n int, err error) {
-	err = tx.QueryRowContext(ctx, `SELECT COUNT(*) FROM attempt WHERE delivery_id = $1 AND outcome = $2`, delivery, how.String()).Scan(&n)
+// lookBack counts the attempts that bear on the next.
+func (c *claim) lookBack(ctx context.Context, tx *sql.Tx) error {
+	rows, err := tx.QueryContext(ctx, `SELECT outcome, COUNT(*), MIN(begun_at) FROM attempt WHERE delivery_id = $1 GROUP BY outcome`, c.delivery)
 	if err != nil {
-		return 0, fmt.Errorf("count attempts: %w", err)
+		return fmt.Errorf("count attempts: %w", err)
 	}
-	return n, nil
+	defer rows.Close()
+	counted, since := map[string]int{}, int64(math.MaxInt64)
+	for rows.Next() {
+		var how string
+		var n int
+		var first int64
+		if err := rows.Scan(&how, &n, &first); err != nil {
+			return fmt.Errorf("count attempts: %w", err)
+		}
+		counted[how] = n
+		if how == ambiguous.String() || how == interrupted.String() {
+			since = min(since, first)
+		}
+	}
+	if err := rows.Err(); err != nil {
+		return fmt.Errorf("count attempts: %w", err)
+	}
+	c.before = tried{ambiguous: counted[ambiguous.String()], interrupted: counted[interrupted.String()],
+		unknown: counted[unknown.String()], refused: counted[recipientGone.String()]}
+	if c.before.inDoubt() {
+		c.before.doubtSince = time.UnixMilli(since)
+	}
+	return nil
 }
 
 // postpone gives a lane back, to be looked at again later. The caller holds its

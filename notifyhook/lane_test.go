@@ -80,7 +80,7 @@ func TestCrashBetweenBegunAndRecorded(t *testing.T) {
 		if d := show(t, r, id).Recipients[0]; d.State != "sending" || len(d.History) != 1 || d.History[0].EndedAt != nil {
 			t.Fatalf("begun is not written down: %+v", d)
 		}
-		slow := r.send(t.Context(), claims[0]) // Slack has it, and nobody wrote that down
+		slow := r.send(t.Context(), &claims[0]) // Slack has it, and nobody wrote that down
 		clock.advance(lease - time.Millisecond)
 		step(t, r)
 		if n := len(sim.Messages(team, "C0GENERAL")); n != 1 {

@@ -256,7 +256,7 @@ func TestBatchCrashBetweenBegunAndRecorded(t *testing.T) {
 			if len(c.merged) != 2 {
 				t.Fatalf("claimed %+v", c)
 			}
-			slow := r.send(t.Context(), c) // Slack has it, and nobody wrote that down
+			slow := r.send(t.Context(), &c) // Slack has it, and nobody wrote that down
 			for _, id := range ids {
 				if d := show(t, r, id).Recipients[0]; d.State != "sending" || len(d.History) != 1 || d.History[0].EndedAt != nil {
 					t.Errorf("begun is not written down: %+v", d)
@@ -367,6 +367,72 @@ func TestMergingWaitsForLookUp(t *testing.T) {
 		got := strings.Join(texts(sim.Messages(team, "U0MARIE")), "\n\n")
 		if got != "a\n\nb\n\nc\n\nd" {
 			t.Errorf("got %q", got)
+		}
+	})
+}
+
+// A fallback is sent by itself: should it turn out to be to the actor, the next
+// one is told.
+func TestFallbackIsNotMerged(t *testing.T) {
+	r, clock, sim, _ := relayOn(t, sqliteStore(t))
+	ids := backUp(t, r, clock, marie("a", "b", "c", "d")...)
+	execute(t, r.store, `UPDATE delivery SET instead_of = id WHERE notification_id = $1`, ids[2])
+	for range 3 {
+		step(t, r)
+		clock.advance(time.Second)
+	}
+	if got := texts(sim.Messages(team, "U0MARIE")); !slices.Equal(got, []string{"a\n\nb", "c", "d"}) {
+		t.Errorf("got %q", got)
+	}
+}
+
+// Where the app may read the history, a batch in doubt is found there: nobody
+// gets it twice, and none of it is marked.
+func TestDoubtfulBatchIsFound(t *testing.T) {
+	onSlack(t, func(t *testing.T, r *Relay, sim *slacksim.Sim, clock *fakeClock) {
+		readsHistory(t, sim)
+		for _, headless := range []bool{false, true} {
+			before := len(sim.Messages(team, "U0MARIE"))
+			ids := backUp(t, r, clock, marie("a", "b", "c")...)
+			sim.Fault(slacksim.Fault{Method: "chat.postMessage", Kind: slacksim.Reset, After: true, Times: 1})
+			step(t, r)
+			if headless {
+				execute(t, r.store, `UPDATE notification SET expires_at = $1 WHERE id = $2`, clock.now().UnixMilli(), ids[0])
+				ids = ids[1:]
+			}
+			clock.advance(20 * time.Second)
+			step(t, r)
+			m := sim.Messages(team, "U0MARIE")[before:]
+			if got := texts(m); !slices.Equal(got, []string{"a\n\nb\n\nc"}) {
+				t.Fatalf("got %q", got)
+			}
+			for _, id := range ids {
+				if d := show(t, r, id).Recipients[0]; d.State != "sent" || d.PossibleDuplicate || d.TS != m[0].TS {
+					t.Errorf("got %+v", d)
+				}
+			}
+			clock.advance(time.Second)
+		}
+	})
+}
+
+// One that Slack never got is not in the history, and goes out unmarked.
+func TestDoubtfulBatchIsMissing(t *testing.T) {
+	onSlack(t, func(t *testing.T, r *Relay, sim *slacksim.Sim, clock *fakeClock) {
+		readsHistory(t, sim)
+		ids := backUp(t, r, clock, marie("a", "b", "c")...)
+		sim.Fault(slacksim.Fault{Method: "chat.postMessage", Kind: slacksim.Reset, Times: 1})
+		for range 2 {
+			step(t, r)
+			clock.advance(20 * time.Second)
+		}
+		if got := texts(sim.Messages(team, "U0MARIE")); !slices.Equal(got, []string{"a\n\nb\n\nc"}) {
+			t.Fatalf("got %q", got)
+		}
+		for _, id := range ids {
+			if d := show(t, r, id).Recipients[0]; d.State != "sent" || d.PossibleDuplicate || d.History[0].Outcome != "not_posted" {
+				t.Errorf("got %+v", d)
+			}
 		}
 	})
 }

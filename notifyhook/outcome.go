@@ -2,7 +2,7 @@ package notifyhook
 
 import (
 	"context"
-	"crypto/x509"
+	"crypto/tls"
 	"encoding/json"
 	"errors"
 	"io"
@@ -36,10 +36,11 @@ const (
 	suppressed                 // the recipient turned out to be the actor
 	expired                    // its time is over
 	interrupted                // begun by a process that did not live to say how it ended
+	notPosted                  // was ambiguous or interrupted; Slack's history does not have it
 )
 
 func (c class) String() string {
-	return [...]string{"unknown", "sent", "throttled", "held", "transient", "ambiguous", "route_down", "quota", "recipient_gone", "stale", "stale_thread", "bad_content", "suppressed", "expired", "interrupted"}[c]
+	return [...]string{"unknown", "sent", "throttled", "held", "transient", "ambiguous", "route_down", "quota", "recipient_gone", "stale", "stale_thread", "bad_content", "suppressed", "expired", "interrupted", "not_posted"}[c]
 }
 
 const (
@@ -182,10 +183,13 @@ func transportReason(err error) string {
 	if isTimeout(err) {
 		return "timeout"
 	}
-	if _, ok := errors.AsType[*x509.UnknownAuthorityError](err); ok {
+	if _, ok := errors.AsType[*tls.CertificateVerificationError](err); ok {
 		return "tls"
 	}
 	if _, ok := errors.AsType[*json.SyntaxError](err); ok {
+		return "answer_not_json"
+	}
+	if _, ok := errors.AsType[*json.UnmarshalTypeError](err); ok {
 		return "answer_not_json"
 	}
 	if errors.Is(err, io.ErrUnexpectedEOF) || errors.Is(err, io.EOF) {
@@ -202,18 +206,23 @@ func isTimeout(err error) bool {
 	return ok && n.Timeout()
 }
 
-// tried counts the earlier attempts of a delivery that ended in doubt.
+// tried counts the earlier attempts of a delivery that bear on the next.
 type tried struct {
-	ambiguous int
-	unknown   int
+	ambiguous   int
+	interrupted int
+	unknown     int
+	refused     int       // for its recipient
+	doubtSince  time.Time // when the first of the ambiguous and interrupted ones began, if there are any
 }
+
+// inDoubt says whether Slack may have the delivery already.
+func (t tried) inDoubt() bool { return t.ambiguous+t.interrupted > 0 }
 
 // verdict is what becomes of a delivery and its lane.
 type verdict struct {
 	state     string // of the delivery
 	reason    string
 	counted   bool      // as an attempt
-	duplicate bool      // Slack may get it twice from here on
 	notBefore time.Time // of the lane
 	failures  int       // of the lane, in a row
 }
@@ -241,7 +250,7 @@ func judge(o outcome, before tried, failures int, now time.Time, rnd float64) ve
 			return dead
 		}
 		// There is one repeat only: a moment's outage must not use it up.
-		again.duplicate, again.notBefore = true, backoff(now, max(failures+1, 2), rnd)
+		again.notBefore = backoff(now, max(failures+1, 2), rnd)
 		return again
 	case recipientGone, stale, staleThread, badContent, expired:
 		return dead

@@ -1,11 +1,8 @@
 package notifyhook
 
 import (
-	"net"
 	"testing"
 	"time"
-
-	"github.com/cocoom/cocoom-gateway/internal/slackapi"
 )
 
 // The whole table: each class, without and with a doubtful past.
@@ -18,28 +15,27 @@ func TestJudge(t *testing.T) {
 		failures  int
 		state     string
 		counted   bool
-		duplicate bool
 		notBefore time.Time
 		after     int // failures
 	}{
-		{done, tried{}, 3, "sent", true, false, sec(1), 0},
-		{throttled, tried{}, 2, "queued", false, false, sec(10), 2},
-		{routeDown, tried{}, 2, "queued", false, false, now.Add(probeEvery), 2},
-		{quota, tried{}, 2, "queued", false, false, sec(3600), 2},
-		{transient, tried{}, 0, "queued", true, false, now.Add(800 * time.Millisecond), 1},
-		{transient, tried{ambiguous: 1, unknown: 9}, 1, "queued", true, false, sec(4), 2},
-		{ambiguous, tried{}, 0, "queued", true, true, now.Add(4 * time.Second), 1},
-		{ambiguous, tried{ambiguous: 1}, 0, "dead", true, false, now, 0},
-		{unknown, tried{unknown: 3}, 3, "queued", true, false, sec(96), 4},
-		{unknown, tried{unknown: 4}, 4, "dead", true, false, now, 0},
-		{recipientGone, tried{}, 5, "dead", true, false, now, 0},
-		{badContent, tried{}, 5, "dead", true, false, now, 0},
-		{expired, tried{}, 5, "dead", true, false, now, 0},
-		{suppressed, tried{}, 5, "suppressed", false, false, now, 0},
+		{done, tried{}, 3, "sent", true, sec(1), 0},
+		{throttled, tried{}, 2, "queued", false, sec(10), 2},
+		{routeDown, tried{}, 2, "queued", false, now.Add(probeEvery), 2},
+		{quota, tried{}, 2, "queued", false, sec(3600), 2},
+		{transient, tried{}, 0, "queued", true, now.Add(800 * time.Millisecond), 1},
+		{transient, tried{ambiguous: 1, unknown: 9}, 1, "queued", true, sec(4), 2},
+		{ambiguous, tried{}, 0, "queued", true, now.Add(4 * time.Second), 1},
+		{ambiguous, tried{ambiguous: 1}, 0, "dead", true, now, 0},
+		{unknown, tried{unknown: 3}, 3, "queued", true, sec(96), 4},
+		{unknown, tried{unknown: 4}, 4, "dead", true, now, 0},
+		{recipientGone, tried{}, 5, "dead", true, now, 0},
+		{badContent, tried{}, 5, "dead", true, now, 0},
+		{expired, tried{}, 5, "dead", true, now, 0},
+		{suppressed, tried{}, 5, "suppressed", false, now, 0},
 	}
 	for _, tt := range tests {
 		got := judge(outcome{class: tt.class, wait: 10 * time.Second}, tt.before, tt.failures, now, 0)
-		want := verdict{state: tt.state, reason: got.reason, counted: tt.counted, duplicate: tt.duplicate, notBefore: tt.notBefore, failures: tt.after}
+		want := verdict{state: tt.state, reason: got.reason, counted: tt.counted, notBefore: tt.notBefore, failures: tt.after}
 		if got != want {
 			t.Errorf("%s after %+v:\n got %+v\nwant %+v", tt.class, tt.before, got, want)
 		}
@@ -55,30 +51,6 @@ func TestBackoff(t *testing.T) {
 				t.Errorf("%d failures, rnd %v: %s", failures, rnd, got)
 			}
 		}
-	}
-}
-
-// Each of Slack's documented names has the class that the design gives it.
-func TestSlackErrors(t *testing.T) {
-	for want, names := range map[class][]string{
-		throttled: {"ratelimited", "rate_limited"},
-		transient: {"request_timeout", "service_unavailable", "team_added_to_org"},
-		ambiguous: {"internal_error", "fatal_error"},
-		routeDown: {"invalid_auth", "not_authed", "account_inactive", "token_revoked", "token_expired", "missing_scope", "no_permission", "org_login_required", "accesslimited"},
-		quota:     {"message_limit_exceeded"},
-		recipientGone: {"users_not_found", "user_disabled", "user_not_found", "user_not_visible", "messages_tab_disabled", "channel_not_found", "is_archived",
-			"not_in_channel", "restricted_action", "restricted_action_read_only_channel", "ekm_access_denied"},
-		badContent: {"invalid_blocks", "invalid_blocks_format", "msg_blocks_too_long", "msg_too_long", "too_many_attachments", "metadata_too_large", "attachment_payload_limit_exceeded"},
-		unknown:    {"", "something_new", "Not Slack's", "xoxb-1-2"},
-	} {
-		for _, name := range names {
-			if got := slackError(postMessage, name); got.class != want {
-				t.Errorf("%s: %s, want %s", name, got.class, want)
-			}
-		}
-	}
-	if o := outcomeOf(postMessage, &slackapi.UnsentError{Err: &net.DNSError{Name: "secret.host"}}); o.class != transient || o.reason != "dns" {
-		t.Errorf("unsent: %+v", o)
 	}
 }
 

@@ -9,11 +9,12 @@ import (
 )
 
 // errLeaseLost is: the lane is somebody else's by now. What the call came to is
-// theirs to find out; they mark the delivery.
+// theirs to find out.
 var errLeaseLost = errors.New("lease lost")
 
-// record writes down what an attempt came to and gives the lane back. All of it
-// is fenced: if the lease was lost, nothing is written.
+// record writes down what an attempt came to, makes the fallback that it calls
+// for, and gives the lane back. All of it is fenced: if the lease was lost,
+// nothing is written.
 func (r *Relay) record(ctx context.Context, c claim, o outcome, v verdict) error {
 	now, err := r.clock(ctx)
 	if err != nil {
@@ -21,7 +22,16 @@ func (r *Relay) record(ctx context.Context, c claim, o outcome, v verdict) error
 	}
 	c.at = now
 	return r.store.Write(ctx, func(ctx context.Context, tx *sql.Tx) error {
-		if err := c.fence(ctx, tx, v); err != nil {
+		instead, err := r.substitute(ctx, tx, c, v, o)
+		if err != nil {
+			return err
+		}
+		if instead == nil {
+			err = c.fence(ctx, tx, v)
+		} else if err = c.fenceWith(ctx, tx, v, instead.place, now); err == nil {
+			err = instead.insert(ctx, tx, c)
+		}
+		if err != nil {
 			return err
 		}
 		for _, one := range c.parts() {
@@ -93,14 +103,10 @@ func (r *Relay) end(ctx context.Context, tx *sql.Tx, c *claim, v verdict, o outc
 	} else if c.attempt == 0 && v.counted && c.owner != "" {
 		delta = 1
 	}
-	duplicate := 0
-	if v.duplicate {
-		duplicate = 1
-	}
 	_, err := tx.ExecContext(ctx, `UPDATE delivery SET state = $1, last_error = $2, attempts = attempts + $3,
-			possible_duplicate = CASE WHEN $4 = 1 THEN 1 ELSE possible_duplicate END, slack_channel = $5, slack_ts = $6, finished_at = $7
-		WHERE id = $8 AND state IN ('queued', 'sending')`,
-		v.state, v.reason, delta, duplicate, o.channel, o.ts, finished, c.delivery)
+			slack_channel = $4, slack_ts = $5, finished_at = $6
+		WHERE id = $7 AND state IN ('queued', 'sending')`,
+		v.state, v.reason, delta, o.channel, o.ts, finished, c.delivery)
 	if err != nil {
 		return fmt.Errorf("record delivery: %w", err)
 	}
@@ -172,6 +178,36 @@ func (r *Relay) move(ctx context.Context, c claim, conversation string) error {
 		}
 		if _, err := tx.ExecContext(ctx, `UPDATE delivery SET lane = $1, resolved_at = $3 WHERE lane = $2 AND state IN ('queued', 'sending')`, to.lane, c.lane, now.UnixMilli()); err != nil {
 			return fmt.Errorf("move deliveries: %w", err)
+		}
+		r.reached(moving)
+		return c.release(ctx, tx)
+	})
+}
+
+// redirect records that posting was refused and takes what waits for that
+// recipient to the lane of another conversation, which the recipient is by now.
+// Each delivery keeps its seq.
+func (r *Relay) redirect(ctx context.Context, c claim, o outcome, conversation string) error {
+	now, err := r.clock(ctx)
+	if err != nil {
+		return err
+	}
+	c.at = now
+	to := c.app.conversation(conversation)
+	again := verdict{state: "queued", reason: o.reason, counted: true, notBefore: now}
+	return r.store.Write(ctx, func(ctx context.Context, tx *sql.Tx) error {
+		if err := c.fenceWith(ctx, tx, again, to, now); err != nil {
+			return err
+		}
+		if err := c.endAttempt(ctx, tx, o, again); err != nil {
+			return err
+		}
+		if err := r.end(ctx, tx, &c, again, outcome{}); err != nil {
+			return err
+		}
+		if _, err := tx.ExecContext(ctx, `UPDATE delivery SET lane = $1, resolved_at = $2 WHERE lane = $3 AND recipient = $4 AND state IN ('queued', 'sending')`,
+			to.lane, now.UnixMilli(), c.lane, c.to); err != nil {
+			return fmt.Errorf("redirect deliveries: %w", err)
 		}
 		return c.release(ctx, tx)
 	})

@@ -5,15 +5,18 @@
 // A notification has one delivery per recipient. A delivery's states:
 //
 //	           ┌──── 429, token refused, plan's limit: not counted ─────┐
-//	           │┌─── transient; ambiguous for the first time* ─────────┐│
+//	           │┌─── transient; ambiguous* ────────────────────────────┐│
 //	           ▼▼                                                      ││
 //	accept ─► queued ──── attempt begun (committed) ──► sending ───────┴┴─► sent
 //	           │ ▲                                        │ │ │
 //	           │ └── lease ran out: crashed meanwhile* ───┘ │ └─► suppressed (to its actor)
 //	           └──── expired, unreadable ────► dead ◄───────┘
-//	                                            permanent; unknown 5 times; ambiguous again
+//	                                            │   permanent; unknown 5 times; ambiguous after an unproven repeat
+//	                                            └─► a new delivery, to the fallback, if the recipient cannot be reached
 //
-//	* marked possible_duplicate
+//	* Slack may have it. Before the repeat its history is asked: there, it is sent;
+//	  certainly not there, it is repeated; not to be known, it is repeated, once,
+//	  and marked possible_duplicate before.
 //
 // What is leased is the lane, the ordered stream of one Slack app to one
 // conversation, and only the delivery at its head is sent. A lane whose
@@ -91,6 +94,7 @@ type Relay struct {
 	wake    chan struct{}
 	now     func() time.Time                         // this process's clock: credentials, memory, alarms
 	clock   func(context.Context) (time.Time, error) // the one that replicas share: everything in the store
+	at      func(point)                              // nil but in the test that kills the process
 }
 
 // route is a Route ready to serve.
@@ -98,8 +102,9 @@ type route struct {
 	host      string
 	scheme    string
 	linkHosts []string
-	broadcast bool   // of replies, unless their request says
-	merge     string // Settings.Merge
+	broadcast bool     // of replies, unless their request says
+	merge     string   // Settings.Merge
+	fallback  []string // in their one spelling; for requests that name none
 	creds     credentials
 	app       *app
 }
@@ -130,7 +135,7 @@ func New(cfg Config) (*Relay, error) {
 		if err != nil {
 			return nil, fmt.Errorf("route %s: %w", one.Host, err)
 		}
-		rt := &route{host: one.Host, scheme: cfg.PublicScheme, linkHosts: one.Settings.LinkHosts, broadcast: one.Settings.Broadcast, merge: one.Settings.Merge, creds: creds, app: byToken[one.BotToken]}
+		rt := &route{host: one.Host, scheme: cfg.PublicScheme, linkHosts: one.Settings.LinkHosts, fallback: one.Settings.fallback(), broadcast: one.Settings.Broadcast, merge: one.Settings.Merge, creds: creds, app: byToken[one.BotToken]}
 		if rt.app == nil || one.BotToken == "" {
 			rt.app = &app{slackApp: newSlackApp(one.BotToken, cfg.APIURL, cfg.Client, func() time.Time { return r.now() }), name: one.Host, first: rt}
 			r.apps[one.Host], byToken[one.BotToken] = rt.app, rt.app

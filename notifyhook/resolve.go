@@ -4,6 +4,7 @@ import (
 	"context"
 	"errors"
 	"net/http"
+	"strings"
 	"time"
 
 	"github.com/slack-go/slack"
@@ -15,6 +16,7 @@ const (
 	goneFor      = time.Hour       // a person who is not in the workspace
 	noChannelFor = 5 * time.Minute // a channel is soon made by whoever reads the error
 	resumeFor    = 5 * time.Minute // a listing of channels that was cut short
+	justNow      = time.Minute     // an answer so fresh that asking again would bring the same
 	maxPages     = 50
 )
 
@@ -146,18 +148,63 @@ func (r *Relay) channel(ctx context.Context, rt *route, name string) (string, ou
 	return "", outcome{class: transient, method: listConversations, reason: "channel_list_long"}
 }
 
-// forget drops what was remembered of a recipient that Slack refuses to post to.
+// lookAgain comes after a refusal to post to what a recipient was found to be:
+// what was remembered of it is dropped, and an address is looked up once more,
+// once. It returns the conversation if that is another one by now, and else the
+// outcome: the refusal, or why to ask later.
+func (r *Relay) lookAgain(ctx context.Context, c claim, refused outcome) (conversation string, o outcome) {
+	r.forget(c.route, c.to)
+	if kind, _ := classify(c.to); kind != emailRecipient || c.before.refused > 0 {
+		return "", refused
+	}
+	conversation, o = r.resolve(ctx, c.route, c.to)
+	switch {
+	case o.class == done && conversation != c.conversation:
+		return conversation, o
+	case o.class == throttled, o.class == held, o.class == transient:
+		return "", o
+	}
+	return "", refused
+}
+
+// forget drops what was remembered of a recipient that Slack refuses to post to,
+// but what was asked just now, since many may wait for one person.
 func (r *Relay) forget(rt *route, to string) {
 	kind, same := classify(to)
 	switch kind {
 	case emailRecipient:
 		if one, ok := r.recall(rt.app.name + ">" + same); ok {
-			r.cache.Remove(rt.app.name + "=" + one.value)
+			r.drop(rt.app.name + "=" + one.value)
 		}
-		r.cache.Remove(rt.app.name + ">" + same)
+		r.drop(rt.app.name + ">" + same)
 	case userID:
-		r.cache.Remove(rt.app.name + "=" + same)
+		r.drop(rt.app.name + "=" + same)
 	case channelName:
-		r.cache.Remove(rt.app.name + same)
+		r.drop(rt.app.name + same)
+	}
+}
+
+func (r *Relay) drop(key string) {
+	if one, ok := r.recall(key); ok && one.gone == "" && one.until.Before(r.now().Add(knownFor-justNow)) {
+		r.cache.Remove(key)
+	}
+}
+
+// PersonChanged drops what is remembered of a Slack user, of the addresses that
+// led to them, and of those that led to nobody and may be theirs now. host is a
+// route of the app that Slack told it to; an unknown one is ignored.
+func (r *Relay) PersonChanged(host, user string) {
+	rt := r.routes[host]
+	if rt == nil {
+		return
+	}
+	r.cache.Remove(rt.app.name + "=" + user)
+	for _, key := range r.cache.Keys() {
+		if !strings.HasPrefix(key, rt.app.name+">") {
+			continue
+		}
+		if one, ok := r.cache.Peek(key); ok && (one.gone != "" || one.value == user) {
+			r.cache.Remove(key)
+		}
 	}
 }

@@ -90,7 +90,7 @@ func TestRunDrains(t *testing.T) {
 		if err := <-ended; err != nil {
 			t.Error(err)
 		}
-		if d := show(t, r, id).Recipients[0]; d.State != "queued" || !d.PossibleDuplicate || d.History[0].EndedAt == nil {
+		if d := show(t, r, id).Recipients[0]; d.State != "queued" || d.History[0].Outcome != "ambiguous" || d.History[0].EndedAt == nil {
 			t.Errorf("got %+v", d)
 		}
 		buf := make([]byte, 1<<20)

@@ -16,6 +16,8 @@ import (
 const (
 	callTimeout = 10 * time.Second
 	pageSize    = 200 // channels; stays well below slackapi.MaxAnswer
+
+	historyPageSize = 100 // messages, which may be long; as above
 )
 
 // Methods of the Web API (https://docs.slack.dev/reference/methods). Slack
@@ -26,7 +28,11 @@ const (
 	lookupByEmail     = "users.lookupByEmail"
 	openConversation  = "conversations.open"
 	listConversations = "conversations.list"
+	joinConversation  = "conversations.join"
 	authTest          = "auth.test"
+
+	conversationHistory = "conversations.history"
+	conversationReplies = "conversations.replies"
 )
 
 // slackApp is a Slack app's side of the Web API: the few methods that
@@ -69,10 +75,10 @@ func (a slackApp) call(ctx context.Context, method string, do func(context.Conte
 
 // post sends a message and returns where it stands, and below which message:
 // where a reply's parent was deleted, Slack may post it below none.
-func (a slackApp) post(ctx context.Context, conversation string, m message) (channel, ts, parent string, err error) {
+func (a slackApp) post(ctx context.Context, conversation string, m message, more ...slack.MsgOption) (channel, ts, parent string, err error) {
 	err = a.call(ctx, postMessage, func(ctx context.Context) error {
 		var answer slack.Message
-		channel, ts, answer, err = a.api.PostMessageWithResponseContext(ctx, conversation, m.options()...)
+		channel, ts, answer, err = a.api.PostMessageWithResponseContext(ctx, conversation, append(m.options(), more...)...)
 		parent = answer.ThreadTimestamp
 		if answer.Timestamp == "" { // it was not told
 			parent = m.threadTS
@@ -117,6 +123,18 @@ func (a slackApp) openDM(ctx context.Context, user string) (id string, err error
 		return nil
 	})
 	return id, err
+}
+
+// join makes the bot a member of a public channel, for which it needs the scope
+// channels:join (https://docs.slack.dev/reference/methods/conversations.join).
+func (a slackApp) join(ctx context.Context, conversation string) error {
+	return a.call(ctx, joinConversation, func(ctx context.Context) error {
+		channel, _, _, err := a.api.JoinConversationContext(ctx, conversation)
+		if err == nil && (channel == nil || channel.ID == "") {
+			return errNoTimestamp
+		}
+		return err
+	})
 }
 
 // channels returns one page of the channels that the app sees, by name, and the

@@ -11,19 +11,15 @@ import (
 	"time"
 )
 
-// ErrNotFound is: the route has no such notification, or not any more.
 var ErrNotFound = errors.New("no such notification")
 
-// Notification is what an application asked for, and what became of it. The
-// text is not in it: whoever may read a state need not read the message.
+// Notification is what GET shows. The text is not in it: whoever may read a
+// state need not read the message.
 type Notification struct {
 	ID         string          `json:"id"`
-	Route      string          `json:"route"` // host
 	Key        string          `json:"key,omitempty"`
 	Type       string          `json:"type,omitempty"`
-	Status     string          `json:"status"`               // scheduled | queued | sent | partial | failed | cancelled | suppressed
-	Credential string          `json:"credential,omitempty"` // by which it came: KIND:ID
-	ReplayOf   string          `json:"replay_of,omitempty"`  // id of the notification that this one repeats
+	Status     string          `json:"status"` // scheduled | queued | sent | partial | failed | cancelled | suppressed
 	AcceptedAt time.Time       `json:"accepted_at"`
 	SendAt     *time.Time      `json:"send_at,omitempty"`
 	ExpiresAt  time.Time       `json:"expires_at"`
@@ -32,27 +28,30 @@ type Notification struct {
 	Recipients []Delivery      `json:"recipients"`
 }
 
-// Delivery is one recipient's part of a notification.
+// Delivery is one recipient's part.
 type Delivery struct {
 	To                string     `json:"to"`
-	State             string     `json:"state"` // queued | sending | sent | dead | cancelled | suppressed
+	FallbackOf        string     `json:"fallback_of,omitempty"` // the recipient who could not be reached
+	State             string     `json:"state"`                 // queued | sending | sent | dead | cancelled | suppressed
 	Attempts          int        `json:"attempts"`
 	PossibleDuplicate bool       `json:"possible_duplicate,omitempty"`
-	Error             string     `json:"error,omitempty"` // Slack's error name, or a constant word of ours
+	Error             string     `json:"error,omitempty"`
 	Channel           string     `json:"channel,omitempty"`
 	TS                string     `json:"ts,omitempty"`
 	NextAt            *time.Time `json:"next_at,omitempty"` // earliest next try of its lane
 	FinishedAt        *time.Time `json:"finished_at,omitempty"`
 	History           []Attempt  `json:"history"`
+
+	fallback string // the recipient told instead; empty: none
 }
 
 // Attempt is one call to Slack.
 type Attempt struct {
-	N       int        `json:"n"` // from 1
+	N       int        `json:"n"`
 	BegunAt time.Time  `json:"begun_at"`
 	EndedAt *time.Time `json:"ended_at,omitempty"`
-	Outcome string     `json:"outcome,omitempty"` // a word of ours; empty: under way, or never told
-	Error   string     `json:"error,omitempty"`   // Slack's error name, or a constant word of ours
+	Outcome string     `json:"outcome,omitempty"`
+	Error   string     `json:"error,omitempty"`
 }
 
 // asAccepted is a notification as it is shown right after it was accepted. It
@@ -76,13 +75,13 @@ func (q request) asAccepted(id string, now time.Time) Notification {
 
 // show reads one notification of a route.
 func (r *Relay) show(ctx context.Context, host, id string) (Notification, error) {
-	v := Notification{ID: id, Route: host}
-	var key, replayOf sql.NullString
+	v := Notification{ID: id}
+	var key sql.NullString
 	var asked string
 	var accepted, expires int64
 	var finished sql.NullInt64
-	err := r.store.Read().QueryRowContext(ctx, `SELECT idem_key, type, request, credential, replay_of, accepted_at, expires_at, finished_at
-		FROM notification WHERE id = $1 AND route = $2`, id, host).Scan(&key, &v.Type, &asked, &v.Credential, &replayOf, &accepted, &expires, &finished)
+	err := r.store.Read().QueryRowContext(ctx, `SELECT idem_key, type, request, accepted_at, expires_at, finished_at FROM notification
+		WHERE id = $1 AND route = $2`, id, host).Scan(&key, &v.Type, &asked, &accepted, &expires, &finished)
 	if errors.Is(err, sql.ErrNoRows) {
 		return v, ErrNotFound
 	}
@@ -91,7 +90,7 @@ func (r *Relay) show(ctx context.Context, host, id string) (Notification, error)
 	}
 	var q request
 	readable := json.Unmarshal([]byte(asked), &q) == nil
-	v.Key, v.ReplayOf, v.Meta = key.String, replayOf.String, q.Meta
+	v.Key, v.Meta = key.String, q.Meta
 	v.AcceptedAt, v.ExpiresAt, v.FinishedAt = *moment(accepted), *moment(expires), nullMoment(finished)
 	if q.SendAt > accepted {
 		v.SendAt = moment(q.SendAt)
@@ -101,10 +100,17 @@ func (r *Relay) show(ctx context.Context, host, id string) (Notification, error)
 		return v, err
 	}
 	if !readable {
-		q.To = slices.Sorted(maps.Keys(byRecipient))
+		for _, to := range slices.Sorted(maps.Keys(byRecipient)) {
+			if byRecipient[to].FallbackOf == "" {
+				q.To = append(q.To, to)
+			}
+		}
 	}
-	for _, to := range q.To { // in the order asked
+	for _, to := range q.To { // in the order asked, each with its chain of fallbacks
 		v.Recipients = append(v.Recipients, byRecipient[to])
+		for to = byRecipient[to].fallback; to != ""; to = byRecipient[to].fallback {
+			v.Recipients = append(v.Recipients, byRecipient[to])
+		}
 	}
 	v.Status = status(v)
 	return v, nil
@@ -112,8 +118,8 @@ func (r *Relay) show(ctx context.Context, host, id string) (Notification, error)
 
 func (r *Relay) showDeliveries(ctx context.Context, notification string) (map[string]Delivery, error) {
 	rows, err := r.store.Read().QueryContext(ctx, `SELECT d.id, d.recipient, d.state, d.attempts, d.possible_duplicate, d.last_error, d.slack_channel, d.slack_ts,
-			d.finished_at, l.not_before, l.due_at, a.n, a.begun_at, a.ended_at, a.outcome, a.error
-		FROM delivery d LEFT JOIN lane l ON l.lane = d.lane LEFT JOIN attempt a ON a.delivery_id = d.id
+			d.finished_at, COALESCE(o.recipient, ''), l.not_before, l.due_at, a.n, a.begun_at, a.ended_at, a.outcome, a.error
+		FROM delivery d LEFT JOIN delivery o ON o.id = d.instead_of LEFT JOIN lane l ON l.lane = d.lane LEFT JOIN attempt a ON a.delivery_id = d.id
 		WHERE d.notification_id = $1 ORDER BY d.seq, a.n`, notification)
 	if err != nil {
 		return nil, fmt.Errorf("read deliveries: %w", err)
@@ -126,7 +132,7 @@ func (r *Relay) showDeliveries(ctx context.Context, notification string) (map[st
 		var finished, notBefore, due, n, begun, end sql.NullInt64
 		var outcome, reason sql.NullString
 		if err := rows.Scan(&id, &d.To, &d.State, &d.Attempts, &d.PossibleDuplicate, &d.Error, &d.Channel, &d.TS,
-			&finished, &notBefore, &due, &n, &begun, &end, &outcome, &reason); err != nil {
+			&finished, &d.FallbackOf, &notBefore, &due, &n, &begun, &end, &outcome, &reason); err != nil {
 			return nil, fmt.Errorf("read deliveries: %w", err)
 		}
 		d.FinishedAt, d.History = nullMoment(finished), append([]Attempt{}, byRecipient[d.To].History...)
@@ -136,7 +142,12 @@ func (r *Relay) showDeliveries(ctx context.Context, notification string) (map[st
 		if n.Valid {
 			d.History = append(d.History, Attempt{N: int(n.Int64), BegunAt: *moment(begun.Int64), EndedAt: nullMoment(end), Outcome: outcome.String, Error: reason.String})
 		}
+		d.fallback = byRecipient[d.To].fallback
 		byRecipient[d.To] = d
+		if before, ok := byRecipient[d.FallbackOf]; ok { // its seq is the lower one
+			before.fallback = d.To
+			byRecipient[d.FallbackOf] = before
+		}
 	}
 	if err := rows.Err(); err != nil {
 		return nil, fmt.Errorf("read deliveries: %w", err)
@@ -148,7 +159,9 @@ func (r *Relay) showDeliveries(ctx context.Context, notification string) (map[st
 func status(v Notification) string {
 	count := map[string]int{}
 	for _, d := range v.Recipients {
-		count[d.State]++
+		if d.fallback == "" { // else that one counts
+			count[d.State]++
+		}
 	}
 	switch {
 	case scheduled(v):

@@ -236,7 +236,7 @@ func TestDoubtfulParent(t *testing.T) {
 	onSlack(t, func(t *testing.T, r *Relay, sim *slacksim.Sim, clock *fakeClock) {
 		mustPost(t, r, about("C0GENERAL", "e", "parent"))
 		c := mustClaim(t, r)
-		r.send(t.Context(), c) // Slack has it, and nobody wrote that down
+		r.send(t.Context(), &c) // Slack has it, and nobody wrote that down
 		mustPost(t, r, about("C0GENERAL", "e", "reply"))
 		clock.advance(lease)
 		later(t, r, clock)
@@ -298,4 +298,23 @@ func TestAbridge(t *testing.T) {
 			t.Errorf("%q: %q, want %q", text, got, want)
 		}
 	}
+}
+
+// What is found in the history keeps its place: a parent stays the parent, a
+// reply leads to its own.
+func TestDoubtfulInThreadIsFound(t *testing.T) {
+	onSlack(t, func(t *testing.T, r *Relay, sim *slacksim.Sim, clock *fakeClock) {
+		readsHistory(t, sim)
+		for _, text := range []string{"parent", "reply", "another"} {
+			sim.Fault(slacksim.Fault{Method: "chat.postMessage", Kind: slacksim.Reset, After: true, Times: 1})
+			mustPost(t, r, about("C0GENERAL", "e", text))
+			later(t, r, clock)
+			clock.advance(20 * time.Second)
+			later(t, r, clock)
+		}
+		m := sim.Messages(team, "C0GENERAL")
+		if !slices.Equal(texts(m), []string{"parent", "reply", "another"}) || m[1].ThreadTS != m[0].TS || m[2].ThreadTS != m[0].TS {
+			t.Errorf("messages %+v", m)
+		}
+	})
 }

@@ -140,7 +140,7 @@ func visible(c *call, what string) (*conversation, *apiError) {
 }
 
 func (s *Sim) conversationsHistory(c *call) (reply, *apiError) {
-	return s.history(c, func(m *Message) bool { return m.ThreadTS == "" || m.ThreadTS == m.TS || m.Broadcast }, true)
+	return s.history(c, func(m *Message) bool { return m.ThreadTS == "" || m.ThreadTS == m.TS || m.Broadcast }, "")
 }
 
 func (s *Sim) conversationsReplies(c *call) (reply, *apiError) {
@@ -148,12 +148,13 @@ func (s *Sim) conversationsReplies(c *call) (reply, *apiError) {
 		return nil, err
 	}
 	ts := c.args["ts"]
-	return s.history(c, func(m *Message) bool { return m.TS == ts || m.ThreadTS == ts }, false)
+	return s.history(c, func(m *Message) bool { return m.TS == ts || m.ThreadTS == ts }, ts)
 }
 
 // history gives the messages for which want holds, between oldest and latest,
-// a page of 100 unless limit says otherwise.
-func (s *Sim) history(c *call, want func(*Message) bool, newestFirst bool) (reply, *apiError) {
+// a page of 100 unless limit says otherwise: a conversation's with the newest
+// first, a thread's with the oldest first and always its parent.
+func (s *Sim) history(c *call, want func(*Message) bool, parent string) (reply, *apiError) {
 	conv, err := visible(c, "history")
 	if err != nil {
 		return nil, err
@@ -171,12 +172,12 @@ func (s *Sim) history(c *call, want func(*Message) bool, newestFirst bool) (repl
 	inclusive := c.args.is("inclusive")
 	found := []reply{}
 	for _, m := range conv.messages {
-		if !want(m) || oldest != "" && !after(m.TS, oldest, inclusive) || latest != "" && !after(latest, m.TS, inclusive) {
+		if !want(m) || m.TS != parent && (oldest != "" && !after(m.TS, oldest, inclusive) || latest != "" && !after(latest, m.TS, inclusive)) {
 			continue
 		}
 		found = append(found, s.object(m, c.args.is("include_all_metadata")))
 	}
-	if newestFirst {
+	if parent == "" {
 		slices.Reverse(found)
 	}
 	if c.args["limit"] == "" {
@@ -186,7 +187,7 @@ func (s *Sim) history(c *call, want func(*Message) bool, newestFirst bool) (repl
 	if err != nil {
 		return nil, err
 	}
-	if len(found) == 0 && !newestFirst {
+	if len(found) == 0 && parent != "" {
 		return nil, fail("thread_not_found")
 	}
 	return reply{"messages": page, "has_more": next != "", "pin_count": 0,

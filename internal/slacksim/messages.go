@@ -152,8 +152,14 @@ func (s *Sim) object(m *Message, metadata bool) reply {
 	if m.Broadcast {
 		o["subtype"] = "thread_broadcast"
 	}
-	if metadata && len(m.Metadata) > 0 {
+	if len(m.Metadata) > 0 && metadata {
 		o["metadata"] = m.Metadata
+	} else if len(m.Metadata) > 0 { // without its payload, as Slack was seen to do
+		var kind struct {
+			EventType string `json:"event_type"`
+		}
+		_ = json.Unmarshal(m.Metadata, &kind) // checked when it came
+		o["metadata"] = kind
 	}
 	if !m.EditedAt.IsZero() {
 		o["edited"] = reply{"user": m.User, "ts": fmt.Sprintf("%d.000000", m.EditedAt.Unix())}

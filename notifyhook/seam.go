@@ -1,0 +1,22 @@
+package notifyhook
+
+// point is a step of a notification's way that a crash may follow.
+type point string
+
+const (
+	accepted  point = "accepted"  // committed; the caller has no answer yet
+	claimed   point = "claimed"   // attempts begun and committed; Slack is not called yet
+	answered  point = "answered"  // Slack has answered; nothing is written down of it
+	recorded  point = "recorded"  // the outcome is committed
+	moving    point = "moving"    // half of a move is done, nothing committed
+	moved     point = "moved"     // deliveries are in their conversation's lane
+	searched  point = "searched"  // Slack's history has answered; nothing is written down of it
+	repeating point = "repeating" // what is known of an attempt in doubt is committed; nothing is sent again yet
+)
+
+// reached tells the test that kills the process where it is.
+func (r *Relay) reached(p point) {
+	if r.at != nil {
+		r.at(p)
+	}
+}
