@@ -27,6 +27,12 @@ type Settings struct {
 	// LinkHosts are hosts besides the route's own that a notification's link
 	// may point to.
 	LinkHosts []string `yaml:"link_hosts"`
+	// Templates make the text of notifications that have none, by name. A
+	// request names one, or else its type does.
+	Templates map[string]Template `yaml:"templates"`
+	// Lang is the language, "fr" (default) or "en", of messages to channels and
+	// to people whose Slack is in another one.
+	Lang string `yaml:"lang"`
 }
 
 // Credential is a secret of the webhook's callers. In YAML it may be just the
@@ -82,6 +88,10 @@ func (s Settings) Validate(report func(key, text string)) {
 			report(fmt.Sprintf("link_hosts[%d]", i), "must be a lower case host name alone, such as intranet.example.com")
 		}
 	}
+	if s.Lang != "" && s.Lang != french && s.Lang != english {
+		report("lang", "is unknown: write fr or en")
+	}
+	validateTemplates(s.Templates, report)
 }
 
 func validateCredentials(key string, list []Credential, report func(key, text string), mistake func(Credential) string) {

@@ -22,7 +22,7 @@ func wire(t testing.TB, m message) map[string][]string {
 
 func TestPlainTextHasNoMarkup(t *testing.T) {
 	text := "<!channel> <@U0MARIE> <!subteam^S1> a & b *bold* _it_ ~no~ `code` &lt;!here&gt; @channel"
-	v := wire(t, compose(request{Text: text}))
+	v := wire(t, compose(request{Text: text}, audience{}))
 	if got, want := v["text"][0], "&lt;!channel&gt; &lt;@U0MARIE&gt; &lt;!subteam^S1&gt; a &amp; b *bold* _it_ ~no~ `code` &amp;lt;!here&amp;gt; @channel"; got != want {
 		t.Errorf("\n got %s\nwant %s", got, want)
 	}
@@ -36,13 +36,13 @@ func TestPlainTextHasNoMarkup(t *testing.T) {
 			t.Errorf("%s is sent", name)
 		}
 	}
-	if v := wire(t, compose(request{Text: "*a*", Mrkdwn: true})); v["mrkdwn"] != nil || v["text"][0] != "*a*" {
+	if v := wire(t, compose(request{Text: "*a*", Mrkdwn: true}, audience{})); v["mrkdwn"] != nil || v["text"][0] != "*a*" {
 		t.Errorf("mrkdwn: %v", v)
 	}
 }
 
 func TestLinkIsALine(t *testing.T) {
-	m := compose(request{Text: "x", Link: "https://" + host + "/a?b=1&c=<|>"})
+	m := compose(request{Text: "x", Link: "https://" + host + "/a?b=1&c=<|>"}, audience{})
 	if want := "x\n<https://" + host + "/a?b=1&amp;c=%3C%7C%3E>"; m.text != want {
 		t.Errorf("got %q, want %q", m.text, want)
 	}
@@ -63,7 +63,7 @@ func FuzzNothingPings(f *testing.F) {
 		if p != nil {
 			q = request{Text: clean(text)} // the text alone, if the link was refused
 		}
-		for _, m := range []message{compose(q), composePlain(q)} {
+		for _, m := range []message{compose(q, audience{}), composePlain(q, audience{})} {
 			if pings := (slacksim.Message{Text: m.text}).Pings(); len(pings) > 0 {
 				t.Fatalf("%q pings %q", m.text, pings)
 			}

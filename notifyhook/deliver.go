@@ -54,10 +54,14 @@ func (r *Relay) send(ctx context.Context, c claim) outcome {
 			return o
 		}
 	}
-	o := r.post(ctx, c, compose(c.request))
+	a, o := r.audience(ctx, c.route, c.request, c.to)
+	if o.class != done {
+		return o
+	}
+	o = r.post(ctx, c, compose(c.request, a))
 	if o.class == badContent {
 		refused := o.reason
-		if o = r.post(ctx, c, composePlain(c.request)); o.class == done {
+		if o = r.post(ctx, c, composePlain(c.request, a)); o.class == done {
 			o.reason = "sent_as_plain_text: " + refused
 		}
 	}
