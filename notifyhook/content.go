@@ -2,6 +2,7 @@ package notifyhook
 
 import (
 	"encoding/json"
+	"fmt"
 	"slices"
 	"strings"
 
@@ -50,13 +51,13 @@ func compose(q request, a audience) message {
 		shown = map[string]bool{} // what is in the text is not seen
 		blocks := p.blocks(q.Blocks, shown)
 		line := q.mentionLine(a, shown)
-		m.text = fit(lines(line, text), link, more)
+		m.text = fit(stacked(line, text), link, more)
 		m.blocks = slices.Concat(sections(line, true), blocks, sections(link, true))
 		return m
 	}
 	line := q.mentionLine(a, shown)
-	m.text = fit(lines(line, text), link, more)
-	if size(lines(line, text, link)) <= maxMessageText {
+	m.text = fit(stacked(line, text), link, more)
+	if size(stacked(line, text, link)) <= maxMessageText {
 		return m
 	}
 	if room := maxBlocksText - size(line) - size(more); size(text) > room {
@@ -73,7 +74,7 @@ func composePlain(q request, a audience) message {
 	if mrkdwn {
 		text = strings.NewReplacer("&lt;", "<", "&gt;", ">", "&amp;", "&").Replace(text)
 	}
-	text = lines(q.mentionLine(a, nil), slackutilsx.EscapeMessage(text))
+	text = stacked(q.mentionLine(a, nil), slackutilsx.EscapeMessage(text))
 	return message{text: fit(text, markupLink(q.Link, ""), markupLink(q.Link, wordsOf(a.lang).seeMore))}
 }
 
@@ -89,13 +90,14 @@ func (q request) body(lang string) (text string, mrkdwn bool) {
 // fit puts the link below the text. If both are too long for the text of a
 // message, the text is shortened, and the link says that there is more.
 func fit(text, link, more string) string {
-	if whole := lines(text, link); size(whole) <= maxMessageText {
+	if whole := stacked(text, link); size(whole) <= maxMessageText {
 		return whole
 	}
-	return lines(shorten(text, maxMessageText-size(more)-1), more)
+	return stacked(shorten(text, maxMessageText-size(more)-1), more)
 }
 
-func lines(list ...string) string {
+// stacked puts texts below each other, but for empty ones.
+func stacked(list ...string) string {
 	return strings.Join(slices.DeleteFunc(list, func(s string) bool { return s == "" }), "\n")
 }
 
@@ -142,26 +144,33 @@ func (m message) options() []slack.MsgOption {
 }
 
 // preview is the message as a JSON object of the arguments that Slack would get,
-// made from the same options, so that it cannot tell anything else.
+// taken from the options, so that it cannot tell anything else.
 func (m message) preview() (json.RawMessage, error) {
 	_, values, err := slack.UnsafeApplyMsgOptions("", "", "", m.options()...)
 	if err != nil {
-		return nil, err
+		return nil, fmt.Errorf("apply message options: %w", err)
 	}
 	arguments := map[string]any{}
-	for name, value := range values {
-		switch {
+	for name := range values {
+		switch value := values.Get(name); {
 		case name == "token" || name == "channel": // not of the message
-		case name == "blocks" || name == "attachments" || name == "metadata":
-			arguments[name] = json.RawMessage(value[0])
-		case value[0] == "true" || value[0] == "false":
-			arguments[name] = value[0] == "true"
+		case name == "metadata":
+			arguments[name] = json.RawMessage(value)
+		case value == "true" || value == "false":
+			arguments[name] = value == "true"
 		default:
-			arguments[name] = value[0]
+			arguments[name] = value
 		}
 	}
 	arguments["text"] = m.text // even if it reads "true"
-	return json.Marshal(arguments)
+	if len(m.blocks) > 0 {     // which the library keeps elsewhere until it sends
+		arguments["blocks"] = m.blocks
+	}
+	raw, err := json.Marshal(arguments)
+	if err != nil {
+		return nil, fmt.Errorf("encode message: %w", err)
+	}
+	return raw, nil
 }
 
 // block passes a Block Kit block on as it came: Slack knows kinds and fields

@@ -64,16 +64,35 @@ func cut(text string, limit int) int {
 		}
 		if used += size(text[i : i+n]); used > limit {
 			switch {
+			case i == 0: // a unit of a piece's size at least
+				return n
 			case line > i/2:
 				return line
-			case word > 0:
+			case word > 0 && wordFits(text[word:], limit):
 				return word
 			}
-			return max(i, n)
+			return i
 		}
 		i += n
 	}
 	return len(text)
+}
+
+// wordFits says whether the word after the white space that text begins with
+// fits into a piece; one that does not is cut anyway.
+func wordFits(text string, limit int) bool {
+	text = strings.TrimLeftFunc(text, isBreak)
+	for i, used := 0, 0; i < len(text); {
+		n := unit(text[i:], limit)
+		if first, _ := utf8.DecodeRuneInString(text[i:]); isBreak(first) {
+			break
+		}
+		if used += size(text[i : i+n]); used > limit {
+			return false
+		}
+		i += n
+	}
+	return true
 }
 
 // isBreak tells the white space at which a line may end. Between the digits of
@@ -145,7 +164,8 @@ func cluster(text string) int {
 		return n
 	}
 	flag, joined := isFlagLetter(first), false
-	for n < len(text) {
+	const most = 128 // bytes; who piles up more accents than that has them cut
+	for n < min(len(text), most) {
 		r, w := utf8.DecodeRuneInString(text[n:])
 		switch {
 		case joined, unicode.Is(unicode.M, r), r >= 0x1F3FB && r <= 0x1F3FF, r >= 0xE0020 && r <= 0xE007F:

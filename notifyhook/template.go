@@ -149,7 +149,7 @@ func functions(lang string, mrkdwn bool) template.FuncMap {
 		"number": func(v any, digits ...int) (string, error) { return formatNumber(lang, v, digits...) },
 		"pass":   func() (string, error) { return "", nil }, // see fill
 		"show": func(v any) (string, error) {
-			text, err := show(v)
+			text, err := written(v)
 			if mrkdwn {
 				text = slackutilsx.EscapeMessage(text)
 			}
@@ -158,8 +158,8 @@ func functions(lang string, mrkdwn bool) template.FuncMap {
 	}
 }
 
-// show gives a value as it was sent.
-func show(v any) (string, error) {
+// written gives a value as it was sent.
+func written(v any) (string, error) {
 	switch v := v.(type) {
 	case string:
 		return v, nil
