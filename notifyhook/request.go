@@ -112,8 +112,8 @@ func (rt *route) parse(r *http.Request, body []byte, now time.Time) (request, []
 		Link: d.link(rt), SendAt: d.sendAt(now), ExpiresIn: d.expiresIn(), Meta: d.meta(),
 		Entity: d.entity(), Broadcast: d.boolean("broadcast"), Fallback: d.recipients("fallback"), Mentions: d.mentions(), Data: d.data(),
 	}
-	q.Template = d.template(rt.templates, q.Type)
-	q.Text = d.body(q.Template != "")
+	q.Template = d.template(rt.templates)
+	q.Text = d.body(rt.templates.choose(q) != "")
 	q.Wording = d.wording(rt.templates, q)
 	q.Mode = d.mode(q.Entity)
 	q.Blocks = d.blocks(q)

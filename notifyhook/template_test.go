@@ -107,6 +107,12 @@ func TestTemplateChangesBetweenRetries(t *testing.T) {
 		t.Fatal(err)
 	}
 	after, _, _ := (&route{host: host, templates: set}).parse(jsonRequest(), body, newFakeClock().now())
+	texts, _, _ := (&route{host: host}).parse(jsonRequest(), []byte(`{"to":"C01","type":"invoice.approved","text":"x"}`), newFakeClock().now())
+	again, _, _ := (&route{host: host, templates: set}).parse(jsonRequest(), []byte(`{"to":"C01","type":"invoice.approved","text":"x"}`), newFakeClock().now())
+	_, without, _ := texts.fingerprint()
+	if _, with, _ := again.fingerprint(); with != without {
+		t.Error("a template for its type changed the fingerprint of a text")
+	}
 	kept, a, _ := before.fingerprint()
 	if _, b, _ := after.fingerprint(); a != b {
 		t.Error("the fingerprint changed with the template")

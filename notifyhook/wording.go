@@ -30,20 +30,22 @@ func (w *wording) in(lang string) string {
 	return w.FR
 }
 
-// template names the template: the request's, or else that of its type if there
-// is one.
-func (d *decoder) template(set templates, kind string) string {
+// template names the template that the request asks for, which must be there.
+func (d *decoder) template(set templates) string {
 	name := d.text("template")
-	if name == "" {
-		if set[kind] == nil {
-			return ""
-		}
-		return kind
-	}
-	if set[name] == nil {
+	if name != "" && set[name] == nil {
 		d.mistake("template", "unknown_template", "the route has "+listed(slices.Collect(maps.Keys(set)), "no templates"))
 	}
 	return name
+}
+
+// choose names the template of a request: its own, or else that of its type if
+// there is one.
+func (set templates) choose(q request) string {
+	if q.Template == "" && set[q.Type] != nil {
+		return q.Type
+	}
+	return q.Template
 }
 
 // data is what fills the template.
@@ -66,14 +68,12 @@ func (d *decoder) data() json.RawMessage {
 // wording fills the template in all its languages. Without a text there is
 // nothing else to send; with one, that is what the caller wants.
 func (d *decoder) wording(set templates, q request) *wording {
-	if q.Text != "" {
-		if q.Template != "" && len(q.Data) > 0 {
-			d.warnings = append(d.warnings, fmt.Sprintf("text was given, so template %q was not used", q.Template))
-		}
-		return nil
+	name := set.choose(q)
+	t := set[name]
+	if q.Text != "" && t != nil && len(q.Data) > 0 {
+		d.warnings = append(d.warnings, fmt.Sprintf("text was given, so template %q was not used", name))
 	}
-	t := set[q.Template]
-	if t == nil {
+	if q.Text != "" || t == nil {
 		return nil
 	}
 	values, _ := numbers(decodeTree(q.Data)).(map[string]any)
@@ -86,7 +86,7 @@ func (d *decoder) wording(set templates, q request) *wording {
 			err = errTooLong
 		}
 		if err != nil {
-			d.mistake("data", "template_data", fmt.Sprintf("template %s (%s): %s; it uses %s, data has %s", q.Template, one.lang, err,
+			d.mistake("data", "template_data", fmt.Sprintf("template %s (%s): %s; it uses %s, data has %s", name, one.lang, err,
 				listed(one.uses, "nothing of data"), listed(slices.Collect(maps.Keys(values)), "nothing")))
 			break // the other language lacks the same
 		}
