@@ -36,6 +36,12 @@ type Settings struct {
 	// Fallback are recipients who are told, the first that can be, when a
 	// notification's own recipient cannot be reached and it names no others.
 	Fallback []string `yaml:"fallback"`
+	// Templates make the text of notifications that have none, by name. A
+	// request names one, or else its type does.
+	Templates map[string]Template `yaml:"templates"`
+	// Lang is the language, "fr" (default) or "en", of messages to channels and
+	// to people whose Slack is in another one.
+	Lang string `yaml:"lang"`
 }
 
 // fallback returns the recipients in their one spelling.
@@ -106,6 +112,10 @@ func (s Settings) Validate(report func(key, text string)) {
 			report(fmt.Sprintf("link_hosts[%d]", i), "must be a lower case host name alone, such as intranet.example.com")
 		}
 	}
+	if s.Lang != "" && s.Lang != french && s.Lang != english {
+		report("lang", "is unknown: write fr or en")
+	}
+	validateTemplates(s.Templates, report)
 	s.validateFallback(report)
 }
 

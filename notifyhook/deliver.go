@@ -67,6 +67,9 @@ func (r *Relay) send(ctx context.Context, c *claim) outcome {
 	if o, over := r.clearDoubts(ctx, c, c.thread()); over {
 		return o
 	}
+	if o := r.meet(ctx, c); o.class != done {
+		return o
+	}
 	o := r.postOrMend(ctx, *c)
 	if o.class == staleThread { // of a message that is no reply
 		o.class = recipientGone
@@ -89,7 +92,7 @@ func (r *Relay) postOrMend(ctx context.Context, c claim) outcome {
 	}
 	if o.class == badContent && len(c.merged) == 0 {
 		refused := o.reason
-		if o = r.put(ctx, c, composePlain(c.request)); o.class == done {
+		if o = r.put(ctx, c, composePlain(c.request, c.audience)); o.class == done {
 			o.reason = "sent_as_plain_text: " + refused
 		}
 	}

@@ -43,6 +43,7 @@ type claim struct {
 	due          time.Time // when it might first be sent
 	merged       []claim   // deliveries that go along with it, in one message; their own is empty
 	isActor      bool      // of such a one: to its actor, so it is left out
+	audience     audience  // whom the message is for; as far as is known
 	repeats      bool      // a batch, or what is left of it, that Slack may have already
 }
 

@@ -8,7 +8,6 @@ import (
 	"slices"
 	"strings"
 	"time"
-	"unicode/utf8"
 
 	"github.com/slack-go/slack"
 )
@@ -49,16 +48,23 @@ func (rt *route) mergesIn(conversation string) bool {
 // isMergeable says whether the request's message is no more than a text that may
 // stand among others.
 func (q request) isMergeable() bool {
-	if q.Mode != "" || q.Mrkdwn && strings.Count(q.Text, "```")%2 != 0 { // it would swallow what follows
+	if q.Mode != "" {
 		return false
 	}
-	m := compose(q)
-	return len(m.blocks) == 0 && utf8.RuneCountInString(m.text) <= maxInMerged
+	for _, lang := range [...]string{french, english} { // it may yet be either
+		m := compose(q, audience{lang: lang})
+		if len(m.blocks) > 0 || size(m.text) > maxInMerged || m.mrkdwn && strings.Count(m.text, "```")%2 != 0 { // which would swallow what follows
+			return false
+		}
+	}
+	return true
 }
 
 // joins says whether the request's text may stand in one message with other's.
 func (q request) joins(other request) bool {
-	return q.isMergeable() && q.Mrkdwn == other.Mrkdwn && q.Lang == other.Lang
+	_, mrkdwn := q.body("")
+	_, others := other.body("")
+	return q.isMergeable() && mrkdwn == others && q.Lang == other.Lang
 }
 
 // parts are the deliveries of the claim, one by one: the head, and those whose
@@ -84,23 +90,38 @@ func (c claim) alongside() []string {
 	return list
 }
 
+// meet finds out for whom the claim's texts are, before its message is composed.
+// An outcome other than done says that this has to wait.
+func (r *Relay) meet(ctx context.Context, c *claim) (o outcome) {
+	if c.audience, o = r.audience(ctx, c.route, c.request, c.to); o.class != done {
+		return o
+	}
+	for i := range c.merged {
+		one := &c.merged[i]
+		if one.audience, o = r.audience(ctx, one.route, one.request, one.to); o.class != done {
+			return o
+		}
+	}
+	return o
+}
+
 // compose makes the message of the claim: all its texts, oldest first.
 func (c claim) compose() message {
-	m := compose(c.request)
+	m := compose(c.request, c.audience)
 	if len(c.merged) == 0 {
 		return m
 	}
 	var list []string
 	for _, one := range c.parts() {
 		if !one.isActor {
-			list = append(list, compose(one.request).text)
+			list = append(list, compose(one.request, one.audience).text)
 		}
 	}
 	m.text = strings.Join(list, "\n\n")
-	if utf8.RuneCountInString(m.text) <= maxUpdate {
+	if size(m.text) <= maxMessageText {
 		return m
 	}
-	m.text = abridge(m.text, maxUpdate)
+	m.text = shorten(m.text, maxMessageText)
 	for _, text := range list {
 		if m.mrkdwn {
 			m.blocks = append(m.blocks, slack.NewSectionBlock(slack.NewTextBlockObject(slack.MarkdownType, text, false, false), nil, nil))
@@ -201,7 +222,7 @@ func (c *claim) lineUp(ctx context.Context, tx *sql.Tx) ([]queued, error) {
 // does not fit. A repeat takes those of the batch that it repeats.
 func (r *Relay) chooseBatch(ctx context.Context, tx *sql.Tx, c *claim, list []queued) ([]claim, error) {
 	var batch []claim
-	length := utf8.RuneCountInString(compose(c.request).text)
+	length := size(compose(c.request, audience{}).text)
 	for _, one := range list[1:] {
 		over := ""
 		one.request = request{}
@@ -217,7 +238,7 @@ func (r *Relay) chooseBatch(ctx context.Context, tx *sql.Tx, c *claim, list []qu
 			c.ended = append(c.ended, ending{route: one.host, delivery: one.delivery, reason: over})
 			continue
 		}
-		length += len("\n\n") + utf8.RuneCountInString(compose(one.request).text)
+		length += len("\n\n") + size(compose(one.request, audience{}).text)
 		fits := one.host == list[0].host && one.request.joins(c.request) && length <= maxMerged
 		if c.repeats {
 			fits = fits && one.doubts > 0 && one.refusals == 0 && one.batch == list[0].batch

@@ -19,6 +19,7 @@ const (
 	maxMeta        = 2 << 10
 	maxType        = 128
 	maxLink        = 2000
+	maxLinkSent    = 2900 // as Slack gets it, which is a section
 	maxEntity      = 256
 	maxSendAhead   = 30 * 24 * time.Hour
 	minExpiresIn   = 60 * time.Second
@@ -42,6 +43,10 @@ type request struct {
 	Text        string          `json:"text"`
 	Mrkdwn      bool            `json:"mrkdwn,omitempty"`
 	Blocks      json.RawMessage `json:"blocks,omitempty"`
+	Mentions    []string        `json:"mentions,omitempty"` // the only ones that ping
+	Template    string          `json:"template,omitempty"`
+	Data        json.RawMessage `json:"data,omitempty"`
+	Wording     *wording        `json:"wording,omitempty"` // what the template made of data, if there is no text
 	Link        string          `json:"link,omitempty"`
 	Lang        string          `json:"lang,omitempty"`
 	Entity      string          `json:"entity,omitempty"`
@@ -53,13 +58,21 @@ type request struct {
 	Meta        json.RawMessage `json:"meta,omitempty"`
 }
 
-// fingerprint is the same for the same content, in form or JSON, under any key.
+// fingerprint is the same for the same content, in form or JSON, under any key,
+// and whatever a template makes of it.
 func (q request) fingerprint() (canonical []byte, hash string, err error) {
 	canonical, err = json.Marshal(q)
 	if err != nil {
 		return nil, "", fmt.Errorf("encode request: %w", err)
 	}
-	sum := sha256.Sum256(canonical)
+	asked := canonical
+	if q.Wording != nil {
+		q.Wording = nil
+		if asked, err = json.Marshal(q); err != nil {
+			return nil, "", fmt.Errorf("encode request: %w", err)
+		}
+	}
+	sum := sha256.Sum256(asked)
 	return canonical, hex.EncodeToString(sum[:]), nil
 }
 
@@ -95,16 +108,18 @@ func (rt *route) parse(r *http.Request, body []byte, now time.Time) (request, []
 	q := request{
 		Key: d.matching("key", keyForm, maxKeyLength), Type: d.matching("type", typeForm, maxType),
 		To: d.to(), Actor: d.actor(), NotifyActor: d.boolean("notify_actor"),
-		Text: d.body(), Mrkdwn: d.oneOf("format", "plain", "mrkdwn") == "mrkdwn", Lang: d.oneOf("lang", "fr", "en", "auto"),
+		Mrkdwn: d.oneOf("format", "plain", "mrkdwn") == "mrkdwn", Lang: d.oneOf("lang", "fr", "en", "auto"),
 		Link: d.link(rt), SendAt: d.sendAt(now), ExpiresIn: d.expiresIn(), Meta: d.meta(),
-		Entity: d.entity(), Broadcast: d.tristate("broadcast"), Fallback: d.recipients("fallback"),
+		Entity: d.entity(), Broadcast: d.tristate("broadcast"), Fallback: d.recipients("fallback"), Mentions: d.mentions(), Data: d.data(),
 	}
+	q.Template = d.template(rt.templates)
+	q.Text = d.body(rt.templates.choose(q) != "")
+	q.Wording = d.wording(rt.templates, q)
 	q.Mode = d.mode(q.Entity)
-	q.Blocks = d.blocks(q.Link != "")
+	q.Blocks = d.blocks(q)
 	if r.URL.Query().Has("dry_run") {
 		d.mistake("dry_run", "not_supported", "this version sends only")
 	}
-	d.unsupported()
 	d.rest(strings.Contains(strings.ReplaceAll(r.Header.Get("Prefer"), " ", ""), "handling=strict"))
 	if len(d.errors) > 0 {
 		code := "validation"

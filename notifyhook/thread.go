@@ -7,7 +7,6 @@ import (
 	"errors"
 	"fmt"
 	"strings"
-	"unicode/utf8"
 
 	"github.com/slack-go/slack"
 )
@@ -17,10 +16,6 @@ const (
 	modeThread = "thread" // below the entity's message, which the first one becomes
 	modeUpdate = "update" // in its place
 )
-
-// maxUpdate is the longest text that chat.update takes, in characters
-// (https://docs.slack.dev/reference/methods/chat.update).
-const maxUpdate = 4000
 
 // standing is the message that stands for an entity in a conversation. Zero:
 // there is none yet.
@@ -125,7 +120,7 @@ func (m message) forUpdate() message {
 	if !m.mrkdwn && len(m.blocks) == 0 {
 		m.blocks = []slack.Block{literal(m.text)}
 	}
-	m.text = abridge(m.text, maxUpdate)
+	m.text = shorten(m.text, maxMessageText)
 	return m
 }
 
@@ -165,20 +160,4 @@ func sequenceElement(sequence string) slack.RichTextSectionElement {
 		return slack.NewRichTextSectionBroadcastElement(target[1:])
 	}
 	return slack.NewRichTextSectionLinkElement(unescape.Replace(target), unescape.Replace(label), nil)
-}
-
-// abridge cuts text in Slack's syntax to a number of characters, not within an
-// escaped sign or a sequence in < >.
-func abridge(text string, limit int) string {
-	if utf8.RuneCountInString(text) <= limit {
-		return text
-	}
-	cut := string([]rune(text)[:limit-1])
-	if i := strings.LastIndexByte(cut, '<'); i > strings.LastIndexAny(cut, ">\n") {
-		cut = cut[:i]
-	}
-	if i := strings.LastIndexByte(cut, '&'); i > max(strings.LastIndexByte(cut, ';'), len(cut)-len("&amp;")) {
-		cut = cut[:i]
-	}
-	return cut + "…"
 }

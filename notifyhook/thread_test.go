@@ -7,7 +7,6 @@ import (
 	"strings"
 	"testing"
 	"time"
-	"unicode/utf8"
 
 	"github.com/cocoom/cocoom-gateway/internal/slacksim"
 )
@@ -278,25 +277,6 @@ func TestAnswerWithoutMessage(t *testing.T) {
 	}
 	if m := sim.Messages(team, "C0GENERAL"); len(m) != 2 || m[1].ThreadTS != parent {
 		t.Errorf("messages %+v", m)
-	}
-}
-
-func TestAbridge(t *testing.T) {
-	for text, want := range map[string]string{
-		"short":                 "short",
-		"exactly 10":            "exactly 10",
-		"eleven char":           "eleven ch…",
-		"1234567&amp;9":         "1234567…",
-		"1234567 <http://x> 9":  "1234567 …",
-		"a & b; c & d e f":      "a & b; c …",
-		"a & long one; not cut": "a & long …",
-		"a<b\nc 789012":         "a<b\nc 789…",
-		"éééééééééé":            "éééééééééé",
-		"ééééééééééé":           "ééééééééé…",
-	} {
-		if got := abridge(text, 10); got != want || utf8.RuneCountInString(got) > 10 {
-			t.Errorf("%q: %q, want %q", text, got, want)
-		}
 	}
 }
 
