@@ -67,12 +67,7 @@ func locate(root ast.Node, key string) (ast.Node, bool) {
 			next = itemOf(root, index)
 		} else {
 			key = strings.TrimPrefix(key, ".")
-			end := strings.IndexAny(key, ".[")
-			if end < 0 {
-				end = len(key)
-			}
-			next = valueOf(root, key[:end])
-			key = key[end:]
+			next, key = entryOf(root, key)
 		}
 		if next == nil {
 			return root, false
@@ -80,6 +75,18 @@ func locate(root ast.Node, key string) (ast.Node, bool) {
 		root = next
 	}
 	return root, true
+}
+
+// entryOf finds the value of the key that path begins with, and gives the rest
+// of the path. A key may hold dots itself, as a template's name does; the
+// longest that is there counts.
+func entryOf(n ast.Node, path string) (value ast.Node, rest string) {
+	for end := len(path); end > 0; end = strings.LastIndexAny(path[:end], ".[") {
+		if value = valueOf(n, path[:end]); value != nil {
+			return value, path[end:]
+		}
+	}
+	return nil, ""
 }
 
 func itemOf(n ast.Node, index string) ast.Node {

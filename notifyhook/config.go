@@ -29,9 +29,21 @@ type Settings struct {
 	LinkHosts []string `yaml:"link_hosts"`
 	// InBand takes notifications from X-Notify headers of the app's pages, too.
 	InBand bool `yaml:"in_band"`
+	// Broadcast shows the replies in an entity's thread in the conversation,
+	// too, unless a notification says otherwise.
+	Broadcast bool `yaml:"broadcast"`
+	// Merge says where texts that wait because a lane is backed up go out as one
+	// message: to people (the default, as is nothing), all, or off.
+	Merge string `yaml:"merge"`
 	// Fallback are recipients who are told, the first that can be, when a
 	// notification's own recipient cannot be reached and it names no others.
 	Fallback []string `yaml:"fallback"`
+	// Templates make the text of notifications that have none, by name. A
+	// request names one, or else its type does.
+	Templates map[string]Template `yaml:"templates"`
+	// Lang is the language, "fr" (default) or "en", of messages to channels and
+	// to people whose Slack is in another one.
+	Lang string `yaml:"lang"`
 }
 
 // fallback returns the recipients in their one spelling.
@@ -92,11 +104,20 @@ func (s Settings) Validate(report func(key, text string)) {
 		}
 		return ""
 	})
+	switch s.Merge {
+	case "", mergePeople, mergeAll, mergeOff:
+	default:
+		report("merge", "must be people, all or off")
+	}
 	for i, host := range s.LinkHosts {
 		if host == "" || host != strings.ToLower(host) || strings.ContainsAny(host, "/:@*? ") {
 			report(fmt.Sprintf("link_hosts[%d]", i), "must be a lower case host name alone, such as intranet.example.com")
 		}
 	}
+	if s.Lang != "" && s.Lang != french && s.Lang != english {
+		report("lang", "is unknown: write fr or en")
+	}
+	validateTemplates(s.Templates, report)
 	s.validateFallback(report)
 }
 

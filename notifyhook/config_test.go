@@ -22,6 +22,9 @@ func TestSettingsYAML(t *testing.T) {
 	if got, want := s.SigningSecrets[0].end(), time.Date(2027, 2, 1, 0, 0, 0, 0, time.UTC); !got.Equal(want) {
 		t.Errorf("a bare date ends %s, want %s", got, want)
 	}
+	if err := yaml.UnmarshalWithOptions([]byte("merge: off"), &s, yaml.Strict()); err != nil || s.Merge != mergeOff {
+		t.Errorf("off, which is a boolean elsewhere: %q, %v", s.Merge, err)
+	}
 	if err := yaml.UnmarshalWithOptions([]byte("bearer_tokens: [{valeu: x}]"), &s, yaml.Strict()); err == nil {
 		t.Error("an unknown key in a credential passed")
 	}
@@ -48,6 +51,8 @@ func TestSettingsValidate(t *testing.T) {
 		{"same id", Settings{BearerTokens: []Credential{{ID: "2", Value: testToken}, {Value: otherToken}}}, []string{"bearer_tokens[1].id"}},
 		{"same value", Settings{BearerTokens: []Credential{token, token}}, []string{"bearer_tokens[1].value"}},
 		{"no value", Settings{BearerTokens: []Credential{{ID: "a"}}}, []string{"bearer_tokens[0].value"}},
+		{"merge", Settings{Merge: "off", Broadcast: true}, nil},
+		{"merge misspelt", Settings{Merge: "of"}, []string{"merge"}},
 		{"link host", Settings{LinkHosts: []string{"https://x.fr"}}, []string{"link_hosts[0]"}},
 	}
 	for _, tt := range tests {

@@ -82,6 +82,15 @@ func (d *decoder) boolean(name string) bool {
 	return false
 }
 
+// tristate is a boolean that may be left open.
+func (d *decoder) tristate(name string) *bool {
+	if raw := bytes.TrimSpace(d.fields[name]); len(raw) == 0 || string(raw) == `null` || string(raw) == `""` {
+		d.take(name)
+		return nil
+	}
+	return new(d.boolean(name))
+}
+
 // recipients reads a list, or one string, each with commas allowed, and gives
 // the recipients in their one spelling. One named twice is there once.
 func (d *decoder) recipients(field string) []string {
@@ -170,11 +179,14 @@ func (d *decoder) entity() string {
 	return s
 }
 
-func (d *decoder) body() string {
+// body is the text; optional where a template makes one.
+func (d *decoder) body(optional bool) string {
 	s := clean(d.text("text"))
 	switch {
+	case strings.TrimSpace(s) == "" && optional:
+		return ""
 	case strings.TrimSpace(s) == "":
-		d.mistake("text", "required", "with blocks it is what notifications and screen readers show")
+		d.mistake("text", "required", "with blocks it is what notifications and screen readers show; only a template, named by template or by type, makes one itself")
 	case utf8.RuneCountInString(s) > maxText:
 		d.mistake("text", "too_long", fmt.Sprintf("at most %d characters", maxText))
 	}
@@ -193,31 +205,29 @@ func clean(s string) string {
 	}, s)
 }
 
-// blocks checks no more than that it is a list of objects with a type; Slack
-// judges the rest. The link, if any, takes a block of its own.
-func (d *decoder) blocks(withLink bool) json.RawMessage {
+// blocks holds them against Slack's limits in the form in which they would be
+// sent: with mentions made text, which makes them longer, and with what link and
+// mentions take.
+func (d *decoder) blocks(q request) json.RawMessage {
 	raw := d.take("blocks")
 	if len(raw) == 0 || string(raw) == "[]" {
 		return nil
 	}
-	var list []struct {
-		Type string `json:"type"`
+	tree := decodeTree(raw)
+	roomBlocks, roomText := maxBlocks, maxBlocksText
+	if q.Link != "" {
+		roomBlocks--
+		roomText -= size(markupLink(q.Link, ""))
 	}
-	if err := json.Unmarshal(raw, &list); err != nil {
-		d.mistake("blocks", "not_blocks", "must be a JSON list of Block Kit blocks")
+	if n := len(q.Mentions); n > 0 {
+		most := n * (maxAddress + len(" "))
+		roomBlocks -= 1 + most/maxSection
+		roomText -= most
+	}
+	sent := quote(q.pinger(audience{}).tree(tree, map[string]bool{}))
+	if wrong := checkBlocks(sent, roomBlocks, roomText); len(wrong) > 0 {
+		d.errors = append(d.errors, wrong...)
 		return nil
-	}
-	limit := maxBlocks
-	if withLink {
-		limit--
-	}
-	if len(list) > limit {
-		d.mistake("blocks", "too_many", fmt.Sprintf("at most %d blocks, a link counting as one", maxBlocks))
-	}
-	for i, b := range list {
-		if b.Type == "" {
-			d.mistake(fmt.Sprintf("blocks[%d]", i), "no_type", "")
-		}
 	}
 	return canonicalJSON(raw)
 }
@@ -256,7 +266,7 @@ func (d *decoder) link(rt *route) string {
 		return ""
 	}
 	u, err := url.Parse(s)
-	if err != nil || u.Host == "" || u.User != nil || len(s) > maxLink {
+	if err != nil || u.Host == "" || u.User != nil || len(s) > maxLink || len(markupLink(s, "")) > maxLinkSent {
 		d.mistake("link", "malformed", fmt.Sprintf("must be an absolute address of at most %d bytes", maxLink))
 		return ""
 	}
@@ -298,15 +308,6 @@ func (d *decoder) expiresIn() int64 {
 		return 0
 	}
 	return n
-}
-
-// unsupported refuses what this version would otherwise silently not do.
-func (d *decoder) unsupported() {
-	for _, name := range []string{"template", "data"} {
-		if raw := d.take(name); len(raw) > 0 && string(raw) != `""` && string(raw) != `[]` && string(raw) != `{}` {
-			d.mistake(name, "not_supported", "")
-		}
-	}
 }
 
 // rest deals with what nobody asked for: a warning, since old callers send

@@ -25,7 +25,11 @@ func (r *Relay) work(ctx context.Context, c claim) {
 		r.find(calls, record, c)
 		return
 	}
+	c = r.sift(calls, c)
 	o := r.send(calls, &c)
+	if o.isRefusal() && len(c.merged) > 0 {
+		o = r.sendAlone(calls, record, &c, o)
+	}
 	if o.class == recipientGone {
 		conversation, again := r.lookAgain(calls, c, o)
 		if conversation != "" {
@@ -60,7 +64,10 @@ func (r *Relay) send(ctx context.Context, c *claim) outcome {
 	if r.isActor(ctx, *c) {
 		return outcome{class: suppressed, reason: "actor"}
 	}
-	if o, over := r.clearDoubts(ctx, c, ""); over {
+	if o, over := r.clearDoubts(ctx, c, c.thread()); over {
+		return o
+	}
+	if o := r.meet(ctx, c); o.class != done {
 		return o
 	}
 	o := r.postOrMend(ctx, *c)
@@ -77,15 +84,15 @@ func (r *Relay) send(ctx context.Context, c *claim) outcome {
 // no member joins the channel, blocks or markup are replaced by plain text. All
 // that is one attempt, since the refusals were certain.
 func (r *Relay) postOrMend(ctx context.Context, c claim) outcome {
-	o := r.post(ctx, c, compose(c.request))
+	o := r.put(ctx, c, c.compose())
 	if o.reason == "not_in_channel" {
 		if o = r.join(ctx, c, o); o.class == done {
-			o = r.post(ctx, c, compose(c.request))
+			o = r.put(ctx, c, c.compose())
 		}
 	}
-	if o.class == badContent {
+	if o.class == badContent && len(c.merged) == 0 {
 		refused := o.reason
-		if o = r.post(ctx, c, composePlain(c.request)); o.class == done {
+		if o = r.put(ctx, c, composePlain(c.request, c.audience)); o.class == done {
 			o.reason = "sent_as_plain_text: " + refused
 		}
 	}
@@ -130,7 +137,7 @@ func isPerhapsRecipient(reason string) bool {
 // post makes the call, and again without the mark if Slack wants none. An
 // unmarked message cannot be found again: a repeat may be its double.
 func (r *Relay) post(ctx context.Context, c claim, m message) outcome {
-	channel, ts, err := c.route.app.post(ctx, c.conversation, append(m.options(), metadata(c.delivery))...)
+	channel, ts, parent, err := c.route.app.post(ctx, c.conversation, m, metadata(c.delivery, c.alongside()...))
 	o := outcomeOf(postMessage, err)
 	if isAboutMetadata(o.reason) {
 		if !c.before.doubtSince.IsZero() { // it is a repeat
@@ -138,12 +145,12 @@ func (r *Relay) post(ctx context.Context, c claim, m message) outcome {
 				return outcome{class: transient, reason: "store_unavailable"}
 			}
 		}
-		channel, ts, err = c.route.app.post(ctx, c.conversation, m.options()...)
+		channel, ts, parent, err = c.route.app.post(ctx, c.conversation, m)
 		o = outcomeOf(postMessage, err)
 	}
 	r.reached(answered)
 	if o.class == done {
-		o.channel, o.ts = clean(channel), clean(ts)
+		o.channel, o.ts, o.parent = clean(channel), clean(ts), clean(parent)
 	}
 	return o
 }
@@ -154,6 +161,9 @@ func (r *Relay) post(ctx context.Context, c claim, m message) outcome {
 func (r *Relay) isActor(ctx context.Context, c claim) bool {
 	q := c.request
 	kind, _ := classify(c.to)
+	if len(c.merged) > 0 {
+		return c.isActor // sift has found out
+	}
 	if q.Actor == "" || q.NotifyActor || kind == channelName {
 		return false
 	}
@@ -185,6 +195,9 @@ func (r *Relay) settle(ctx context.Context, c claim, o outcome) {
 		level, text = slog.LevelWarn, "delivery dead"
 	}
 	r.log.Log(ctx, level, text, "route", c.route.host, "delivery", c.delivery, "attempt", c.attempt, "outcome", o.class.String(), "reason", v.reason)
+	for _, one := range c.merged {
+		r.log.Log(ctx, level, "merged delivery likewise", "route", c.route.host, "delivery", one.delivery, "merged_into", c.delivery, "to_actor", one.isActor)
+	}
 }
 
 // written writes an outcome down, trying until ctx ends or the lane is not ours

@@ -12,7 +12,7 @@ import (
 )
 
 // outline is a notification in short: each delivery with its state.
-func outline(v notificationView) string {
+func outline(v Notification) string {
 	var list []string
 	for _, d := range v.Recipients {
 		one := d.To + " " + d.State
@@ -121,7 +121,7 @@ func TestFallbacksAtOnce(t *testing.T) {
 				clock.advance(time.Second)
 			}
 			v := show(t, r, id)
-			told := slices.DeleteFunc(slices.Clone(v.Recipients), func(d deliveryView) bool { return d.State == "dead" })
+			told := slices.DeleteFunc(slices.Clone(v.Recipients), func(d Delivery) bool { return d.State == "dead" })
 			if len(told) != 1 || told[0].To != "#ventes" || v.Status != "partial" || v.FinishedAt == nil {
 				t.Errorf("%s", outline(v))
 			}

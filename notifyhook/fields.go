@@ -101,7 +101,7 @@ func readForm(body []byte, latin bool) (fields, []string, *problem) {
 			p.name, p.sub = p.name[:i], p.name[i+1:len(p.name)-1]
 		}
 		switch {
-		case p.name == "to" || p.name == "fallback":
+		case p.name == "to" || p.name == "fallback" || p.name == "mentions":
 			lists[p.name] = append(lists[p.name], p.value)
 			f[p.name] = quote(lists[p.name])
 		case p.sub != "":

@@ -39,6 +39,12 @@ type claim struct {
 	request      request
 	attempt      int // number of the attempt begun; 0: none, the recipient is not resolved
 	before       tried
+	standing     standing  // of the head's entity
+	due          time.Time // when it might first be sent
+	merged       []claim   // deliveries that go along with it, in one message; their own is empty
+	isActor      bool      // of such a one: to its actor, so it is left out
+	audience     audience  // whom the message is for; as far as is known
+	repeats      bool      // a batch, or what is left of it, that Slack may have already
 }
 
 // ending is a delivery that was ended without a call to Slack.
@@ -191,7 +197,10 @@ func (r *Relay) take(ctx context.Context, tx *sql.Tx, c *claim) (bool, error) {
 	if c.conversation == "" {
 		return true, nil
 	}
-	if wait := c.app.limits.wait(postMessage, r.now()); wait > 0 {
+	if err := c.findStanding(ctx, tx); err != nil {
+		return false, err
+	}
+	if wait := c.app.limits.wait(c.method(), r.now()); wait > 0 {
 		return false, postpone(ctx, tx, c.lane, c.at.Add(wait))
 	}
 	if wait, err := r.olderUnresolved(ctx, tx, c); err != nil || wait {
@@ -201,7 +210,10 @@ func (r *Relay) take(ctx context.Context, tx *sql.Tx, c *claim) (bool, error) {
 		return false, err
 	}
 	begun, err := c.begin(ctx, tx)
-	if err == nil && !begun {
+	switch {
+	case err == nil && begun:
+		err = r.takeAlong(ctx, tx, c)
+	case err == nil:
 		err = c.release(ctx, tx)
 	}
 	return begun, err
@@ -270,11 +282,11 @@ func (r *Relay) liveHead(ctx context.Context, tx *sql.Tx, c *claim) (bool, error
 // all lanes claimed at once.
 func (r *Relay) head(ctx context.Context, tx *sql.Tx, c *claim) (found bool, over string, err error) {
 	var host, asked string
-	var expires int64
-	err = tx.QueryRowContext(ctx, `SELECT d.seq, d.id, d.notification_id, d.route, d.recipient, n.request, n.expires_at
+	var expires, due int64
+	err = tx.QueryRowContext(ctx, `SELECT d.seq, d.id, d.notification_id, d.route, d.recipient, d.due_at, n.request, n.expires_at
 		FROM delivery d JOIN notification n ON n.id = d.notification_id
 		WHERE d.lane = $1 AND d.state IN ('queued', 'sending') ORDER BY d.seq LIMIT 1`, c.lane).
-		Scan(&c.seq, &c.delivery, &c.notification, &host, &c.to, &asked, &expires)
+		Scan(&c.seq, &c.delivery, &c.notification, &host, &c.to, &due, &asked, &expires)
 	if errors.Is(err, sql.ErrNoRows) {
 		return false, "", nil
 	}
@@ -284,7 +296,7 @@ func (r *Relay) head(ctx context.Context, tx *sql.Tx, c *claim) (found bool, ove
 	if c.route = r.routes[host]; c.route == nil {
 		c.route = c.app.first
 	}
-	c.request = request{}
+	c.request, c.due = request{}, time.UnixMilli(due)
 	switch {
 	case expires <= c.at.UnixMilli():
 		over = expired.String()

@@ -59,6 +59,7 @@ type outcome struct {
 	wait    time.Duration // throttled and held only
 	channel string        // done only
 	ts      string        // done only
+	parent  string        // done only: ts of the message that it is a reply to; empty: of none
 }
 
 // outcomeOf classifies the error of a call of that method. A nil error is done.
@@ -116,7 +117,7 @@ func classOfName(method, name string) class {
 		}
 	case postMessage:
 		switch name {
-		case "cannot_reply_to_message", "restricted_action_thread_locked", "restricted_action_non_threadable_channel":
+		case "cannot_reply_to_message", "restricted_action_thread_locked", "restricted_action_non_threadable_channel", "thread_not_found", "invalid_thread_ts":
 			return staleThread
 		}
 	}

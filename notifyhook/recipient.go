@@ -17,11 +17,13 @@ const (
 	userID                         // U… or W…
 )
 
+const maxAddress = 254 // of an e-mail address, as mail servers take it
+
 // classify tells the kinds apart and returns the form under which two
 // spellings of one recipient are the same.
 func classify(to string) (recipientKind, string) {
 	switch {
-	case len(to) == 0 || len(to) > 254:
+	case len(to) == 0 || len(to) > maxAddress:
 		return unknownRecipient, ""
 	case strings.HasPrefix(to, "#"):
 		name := strings.ToLower(to[1:])

@@ -5,6 +5,7 @@ import (
 	"database/sql"
 	"errors"
 	"fmt"
+	"slices"
 	"strconv"
 	"time"
 
@@ -19,16 +20,21 @@ const (
 	deniedFor       = 10 * time.Minute
 )
 
-// metadata marks a message with its delivery, and with nothing else: the whole
+// metadata marks a message with its deliveries, and with nothing else: the whole
 // workspace can read it.
-func metadata(delivery string) slack.MsgOption {
-	return slack.MsgOptionMetadata(slack.SlackMetadata{EventType: metadataType, EventPayload: map[string]any{"id": delivery}})
+func metadata(delivery string, with ...string) slack.MsgOption {
+	payload := map[string]any{"id": delivery}
+	if len(with) > 0 {
+		payload["with"] = with
+	}
+	return slack.MsgOptionMetadata(slack.SlackMetadata{EventType: metadataType, EventPayload: payload})
 }
 
 // isOf says whether a message is marked with the delivery. Nobody but us knew the
 // id before such a message stood there, so who posted it needs no proof.
 func isOf(m slack.Message, delivery string) bool {
-	return m.Metadata.EventType == metadataType && m.Metadata.EventPayload["id"] == delivery
+	with, _ := m.Metadata.EventPayload["with"].([]any)
+	return m.Metadata.EventType == metadataType && (m.Metadata.EventPayload["id"] == delivery || slices.Contains(with, any(delivery)))
 }
 
 // isAboutMetadata says whether Slack takes the message, but not its mark.
@@ -87,21 +93,23 @@ func (r *Relay) clearDoubts(ctx context.Context, c *claim, thread string) (o out
 // settleDoubts commits, before a delivery is sent again, either that its attempts
 // in doubt did not post or that Slack may get it twice.
 func (r *Relay) settleDoubts(ctx context.Context, c claim, what finding) error {
-	query := `UPDATE delivery SET possible_duplicate = 1 WHERE id = $1 AND EXISTS (SELECT 1 FROM lane WHERE lane = $2 AND lease_owner = $3)`
-	args := []any{c.delivery, c.lane, c.owner}
+	query := `UPDATE delivery SET possible_duplicate = 1 WHERE id = $3 AND EXISTS (SELECT 1 FROM lane WHERE lane = $1 AND lease_owner = $2)`
+	var words []any
 	if what == missing {
-		query = `UPDATE attempt SET outcome = $4 WHERE delivery_id = $1 AND outcome IN ($5, $6) AND EXISTS (SELECT 1 FROM lane WHERE lane = $2 AND lease_owner = $3)`
-		args = append(args, notPosted.String(), ambiguous.String(), interrupted.String())
+		query = `UPDATE attempt SET outcome = $4 WHERE delivery_id = $3 AND outcome IN ($5, $6) AND EXISTS (SELECT 1 FROM lane WHERE lane = $1 AND lease_owner = $2)`
+		words = []any{notPosted.String(), ambiguous.String(), interrupted.String()}
 	}
 	return r.store.Write(ctx, func(ctx context.Context, tx *sql.Tx) error {
-		result, err := tx.ExecContext(ctx, query, args...)
-		if err != nil {
-			return fmt.Errorf("settle doubts: %w", err)
-		}
-		if n, err := result.RowsAffected(); err != nil {
-			return fmt.Errorf("settle doubts: %w", err)
-		} else if n == 0 {
-			return errLeaseLost
+		for _, one := range c.parts() {
+			result, err := tx.ExecContext(ctx, query, append([]any{c.lane, c.owner, one.delivery}, words...)...)
+			if err != nil {
+				return fmt.Errorf("settle doubts: %w", err)
+			}
+			if n, err := result.RowsAffected(); err != nil {
+				return fmt.Errorf("settle doubts: %w", err)
+			} else if n == 0 {
+				return errLeaseLost
+			}
 		}
 		return nil
 	})
@@ -146,7 +154,7 @@ func (r *Relay) search(ctx context.Context, c claim, thread string) (finding, ou
 		}
 		for _, m := range page.messages {
 			if isOf(m, c.delivery) {
-				return found, outcome{class: done, method: method, reason: "found_in_history", channel: c.conversation, ts: clean(m.Timestamp)}
+				return found, outcome{class: done, method: method, reason: "found_in_history", channel: c.conversation, ts: clean(m.Timestamp), parent: clean(m.ThreadTimestamp)}
 			}
 		}
 		if cursor = page.next; cursor == "" && !page.more {

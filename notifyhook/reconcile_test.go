@@ -216,7 +216,7 @@ func TestFindPosted(t *testing.T) {
 		say := func(delivery, thread string) string {
 			t.Helper()
 			clock.advance(time.Second)
-			_, ts, err := api.post(t.Context(), "C0GENERAL", append(message{text: "x"}.options(), metadata(delivery), inThread(thread))...)
+			_, ts, _, err := api.post(t.Context(), "C0GENERAL", message{text: "x"}, metadata(delivery), inThread(thread))
 			if err != nil {
 				t.Fatal(err)
 			}
@@ -269,7 +269,7 @@ func TestInterruptedForEver(t *testing.T) {
 			clock.advance(15 * time.Minute)
 		}
 		step(t, r)
-		if d := show(t, r, id).Recipients[0]; d.State != "dead" || d.Error != "outcome_unknown" || d.Attempts != maxInterrupted || !slices.ContainsFunc(d.History, func(a attemptView) bool { return a.Outcome == "not_posted" }) {
+		if d := show(t, r, id).Recipients[0]; d.State != "dead" || d.Error != "outcome_unknown" || d.Attempts != maxInterrupted || !slices.ContainsFunc(d.History, func(a Attempt) bool { return a.Outcome == "not_posted" }) {
 			t.Errorf("got %+v", d)
 		}
 	})

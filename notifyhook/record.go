@@ -34,12 +34,16 @@ func (r *Relay) record(ctx context.Context, c claim, o outcome, v verdict) error
 		if err != nil {
 			return err
 		}
-		if o.class != held || c.attempt > 0 { // else there was none
-			if err := c.endAttempt(ctx, tx, o, v); err != nil {
+		for _, one := range c.parts() {
+			o, v := one.share(o, v)
+			if err := r.endPart(ctx, tx, one, o, v); err != nil {
+				return err
+			}
+			if err := c.keepBatch(ctx, tx, one, o); err != nil {
 				return err
 			}
 		}
-		if err := r.end(ctx, tx, &c, v, o); err != nil {
+		if err := c.keepStanding(ctx, tx, o); err != nil {
 			return err
 		}
 		return c.release(ctx, tx)

@@ -102,10 +102,14 @@ type route struct {
 	host      string
 	scheme    string
 	linkHosts []string
+	broadcast bool     // of replies, unless their request says
+	merge     string   // Settings.Merge
 	fallback  []string // in their one spelling; for requests that name none
 	creds     credentials
 	inBand    bool
 	app       *app
+	templates templates
+	lang      string // of what is for nobody's language in particular
 }
 
 // app is a Slack app. Routes with one bot token share it: its lanes, its limits
@@ -134,7 +138,11 @@ func New(cfg Config) (*Relay, error) {
 		if err != nil {
 			return nil, fmt.Errorf("route %s: %w", one.Host, err)
 		}
-		rt := &route{host: one.Host, scheme: cfg.PublicScheme, linkHosts: one.Settings.LinkHosts, fallback: one.Settings.fallback(), inBand: one.Settings.InBand, creds: creds, app: byToken[one.BotToken]}
+		set, err := newTemplates(one.Settings.Templates)
+		if err != nil {
+			return nil, fmt.Errorf("route %s: %w", one.Host, err)
+		}
+		rt := &route{host: one.Host, templates: set, lang: cmp.Or(one.Settings.Lang, french), scheme: cfg.PublicScheme, linkHosts: one.Settings.LinkHosts, inBand: one.Settings.InBand, fallback: one.Settings.fallback(), broadcast: one.Settings.Broadcast, merge: one.Settings.Merge, creds: creds, app: byToken[one.BotToken]}
 		if rt.app == nil || one.BotToken == "" {
 			rt.app = &app{slackApp: newSlackApp(one.BotToken, cfg.APIURL, cfg.Client, func() time.Time { return r.now() }), name: one.Host, first: rt}
 			r.apps[one.Host], byToken[one.BotToken] = rt.app, rt.app

@@ -19,6 +19,7 @@ const (
 	maxMeta        = 2 << 10
 	maxType        = 128
 	maxLink        = 2000
+	maxLinkSent    = 2900 // as Slack gets it, which is a section
 	maxEntity      = 256
 	maxSendAhead   = 30 * 24 * time.Hour
 	minExpiresIn   = 60 * time.Second
@@ -42,24 +43,36 @@ type request struct {
 	Text        string          `json:"text"`
 	Mrkdwn      bool            `json:"mrkdwn,omitempty"`
 	Blocks      json.RawMessage `json:"blocks,omitempty"`
+	Mentions    []string        `json:"mentions,omitempty"` // the only ones that ping
+	Template    string          `json:"template,omitempty"`
+	Data        json.RawMessage `json:"data,omitempty"`
+	Wording     *wording        `json:"wording,omitempty"` // what the template made of data, if there is no text
 	Link        string          `json:"link,omitempty"`
 	Lang        string          `json:"lang,omitempty"`
 	Entity      string          `json:"entity,omitempty"`
 	Mode        string          `json:"mode,omitempty"`       // thread | update; empty: a message of its own
-	Broadcast   bool            `json:"broadcast,omitempty"`  // a reply is shown in the conversation, too
+	Broadcast   *bool           `json:"broadcast,omitempty"`  // whether a reply is shown in the conversation, too; nil: as the route's settings say
 	Fallback    []string        `json:"fallback,omitempty"`   // tried in order when a recipient cannot be reached
 	SendAt      int64           `json:"send_at,omitempty"`    // Unix ms; 0: now
 	ExpiresIn   int64           `json:"expires_in,omitempty"` // seconds after SendAt; 0: the default
 	Meta        json.RawMessage `json:"meta,omitempty"`
 }
 
-// fingerprint is the same for the same content, in form or JSON, under any key.
+// fingerprint is the same for the same content, in form or JSON, under any key,
+// and whatever a template makes of it.
 func (q request) fingerprint() (canonical []byte, hash string, err error) {
 	canonical, err = json.Marshal(q)
 	if err != nil {
 		return nil, "", fmt.Errorf("encode request: %w", err)
 	}
-	sum := sha256.Sum256(canonical)
+	asked := canonical
+	if q.Wording != nil {
+		q.Wording = nil
+		if asked, err = json.Marshal(q); err != nil {
+			return nil, "", fmt.Errorf("encode request: %w", err)
+		}
+	}
+	sum := sha256.Sum256(asked)
 	return canonical, hex.EncodeToString(sum[:]), nil
 }
 
@@ -105,13 +118,15 @@ func (rt *route) check(f fields, strict bool, now time.Time) (request, []string,
 	q := request{
 		Key: d.matching("key", keyForm, maxKeyLength), Type: d.matching("type", typeForm, maxType),
 		To: d.to(), Actor: d.actor(), NotifyActor: d.boolean("notify_actor"),
-		Text: d.body(), Mrkdwn: d.oneOf("format", "plain", "mrkdwn") == "mrkdwn", Lang: d.oneOf("lang", "fr", "en", "auto"),
+		Mrkdwn: d.oneOf("format", "plain", "mrkdwn") == "mrkdwn", Lang: d.oneOf("lang", "fr", "en", "auto"),
 		Link: d.link(rt), SendAt: d.sendAt(now), ExpiresIn: d.expiresIn(), Meta: d.meta(),
-		Entity: d.entity(), Broadcast: d.boolean("broadcast"), Fallback: d.recipients("fallback"),
+		Entity: d.entity(), Broadcast: d.tristate("broadcast"), Fallback: d.recipients("fallback"), Mentions: d.mentions(), Data: d.data(),
 	}
+	q.Template = d.template(rt.templates)
+	q.Text = d.body(rt.templates.choose(q) != "")
+	q.Wording = d.wording(rt.templates, q)
 	q.Mode = d.mode(q.Entity)
-	q.Blocks = d.blocks(q.Link != "")
-	d.unsupported()
+	q.Blocks = d.blocks(q)
 	d.rest(strict)
 	if len(d.errors) > 0 {
 		code := "validation"

@@ -63,8 +63,15 @@ func TestRefusedRequests(t *testing.T) {
 		{"blocks object", with(`"blocks":{}`), "application/json", 422, "validation", "blocks"},
 		{"actor is a channel", with(`"actor":"#x"`), "application/json", 422, "validation", "actor"},
 		{"notify_actor", with(`"notify_actor":"maybe"`), "application/json", 422, "validation", "notify_actor"},
-		{"template", with(`"template":"invoice"`), "application/json", 422, "not_supported", "template"},
-		{"data", with(`"data":{"no":1}`), "application/json", 422, "not_supported", "data"},
+		{"template", with(`"template":"invoice"`), "application/json", 422, "validation", "template"},
+		{"data list", with(`"data":[1]`), "application/json", 422, "validation", "data"},
+		{"data text", "to=C01&text=x&data=no", formType, 422, "validation", "data"},
+		{"data long", with(`"data":{"x":"` + strings.Repeat("x", maxData) + `"}`), "application/json", 422, "validation", "data"},
+		{"mention of a name", with(`"mentions":["here","Marie"]`), "application/json", 422, "validation", "mentions[1]"},
+		{"mention of a channel", with(`"mentions":"C0GENERAL"`), "application/json", 422, "validation", "mentions[0]"},
+		{"mentions object", with(`"mentions":{"a":1}`), "application/json", 422, "validation", "mentions"},
+		{"21 mentions", with(`"mentions":"` + strings.ReplaceAll(manyChannels(21), "C", "U") + `"`), "application/json", 422, "validation", "mentions"},
+		{"link of 2000 ampersands", with(`"link":"https://` + host + `/?` + strings.Repeat("&", 1900) + `"`), "application/json", 422, "validation", "link"},
 		{"entity long", with(`"entity":"` + strings.Repeat("x", maxEntity+1) + `"`), "application/json", 422, "validation", "entity"},
 		{"mode", with(`"mode":"edit","entity":"invoice:1"`), "application/json", 422, "validation", "mode"},
 		{"mode without entity", with(`"mode":"thread"`), "application/json", 422, "validation", "entity"},
@@ -162,6 +169,7 @@ func TestFormsAndJSONAreOne(t *testing.T) {
 		contentType, body string
 		warns             bool
 	}{
+		"data in a form":  {formType, "to=C01,%23ventes&text=Facture+valid%C3%A9e&data=[]&mentions[]=" + rest, false},
 		"comma":           {formType, "to=C01,%23ventes&text=Facture+valid%C3%A9e" + rest, false},
 		"repeated":        {formType, "to=C01&to=%23ventes&text=Facture+valid%C3%A9e" + rest, false},
 		"to[]":            {formType, "to%5B%5D=C01&to[]=%23ventes&text=Facture+valid%C3%A9e" + rest, false},

@@ -43,7 +43,7 @@ func (r *Relay) resolve(ctx context.Context, rt *route, to string) (string, outc
 	case conversationID:
 		return same, outcome{class: done}
 	case emailRecipient:
-		user, o := r.ask(ctx, rt.app.name+">"+same, lookupByEmail, func(ctx context.Context) (string, error) { return rt.app.userByEmail(ctx, same) })
+		user, o := r.user(ctx, rt, same)
 		if o.class != done {
 			return "", o
 		}
@@ -175,10 +175,12 @@ func (r *Relay) forget(rt *route, to string) {
 	case emailRecipient:
 		if one, ok := r.recall(rt.app.name + ">" + same); ok {
 			r.drop(rt.app.name + "=" + one.value)
+			r.cache.Remove(localeKey(rt, one.value))
 		}
 		r.drop(rt.app.name + ">" + same)
 	case userID:
 		r.drop(rt.app.name + "=" + same)
+		r.cache.Remove(localeKey(rt, same))
 	case channelName:
 		r.drop(rt.app.name + same)
 	}

@@ -40,7 +40,7 @@ func furnish(t testing.TB, sim *slacksim.Sim) {
 	for i, w := range []slacksim.Workspace{
 		{ID: team, Name: "Agrafmania", Domain: "agrafmania",
 			People: []slacksim.Person{
-				{ID: "U0MARIE", Name: "Marie", Email: "marie@agrafmania.fr"}, {ID: "U0PAUL", Name: "Paul", Email: "paul@agrafmania.fr"},
+				{ID: "U0MARIE", Name: "Marie", Email: "marie@agrafmania.fr"}, {ID: "U0PAUL", Name: "Paul", Email: "paul@agrafmania.fr"}, {ID: "U0JUAN", Name: "Juan", Email: "juan@agrafmania.fr"},
 				{ID: "U0GONE", Name: "Luc", Email: "luc@agrafmania.fr", Deactivated: true}},
 			Channels: []slacksim.Channel{{ID: "C0GENERAL", Name: "general"}, {ID: "C0VENTES", Name: "ventes"}, {ID: "C0OLD", Name: "old", Archived: true}, {ID: "C0DIR", Name: "direction", ReadOnly: true}}},
 		{ID: "T0PORT0001", Name: "Editions du Port", Domain: "editions", Channels: []slacksim.Channel{{ID: "C0GENERAL", Name: "general"}}},

@@ -73,16 +73,22 @@ func (a slackApp) call(ctx context.Context, method string, do func(context.Conte
 	return err
 }
 
-// post sends a message and returns where it stands.
-func (a slackApp) post(ctx context.Context, conversation string, options ...slack.MsgOption) (channel, ts string, err error) {
+// post sends a message and returns where it stands, and below which message:
+// where a reply's parent was deleted, Slack may post it below none.
+func (a slackApp) post(ctx context.Context, conversation string, m message, more ...slack.MsgOption) (channel, ts, parent string, err error) {
 	err = a.call(ctx, postMessage, func(ctx context.Context) error {
-		channel, ts, err = a.api.PostMessageContext(ctx, conversation, options...)
+		var answer slack.Message
+		channel, ts, answer, err = a.api.PostMessageWithResponseContext(ctx, conversation, append(m.options(), more...)...)
+		parent = answer.ThreadTimestamp
+		if answer.Timestamp == "" { // it was not told
+			parent = m.threadTS
+		}
 		if err == nil && ts == "" {
 			return errNoTimestamp
 		}
 		return err
 	})
-	return channel, ts, err
+	return channel, ts, parent, err
 }
 
 // userByEmail returns the id of an active user.

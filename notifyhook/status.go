@@ -11,11 +11,11 @@ import (
 	"time"
 )
 
-var errNotFound = errors.New("no such notification")
+var ErrNotFound = errors.New("no such notification")
 
-// notificationView is what GET shows. The text is not in it: whoever may read a
+// Notification is what GET shows. The text is not in it: whoever may read a
 // state need not read the message.
-type notificationView struct {
+type Notification struct {
 	ID         string          `json:"id"`
 	Key        string          `json:"key,omitempty"`
 	Type       string          `json:"type,omitempty"`
@@ -25,28 +25,28 @@ type notificationView struct {
 	ExpiresAt  time.Time       `json:"expires_at"`
 	FinishedAt *time.Time      `json:"finished_at,omitempty"`
 	Meta       json.RawMessage `json:"meta,omitempty"`
-	Recipients []deliveryView  `json:"recipients"`
+	Recipients []Delivery      `json:"recipients"`
 }
 
-// deliveryView is one recipient's part.
-type deliveryView struct {
-	To                string        `json:"to"`
-	FallbackOf        string        `json:"fallback_of,omitempty"` // the recipient who could not be reached
-	State             string        `json:"state"`                 // queued | sending | sent | dead | cancelled | suppressed
-	Attempts          int           `json:"attempts"`
-	PossibleDuplicate bool          `json:"possible_duplicate,omitempty"`
-	Error             string        `json:"error,omitempty"`
-	Channel           string        `json:"channel,omitempty"`
-	TS                string        `json:"ts,omitempty"`
-	NextAt            *time.Time    `json:"next_at,omitempty"` // earliest next try of its lane
-	FinishedAt        *time.Time    `json:"finished_at,omitempty"`
-	History           []attemptView `json:"history"`
+// Delivery is one recipient's part.
+type Delivery struct {
+	To                string     `json:"to"`
+	FallbackOf        string     `json:"fallback_of,omitempty"` // the recipient who could not be reached
+	State             string     `json:"state"`                 // queued | sending | sent | dead | cancelled | suppressed
+	Attempts          int        `json:"attempts"`
+	PossibleDuplicate bool       `json:"possible_duplicate,omitempty"`
+	Error             string     `json:"error,omitempty"`
+	Channel           string     `json:"channel,omitempty"`
+	TS                string     `json:"ts,omitempty"`
+	NextAt            *time.Time `json:"next_at,omitempty"` // earliest next try of its lane
+	FinishedAt        *time.Time `json:"finished_at,omitempty"`
+	History           []Attempt  `json:"history"`
 
 	fallback string // the recipient told instead; empty: none
 }
 
-// attemptView is one call to Slack.
-type attemptView struct {
+// Attempt is one call to Slack.
+type Attempt struct {
 	N       int        `json:"n"`
 	BegunAt time.Time  `json:"begun_at"`
 	EndedAt *time.Time `json:"ended_at,omitempty"`
@@ -56,14 +56,14 @@ type attemptView struct {
 
 // asAccepted is a notification as it is shown right after it was accepted. It
 // is made without a look at the store, which may fail after the commit.
-func (q request) asAccepted(id string, now time.Time) notificationView {
-	v := notificationView{ID: id, Key: q.Key}
+func (q request) asAccepted(id string, now time.Time) Notification {
+	v := Notification{ID: id, Key: q.Key}
 	begins := q.begins(now)
 	if begins.After(now) {
 		v.SendAt = &begins
 	}
 	for _, to := range q.To {
-		d := deliveryView{To: to, State: "queued", NextAt: &begins}
+		d := Delivery{To: to, State: "queued", NextAt: &begins}
 		if q.suppresses(to) {
 			d.State = "suppressed"
 		}
@@ -74,8 +74,8 @@ func (q request) asAccepted(id string, now time.Time) notificationView {
 }
 
 // show reads one notification of a route.
-func (r *Relay) show(ctx context.Context, host, id string) (notificationView, error) {
-	v := notificationView{ID: id}
+func (r *Relay) show(ctx context.Context, host, id string) (Notification, error) {
+	v := Notification{ID: id}
 	var key sql.NullString
 	var asked string
 	var accepted, expires int64
@@ -83,7 +83,7 @@ func (r *Relay) show(ctx context.Context, host, id string) (notificationView, er
 	err := r.store.Read().QueryRowContext(ctx, `SELECT idem_key, type, request, accepted_at, expires_at, finished_at FROM notification
 		WHERE id = $1 AND route = $2`, id, host).Scan(&key, &v.Type, &asked, &accepted, &expires, &finished)
 	if errors.Is(err, sql.ErrNoRows) {
-		return v, errNotFound
+		return v, ErrNotFound
 	}
 	if err != nil {
 		return v, fmt.Errorf("read notification: %w", err)
@@ -116,7 +116,7 @@ func (r *Relay) show(ctx context.Context, host, id string) (notificationView, er
 	return v, nil
 }
 
-func (r *Relay) showDeliveries(ctx context.Context, notification string) (map[string]deliveryView, error) {
+func (r *Relay) showDeliveries(ctx context.Context, notification string) (map[string]Delivery, error) {
 	rows, err := r.store.Read().QueryContext(ctx, `SELECT d.id, d.recipient, d.state, d.attempts, d.possible_duplicate, d.last_error, d.slack_channel, d.slack_ts,
 			d.finished_at, COALESCE(o.recipient, ''), l.not_before, l.due_at, a.n, a.begun_at, a.ended_at, a.outcome, a.error
 		FROM delivery d LEFT JOIN delivery o ON o.id = d.instead_of LEFT JOIN lane l ON l.lane = d.lane LEFT JOIN attempt a ON a.delivery_id = d.id
@@ -125,22 +125,22 @@ func (r *Relay) showDeliveries(ctx context.Context, notification string) (map[st
 		return nil, fmt.Errorf("read deliveries: %w", err)
 	}
 	defer rows.Close()
-	byRecipient := map[string]deliveryView{}
+	byRecipient := map[string]Delivery{}
 	for rows.Next() {
 		var id string
-		var d deliveryView
+		var d Delivery
 		var finished, notBefore, due, n, begun, end sql.NullInt64
 		var outcome, reason sql.NullString
 		if err := rows.Scan(&id, &d.To, &d.State, &d.Attempts, &d.PossibleDuplicate, &d.Error, &d.Channel, &d.TS,
 			&finished, &d.FallbackOf, &notBefore, &due, &n, &begun, &end, &outcome, &reason); err != nil {
 			return nil, fmt.Errorf("read deliveries: %w", err)
 		}
-		d.FinishedAt, d.History = nullMoment(finished), append([]attemptView{}, byRecipient[d.To].History...)
+		d.FinishedAt, d.History = nullMoment(finished), append([]Attempt{}, byRecipient[d.To].History...)
 		if d.State == "queued" && due.Valid {
 			d.NextAt = moment(max(due.Int64, notBefore.Int64))
 		}
 		if n.Valid {
-			d.History = append(d.History, attemptView{N: int(n.Int64), BegunAt: *moment(begun.Int64), EndedAt: nullMoment(end), Outcome: outcome.String, Error: reason.String})
+			d.History = append(d.History, Attempt{N: int(n.Int64), BegunAt: *moment(begun.Int64), EndedAt: nullMoment(end), Outcome: outcome.String, Error: reason.String})
 		}
 		d.fallback = byRecipient[d.To].fallback
 		byRecipient[d.To] = d
@@ -156,7 +156,7 @@ func (r *Relay) showDeliveries(ctx context.Context, notification string) (map[st
 }
 
 // status sums the deliveries up in one word.
-func status(v notificationView) string {
+func status(v Notification) string {
 	count := map[string]int{}
 	for _, d := range v.Recipients {
 		if d.fallback == "" { // else that one counts
@@ -181,7 +181,7 @@ func status(v notificationView) string {
 }
 
 // scheduled says that all of it still waits for its send_at.
-func scheduled(v notificationView) bool {
+func scheduled(v Notification) bool {
 	if v.SendAt == nil {
 		return false
 	}

@@ -14,7 +14,9 @@ type block struct {
 	Fields    []json.RawMessage `json:"fields"`
 	Elements  []json.RawMessage `json:"elements"`
 	Accessory json.RawMessage   `json:"accessory"`
+	Title     json.RawMessage   `json:"title"`
 	ImageURL  string            `json:"image_url"`
+	SlackFile json.RawMessage   `json:"slack_file"` // instead of image_url
 	AltText   string            `json:"alt_text"`
 }
 
@@ -33,6 +35,7 @@ type element struct {
 	ActionID string            `json:"action_id"`
 	Style    json.RawMessage   `json:"style"` // string on buttons, object in rich text
 	ImageURL string            `json:"image_url"`
+	File     json.RawMessage   `json:"slack_file"` // instead of image_url
 	AltText  string            `json:"alt_text"`
 	Elements []json.RawMessage `json:"elements"`
 }
@@ -40,10 +43,14 @@ type element struct {
 // maxBlocksTotal is the undocumented sum of text that Slack was seen to take.
 const maxBlocksTotal = 13_200
 
+// maxMarkdownBlocks is the sum of text in a message's markdown blocks.
+const maxMarkdownBlocks = 12_000
+
 // blockCheck gathers what is wrong with a message's blocks.
 type blockCheck struct {
-	wrong []string
-	total int
+	wrong    []string
+	total    int
+	markdown int
 }
 
 func (b *blockCheck) fault(path, format string, a ...any) {
@@ -82,7 +89,7 @@ func checkBlocks(text string) (json.RawMessage, *apiError) {
 	if len(check.wrong) > 0 {
 		return nil, failWith("invalid_blocks", check.wrong...)
 	}
-	if check.total > maxBlocksTotal {
+	if check.total > maxBlocksTotal || check.markdown > maxMarkdownBlocks {
 		return nil, fail("msg_blocks_too_long")
 	}
 	return json.RawMessage(text), nil
@@ -115,13 +122,31 @@ func (b *blockCheck) block(path string, in block) {
 		}
 	case "actions":
 		b.items(path, in.Elements, 25)
+		ids := map[string]bool{}
 		for i, raw := range in.Elements {
-			b.element(fmt.Sprintf("%s/elements/%d", path, i), raw)
+			at := fmt.Sprintf("%s/elements/%d", path, i)
+			b.element(at, raw)
+			var e element
+			if json.Unmarshal(raw, &e) == nil && e.ActionID != "" && ids[e.ActionID] {
+				b.fault(at+"/action_id", "action_id %q already exists", e.ActionID)
+			}
+			ids[e.ActionID] = true
 		}
 	case "image":
-		b.length(path+"/image_url", in.ImageURL, 1, 3000)
-		b.length(path+"/alt_text", in.AltText, 1, 2000)
-	case "divider", "rich_text", "markdown", "video", "file", "table":
+		b.image(path, in.ImageURL, in.AltText, in.SlackFile)
+		if len(in.Title) > 0 {
+			b.text(path+"/title", in.Title, 2000, true)
+		}
+	case "markdown":
+		var text string
+		if json.Unmarshal(in.Text, &text) != nil {
+			b.fault(path+"/text", "must be a string")
+		}
+		b.length(path+"/text", text, 1, maxMarkdownBlocks)
+		b.markdown += utf8.RuneCountInString(text)
+	case "rich_text":
+		b.items(path, in.Elements, len(in.Elements))
+	case "divider", "video", "file", "table", "context_actions", "card", "carousel", "container", "data_table", "data_visualization", "plan", "task_card":
 	default:
 		b.fault(path+"/type", "unsupported type: %s", in.Type)
 	}
@@ -159,6 +184,13 @@ func (b *blockCheck) length(path, text string, least, most int) {
 	}
 }
 
+func (b *blockCheck) image(path, url, alt string, file json.RawMessage) {
+	if len(file) == 0 {
+		b.length(path+"/image_url", url, 1, 3000)
+	}
+	b.length(path+"/alt_text", alt, 1, 2000)
+}
+
 func (b *blockCheck) contextElement(path string, raw json.RawMessage) {
 	var e element
 	if json.Unmarshal(raw, &e) != nil {
@@ -169,8 +201,7 @@ func (b *blockCheck) contextElement(path string, raw json.RawMessage) {
 	case "plain_text", "mrkdwn":
 		b.text(path, raw, 3000, false)
 	case "image":
-		b.length(path+"/image_url", e.ImageURL, 1, 3000)
-		b.length(path+"/alt_text", e.AltText, 1, 2000)
+		b.image(path, e.ImageURL, e.AltText, e.File)
 	default:
 		b.fault(path+"/type", "unsupported type: %s", e.Type)
 	}
@@ -182,7 +213,10 @@ func (b *blockCheck) element(path string, raw json.RawMessage) {
 		b.fault(path, "must be a valid element")
 		return
 	}
-	if e.Type == "button" {
+	switch e.Type {
+	case "image":
+		b.image(path, e.ImageURL, e.AltText, e.File)
+	case "button":
 		b.text(path+"/text", e.Text, 75, true)
 		b.length(path+"/url", e.URL, 0, 3000)
 		b.length(path+"/value", e.Value, 0, 2000)

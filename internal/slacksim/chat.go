@@ -202,6 +202,11 @@ func checkAttachments(text string) (json.RawMessage, *apiError) {
 	if len(list) > 100 {
 		return nil, fail("too_many_attachments")
 	}
+	for _, one := range list {
+		if _, err := checkBlocks(string(one["blocks"])); err != nil {
+			return nil, err
+		}
+	}
 	return json.RawMessage(text), nil
 }
 

@@ -208,7 +208,8 @@ func pingsIn(text string) []string {
 	return regexp.MustCompile(`<(?:@[UW]|!subteam\^|!here|!channel|!everyone|!group)[^<>]*>`).FindAllString(text, -1)
 }
 
-// pingsOf walks JSON. Only plain_text objects cannot ping.
+// pingsOf walks JSON. Only plain_text objects, and the text elements of rich
+// text, cannot ping.
 func pingsOf(tree any) []string {
 	switch t := tree.(type) {
 	case string:
@@ -221,7 +222,7 @@ func pingsOf(tree any) []string {
 		return all
 	case map[string]any:
 		switch t["type"] {
-		case "plain_text":
+		case "plain_text", "text":
 			return nil
 		case "user", "usergroup", "broadcast": // of rich text
 			return []string{fmt.Sprintf("<%v>", t["type"])}

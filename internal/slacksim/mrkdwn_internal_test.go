@@ -83,6 +83,7 @@ func TestPings(t *testing.T) {
 		{Message{Text: "<!channel> <@U1> <!subteam^S1|@g> <https://x>"}, 3},
 		{Message{Blocks: []byte(`[{"type":"section","text":{"type":"mrkdwn","text":"<!here>"}}]`)}, 1},
 		{Message{Blocks: []byte(`[{"type":"section","text":{"type":"plain_text","text":"<!here>"}}]`)}, 0},
+		{Message{Blocks: []byte(`[{"type":"rich_text","elements":[{"type":"rich_text_section","elements":[{"type":"text","text":"<!here>"}]}]}]`)}, 0},
 		{Message{Attachments: []byte(`[{"text":"<@U1>","fields":[{"value":"<!everyone>"}]}]`)}, 2},
 	} {
 		if got := c.m.Pings(); len(got) != c.want {

@@ -145,7 +145,7 @@ CREATE TABLE delivery (
   slack_ts        TEXT    NOT NULL DEFAULT '',
   own_ts          TEXT    NOT NULL DEFAULT '', -- the ts that a caller of the Web API was given before Slack gave one
   instead_of      TEXT,                 -- id of the delivery that could not reach its recipient; this one is its fallback
-  merged_into     TEXT,                 -- id of the delivery whose message holds this one's text too
+  merged_into     TEXT,                 -- id of the delivery whose message holds, or until it is sent may hold, this one's text too
   accepted_at     BIGINT  NOT NULL,
   due_at          BIGINT  NOT NULL,     -- when it may first be sent: accepted_at, or what the caller asked for
   resolved_at     BIGINT,               -- when the recipient's conversation was known; NULL: not yet, or it came as one
@@ -191,6 +191,7 @@ CREATE TABLE entity (
   lane       TEXT   NOT NULL,
   route      TEXT   NOT NULL,
   entity     TEXT   NOT NULL,
+  channel    TEXT   NOT NULL,           -- as Slack says it, where the lane may be for a user's id
   ts         TEXT   NOT NULL,
   changed_at BIGINT NOT NULL,
   PRIMARY KEY (lane, route, entity)
