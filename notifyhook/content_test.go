@@ -138,7 +138,7 @@ func TestLongTexts(t *testing.T) {
 // blocks or in a link, nobody is pinged by it but those whom it names as such.
 func FuzzNothingPings(f *testing.F) {
 	for _, s := range []string{"<!channel>", "<@U0MARIE>", "<!subteam^S1|x>", "&lt;!here&gt;", "<\x00!channel>", "<\n!here>", "\u2028<!everyone>", "<https://x|<!here>>", "!channel", "@U0MARIE",
-		strings.Repeat("<!channel>", 500), "<\u200b!here>", "<!here", "<@U0PAUL|x>", "<!date^1^{date}|<!here>>", "`<!here>", "here"} {
+		strings.Repeat("<!channel>", 20), "<\u200b!here>", "<!here", "<@U0PAUL|x>", "<!date^1^{date}|<!here>>", "`<!here>", "here"} {
 		f.Add(s, "https://"+host+"/<!channel>|<!here>", "U0PAUL")
 	}
 	set, err := newTemplates(map[string]Template{
@@ -148,11 +148,14 @@ func FuzzNothingPings(f *testing.F) {
 	}
 	rt := &route{host: host, scheme: "https", templates: set}
 	f.Fuzz(func(t *testing.T, text, link, mention string) {
+		if len(text)+len(link)+len(mention) > 1000 {
+			t.Skip() // long texts are made of short ones below
+		}
 		block := map[string]any{"type": "section", "text": map[string]any{"type": "mrkdwn", "text": text}, "fields": []any{map[string]any{"type": "plain_text", "text": text}}}
 		rich := map[string]any{"type": "rich_text", "elements": []any{map[string]any{"type": "user", "user_id": text}, map[string]any{"type": "broadcast", "range": text}, map[string]any{"type": text, "x": text}}}
 		for _, body := range []map[string]any{
 			{"text": text}, {"text": text, "format": "mrkdwn"}, {"text": text, "blocks": []any{block, rich, map[string]any{"type": "new", "x": []any{text}}}},
-			{"template": "plain", "data": map[string]any{"v": text}}, {"template": "mrkdwn", "data": map[string]any{"v": text}}, {"text": strings.Repeat(text+" ", 200), "format": "mrkdwn"},
+			{"template": "plain", "data": map[string]any{"v": text}}, {"template": "mrkdwn", "data": map[string]any{"v": text}}, {"text": strings.Repeat(text+" ", 1+6000/(len(text)+1)), "format": "mrkdwn"},
 		} {
 			body["to"], body["link"], body["mentions"] = "C01", link, mention
 			q, ok := parsed(t, rt, body)
