@@ -107,10 +107,15 @@ type queued struct {
 	batch    string // id of the head with which it was sent last
 	asked    string
 	expires  time.Time
-	doubts   int // attempts after which Slack may have it
-	unknowns int // with answers that nobody documented
-	refusals int // of it, or of a batch that it was in
+	doubts   int  // attempts after which Slack may have it
+	unknowns int  // with answers that nobody documented
+	refusals int  // of it, or of a batch that it was in
+	instead  bool // a fallback, whose end may call for the next one
 }
+
+// isFree says whether the delivery may go into a new batch: nothing in its past
+// or future is its own.
+func (q queued) isFree() bool { return q.doubts+q.unknowns+q.refusals == 0 && !q.instead }
 
 // takeAlong begins, together with the head's attempt, those of the deliveries
 // behind it whose texts go into its message.
@@ -126,7 +131,7 @@ func (r *Relay) takeAlong(ctx context.Context, tx *sql.Tx, c *claim) error {
 	head := list[0]
 	repeat := head.doubts > 0 && head.refusals == 0
 	c.repeats = repeat
-	if !repeat && (!late || len(list) < mergeLeast || head.doubts+head.unknowns+head.refusals > 0) {
+	if !repeat && (!late || len(list) < mergeLeast || !head.isFree()) {
 		return nil
 	}
 	batch, err := r.chooseBatch(ctx, tx, c, list)
@@ -155,7 +160,8 @@ func (c *claim) lineUp(ctx context.Context, tx *sql.Tx) ([]queued, error) {
 	rows, err := tx.QueryContext(ctx, `SELECT d.seq, d.id, d.notification_id, d.recipient, d.due_at, d.route, COALESCE(d.merged_into, d.id), n.request, n.expires_at,
 			(SELECT COUNT(*) FROM attempt a WHERE a.delivery_id = d.id AND a.outcome IN ($1, $2)),
 			(SELECT COUNT(*) FROM attempt a WHERE a.delivery_id = d.id AND a.outcome = $3),
-			(SELECT COUNT(*) FROM attempt a WHERE a.delivery_id = d.id AND a.outcome IN ($4, $5))
+			(SELECT COUNT(*) FROM attempt a WHERE a.delivery_id = d.id AND a.outcome IN ($4, $5)),
+			CASE WHEN d.instead_of IS NULL THEN 0 ELSE 1 END
 		FROM delivery d JOIN notification n ON n.id = d.notification_id
 		WHERE d.lane = $6 AND d.state IN ('queued', 'sending') AND d.seq >= $7 ORDER BY d.seq LIMIT $8`,
 		ambiguous.String(), interrupted.String(), unknown.String(), recipientGone.String(), badContent.String(), c.lane, c.seq, mergeMost)
@@ -168,7 +174,7 @@ func (c *claim) lineUp(ctx context.Context, tx *sql.Tx) ([]queued, error) {
 		one := queued{claim: *c}
 		one.ended, one.merged, one.attempt = nil, nil, 0
 		var due, expires int64
-		if err := rows.Scan(&one.seq, &one.delivery, &one.notification, &one.to, &due, &one.host, &one.batch, &one.asked, &expires, &one.doubts, &one.unknowns, &one.refusals); err != nil {
+		if err := rows.Scan(&one.seq, &one.delivery, &one.notification, &one.to, &due, &one.host, &one.batch, &one.asked, &expires, &one.doubts, &one.unknowns, &one.refusals, &one.instead); err != nil {
 			return nil, fmt.Errorf("read lane: %w", err)
 		}
 		one.due, one.expires = time.UnixMilli(due), time.UnixMilli(expires)
@@ -205,7 +211,7 @@ func (r *Relay) chooseBatch(ctx context.Context, tx *sql.Tx, c *claim, list []qu
 		if c.repeats {
 			fits = fits && one.doubts > 0 && one.refusals == 0 && one.batch == list[0].batch
 		} else {
-			fits = fits && one.doubts+one.unknowns+one.refusals == 0 && !one.due.After(c.at)
+			fits = fits && one.isFree() && !one.due.After(c.at)
 		}
 		if !fits {
 			break

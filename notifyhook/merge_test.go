@@ -370,3 +370,18 @@ func TestMergingWaitsForLookUp(t *testing.T) {
 		}
 	})
 }
+
+// A fallback is sent by itself: should it turn out to be to the actor, the next
+// one is told.
+func TestFallbackIsNotMerged(t *testing.T) {
+	r, clock, sim, _ := relayOn(t, sqliteStore(t))
+	ids := backUp(t, r, clock, marie("a", "b", "c", "d")...)
+	execute(t, r.store, `UPDATE delivery SET instead_of = id WHERE notification_id = $1`, ids[2])
+	for range 3 {
+		step(t, r)
+		clock.advance(time.Second)
+	}
+	if got := texts(sim.Messages(team, "U0MARIE")); !slices.Equal(got, []string{"a\n\nb", "c", "d"}) {
+		t.Errorf("got %q", got)
+	}
+}

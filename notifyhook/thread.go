@@ -59,6 +59,14 @@ func (c claim) keepStanding(ctx context.Context, tx *sql.Tx, o outcome) error {
 	return nil
 }
 
+// thread is the ts of the message that the head's replies to; empty: to none.
+func (c claim) thread() string {
+	if c.request.Mode == modeThread {
+		return c.standing.ts
+	}
+	return ""
+}
+
 // method is the one that the head's attempt begins with.
 func (c claim) method() string {
 	if c.request.Mode == modeUpdate && c.standing.ts != "" {
@@ -71,24 +79,21 @@ func (c claim) method() string {
 // entity's message, below it, or by itself. Where Slack refuses for certain to
 // change that message, or to take a reply to it, the new one takes its part.
 func (r *Relay) put(ctx context.Context, c claim, m message) outcome {
-	if c.standing.ts == "" {
-		return r.post(ctx, c, m)
-	}
-	var o outcome
-	if c.request.Mode == modeUpdate {
-		o = r.update(ctx, c, m)
-	} else {
+	if c.method() == updateMessage {
+		if o := r.update(ctx, c, m); o.class != stale {
+			return o
+		}
+	} else if thread := c.thread(); thread != "" {
 		reply := m
-		reply.threadTS, reply.broadcast = c.standing.ts, c.route.broadcast
+		reply.threadTS, reply.broadcast = thread, c.route.broadcast
 		if said := c.request.Broadcast; said != nil {
 			reply.broadcast = *said
 		}
-		o = r.post(ctx, c, reply)
+		if o := r.post(ctx, c, reply); o.class != staleThread {
+			return o
+		}
 	}
-	if o.class == stale || o.class == staleThread {
-		return r.post(ctx, c, m)
-	}
-	return o
+	return r.post(ctx, c, m)
 }
 
 func (r *Relay) update(ctx context.Context, c claim, m message) outcome {
