@@ -105,6 +105,8 @@ func TestKill(t *testing.T) {
 	if os.Getenv("CI") == "true" {
 		rounds = 50 // for each of the four: 200
 	}
+	var mu sync.Mutex
+	died := map[point]int{}
 	seed := uint64(time.Now().UnixNano())
 	t.Logf("seed %d", seed)
 	for _, scopes := range []struct {
@@ -120,13 +122,18 @@ func TestKill(t *testing.T) {
 				}
 				k.check(t, k.drain(t), len(scopes.extra) > 0)
 				t.Logf("%d accepted; died %v", len(k.accepted), k.died)
-				for _, p := range killPoints() {
-					if k.died[p] == 0 && rounds >= 3*len(killPoints()) {
-						t.Errorf("nobody died at %s", p)
-					}
+				mu.Lock()
+				defer mu.Unlock()
+				for p, n := range k.died {
+					died[p] += n
 				}
 			})
 		})
+	}
+	for _, p := range killPoints() {
+		if died[p] == 0 {
+			t.Errorf("nobody died at %s", p)
+		}
 	}
 }
 

@@ -259,14 +259,22 @@ func TestInterruptedForEver(t *testing.T) {
 	onSlack(t, func(t *testing.T, r *Relay, sim *slacksim.Sim, clock *fakeClock) {
 		readsHistory(t, sim)
 		id := mustPost(t, r, to("C0GENERAL", "x"))
-		for range maxInterrupted {
+		for i := range maxInterrupted {
 			c := mustClaim(t, r)
 			if _, over := r.clearDoubts(t.Context(), &c, ""); over {
 				t.Fatal("found what was never sent")
 			}
-			clock.advance(lease)
-			step(t, r) // which makes it rest, longer each time
-			clock.advance(10 * time.Minute)
+			clock.advance(lease - time.Second)
+			if claims, err := r.claim(t.Context(), workers); len(claims) != 0 || err != nil {
+				t.Fatalf("claimed within the lease: %+v, %v", claims, err)
+			}
+			clock.advance(2 * time.Second)
+			if i >= 2 { // 30 s are not enough any more
+				if claims, err := r.claim(t.Context(), workers); len(claims) != 0 || err != nil {
+					t.Fatalf("interrupted %d times and not at rest: %+v, %v", i+1, claims, err)
+				}
+			}
+			clock.advance(15 * time.Minute)
 		}
 		step(t, r)
 		if d := show(t, r, id).Recipients[0]; d.State != "dead" || d.Error != "outcome_unknown" || d.Attempts != maxInterrupted || !slices.ContainsFunc(d.History, func(a attemptView) bool { return a.Outcome == "not_posted" }) {
