@@ -85,7 +85,7 @@ func (r *Relay) accept(ctx context.Context, rt *route, q request, now time.Time)
 	if err != nil {
 		return "", false, err
 	}
-	r.reached(accepted)
+	r.reached(atAccepted)
 	if !duplicate {
 		r.nudge()
 	}

@@ -33,7 +33,9 @@ func (r *Relay) work(ctx context.Context, c claim) {
 	if o.class == recipientGone {
 		conversation, again := r.lookAgain(calls, c, o)
 		if conversation != "" {
-			r.written(record, c, o, func() error { return r.redirect(record, c, o, conversation) })
+			if r.written(record, c, o, func() error { return r.redirect(record, c, o, conversation) }) {
+				r.log.Info("delivery follows its address", "route", c.route.host, "delivery", c.delivery, "attempt", c.attempt, "reason", o.reason)
+			}
 			return
 		}
 		o = again
@@ -55,7 +57,7 @@ func (r *Relay) find(calls, record context.Context, c claim) {
 		r.log.Error("move deliveries failed", "route", c.route.host, "delivery", c.delivery, "error", err)
 		return
 	}
-	r.reached(moved)
+	r.reached(atMoved)
 }
 
 // send makes one attempt, unless the conversation turns out to be the actor's or
@@ -148,7 +150,7 @@ func (r *Relay) post(ctx context.Context, c claim, m message) outcome {
 		channel, ts, parent, err = c.route.app.post(ctx, c.conversation, m)
 		o = outcomeOf(postMessage, err)
 	}
-	r.reached(answered)
+	r.reached(atAnswered)
 	if o.class == done {
 		o.channel, o.ts, o.parent = clean(channel), clean(ts), clean(parent)
 	}
@@ -214,7 +216,7 @@ func (r *Relay) written(ctx context.Context, c claim, o outcome, write func() er
 		r.log.Error("record outcome failed", "route", c.route.host, "delivery", c.delivery, "outcome", o.class.String(), "error", err)
 		return false
 	}
-	r.reached(recorded)
+	r.reached(atRecorded)
 	return true
 }
 

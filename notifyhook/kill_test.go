@@ -101,10 +101,12 @@ func TestKill(t *testing.T) {
 	if testing.Short() {
 		t.Skip("starts processes, not under -short")
 	}
-	rounds := 10
+	rounds := 12 // a pair of points and any time, for each pair
 	if os.Getenv("CI") == "true" {
 		rounds = 50 // for each of the four: 200
 	}
+	var mu sync.Mutex
+	died := map[point]int{}
 	seed := uint64(time.Now().UnixNano())
 	t.Logf("seed %d", seed)
 	for _, scopes := range []struct {
@@ -120,19 +122,25 @@ func TestKill(t *testing.T) {
 				}
 				k.check(t, k.drain(t), len(scopes.extra) > 0)
 				t.Logf("%d accepted; died %v", len(k.accepted), k.died)
-				for _, p := range killPoints() {
-					if k.died[p] == 0 && rounds >= 3*len(killPoints()) {
-						t.Errorf("nobody died at %s", p)
-					}
+				mu.Lock()
+				defer mu.Unlock()
+				for p, n := range k.died {
+					died[p] += n
 				}
 			})
 		})
 	}
+	for _, p := range killPoints() {
+		if died[p] == 0 {
+			t.Errorf("nobody died at %s", p)
+		}
+	}
 }
 
-// killPoints are in an order in which one leaves behind what the next needs.
+// killPoints come in pairs, of which the first may leave behind what the second
+// needs.
 func killPoints() []point {
-	return []point{claimed, searched, answered, repeating, recorded, accepted, moving, moved}
+	return []point{atClaimed, atRepeating, atAnswered, atSearched, atRecorded, atAccepted, atMoving, atMoved}
 }
 
 // killing is a series of processes killed on one state, and a Slack that
@@ -221,15 +229,15 @@ func (k *killing) round(t *testing.T, round int) {
 	t.Helper()
 	points := killPoints()
 	at := ""
-	if round%4 != 3 { // else at any time
-		p := points[(round-round/4)%len(points)]
+	if round%3 != 2 { // else at any time
+		p := points[(round-round/3)%len(points)]
 		at = string(p)
-		if p != searched && p != repeating { // those are rare
+		if p != atSearched && p != atRepeating { // those are rare
 			at += ":" + strconv.Itoa(k.rnd.IntN(4))
 		}
 	}
 	child, url, dying := k.start(t, at)
-	limit := 400 * time.Millisecond
+	limit := 3 * time.Second // for a point that is not reached
 	if at == "" {
 		limit = time.Duration(k.rnd.IntN(60)) * time.Millisecond
 	}
@@ -358,7 +366,7 @@ func (k *killing) drain(t *testing.T) *store.Store {
 	defer cancel()
 	progress := make(chan struct{}, 1)
 	r.at = func(p point) {
-		if p == recorded {
+		if p == atRecorded {
 			select {
 			case progress <- struct{}{}:
 			default:

@@ -90,7 +90,7 @@ func (r *Relay) claim(ctx context.Context, limit int) ([]claim, error) {
 		return nil, err
 	}
 	if len(claims) > 0 {
-		r.reached(claimed)
+		r.reached(atClaimed)
 	}
 	for _, e := range ended {
 		r.log.Warn("delivery dead", "route", e.route, "delivery", e.delivery, "reason", e.reason)

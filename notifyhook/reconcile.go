@@ -50,9 +50,9 @@ func isAboutMetadata(reason string) bool {
 type finding uint8
 
 const (
-	untold  finding = iota // it must not be read, or was not read far enough
-	missing                // certainly not posted
-	found
+	untold   finding = iota // it must not be read, or was not read far enough
+	notThere                // certainly not posted
+	isThere
 	askLater
 )
 
@@ -67,9 +67,9 @@ func (r *Relay) clearDoubts(ctx context.Context, c *claim, thread string) (o out
 		return outcome{}, false
 	}
 	what, o := r.findPosted(ctx, *c, thread)
-	r.reached(searched)
+	r.reached(atSearched)
 	switch what {
-	case found, askLater:
+	case isThere, askLater:
 		return o, true
 	case untold:
 		switch o := outcomeOf(authTest, c.route.app.test(ctx)); o.class {
@@ -83,10 +83,10 @@ func (r *Relay) clearDoubts(ctx context.Context, c *claim, thread string) (o out
 		}
 		return outcome{class: transient, reason: "store_unavailable"}, true
 	}
-	if what == missing {
+	if what == notThere {
 		c.before.ambiguous, c.before.interrupted = 0, 0
 	}
-	r.reached(repeating)
+	r.reached(atRepeating)
 	return outcome{}, false
 }
 
@@ -95,7 +95,7 @@ func (r *Relay) clearDoubts(ctx context.Context, c *claim, thread string) (o out
 func (r *Relay) settleDoubts(ctx context.Context, c claim, what finding) error {
 	query := `UPDATE delivery SET possible_duplicate = 1 WHERE id = $3 AND EXISTS (SELECT 1 FROM lane WHERE lane = $1 AND lease_owner = $2)`
 	var words []any
-	if what == missing {
+	if what == notThere {
 		query = `UPDATE attempt SET outcome = $4 WHERE delivery_id = $3 AND outcome IN ($5, $6) AND EXISTS (SELECT 1 FROM lane WHERE lane = $1 AND lease_owner = $2)`
 		words = []any{notPosted.String(), ambiguous.String(), interrupted.String()}
 	}
@@ -120,7 +120,7 @@ func (r *Relay) settleDoubts(ctx context.Context, c claim, what finding) error {
 // why to ask later.
 func (r *Relay) findPosted(ctx context.Context, c claim, thread string) (finding, outcome) {
 	if thread != "" {
-		if what, o := r.search(ctx, c, thread); what != missing {
+		if what, o := r.search(ctx, c, thread); what != notThere {
 			return what, o
 		}
 	}
@@ -144,7 +144,7 @@ func (r *Relay) search(ctx context.Context, c claim, thread string) (finding, ou
 		switch {
 		case o.class == done:
 		case o.reason == "thread_not_found":
-			return missing, outcome{}
+			return notThere, outcome{}
 		case o.class == throttled, o.class == held, o.class == routeDown && !isScopeOnly(o.reason),
 			o.class == transient && (!isUnreadable(o.reason) || c.failures < maxUnreadable):
 			return askLater, o
@@ -154,11 +154,11 @@ func (r *Relay) search(ctx context.Context, c claim, thread string) (finding, ou
 		}
 		for _, m := range page.messages {
 			if isOf(m, c.delivery) {
-				return found, outcome{class: done, method: method, reason: "found_in_history", channel: c.conversation, ts: clean(m.Timestamp), parent: clean(m.ThreadTimestamp)}
+				return isThere, outcome{class: done, method: method, reason: "found_in_history", channel: c.conversation, ts: clean(m.Timestamp), parent: clean(m.ThreadTimestamp)}
 			}
 		}
 		if cursor = page.next; cursor == "" && !page.more {
-			return missing, outcome{}
+			return notThere, outcome{}
 		} else if cursor == "" {
 			break
 		}

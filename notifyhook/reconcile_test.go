@@ -178,7 +178,7 @@ func TestMarkedBeforeTheRepeat(t *testing.T) {
 		clock.advance(7 * time.Second)
 		c := mustClaim(t, r)
 		r.at = func(p point) {
-			if d := show(t, r, id).Recipients[0]; p == repeating && (!d.PossibleDuplicate || len(sim.Messages(team, "")) != 0) {
+			if d := show(t, r, id).Recipients[0]; p == atRepeating && (!d.PossibleDuplicate || len(sim.Messages(team, "")) != 0) {
 				t.Errorf("before the repeat: %+v", d)
 			}
 		}
@@ -233,17 +233,17 @@ func TestFindPosted(t *testing.T) {
 			since            time.Time
 			want             finding
 		}{
-			{"dlv_top", "", early, found},
-			{"dlv_reply", parent, early, found},
-			{"dlv_top", parent, early, found}, // its parent was gone then
-			{"dlv_reply", "", early, missing}, // not searched for there
-			{"dlv_none", parent, early, missing},
-			{"dlv_none", "1.000000", early, missing}, // no such thread
-			{"dlv_top", "", early.Add(2 * clockTolerance), missing},
+			{"dlv_top", "", early, isThere},
+			{"dlv_reply", parent, early, isThere},
+			{"dlv_top", parent, early, isThere}, // its parent was gone then
+			{"dlv_reply", "", early, notThere},  // not searched for there
+			{"dlv_none", parent, early, notThere},
+			{"dlv_none", "1.000000", early, notThere}, // no such thread
+			{"dlv_top", "", early.Add(2 * clockTolerance), notThere},
 		} {
 			c := claim{place: api.conversation("C0GENERAL"), app: api, route: r.routes[host], delivery: tt.delivery, before: tried{ambiguous: 1, doubtSince: tt.since}}
 			got, o := r.findPosted(t.Context(), c, tt.thread)
-			if got != tt.want || got == found && o.ts != want[tt.delivery] {
+			if got != tt.want || got == isThere && o.ts != want[tt.delivery] {
 				t.Errorf("%s in %q: %d %+v", tt.delivery, tt.thread, got, o)
 			}
 		}
@@ -259,13 +259,21 @@ func TestInterruptedForEver(t *testing.T) {
 	onSlack(t, func(t *testing.T, r *Relay, sim *slacksim.Sim, clock *fakeClock) {
 		readsHistory(t, sim)
 		id := mustPost(t, r, to("C0GENERAL", "x"))
-		for range maxInterrupted {
+		for i := range maxInterrupted {
 			c := mustClaim(t, r)
 			if _, over := r.clearDoubts(t.Context(), &c, ""); over {
 				t.Fatal("found what was never sent")
 			}
-			clock.advance(lease)
-			step(t, r) // which makes it rest, longer each time
+			clock.advance(lease - time.Second)
+			if claims, err := r.claim(t.Context(), workers); len(claims) != 0 || err != nil {
+				t.Fatalf("claimed within the lease: %+v, %v", claims, err)
+			}
+			clock.advance(2 * time.Second)
+			if i >= 2 { // 30 s are not enough any more
+				if claims, err := r.claim(t.Context(), workers); len(claims) != 0 || err != nil {
+					t.Fatalf("interrupted %d times and not at rest: %+v, %v", i+1, claims, err)
+				}
+			}
 			clock.advance(15 * time.Minute)
 		}
 		step(t, r)

@@ -179,7 +179,7 @@ func (r *Relay) move(ctx context.Context, c claim, conversation string) error {
 		if _, err := tx.ExecContext(ctx, `UPDATE delivery SET lane = $1, resolved_at = $3 WHERE lane = $2 AND state IN ('queued', 'sending')`, to.lane, c.lane, now.UnixMilli()); err != nil {
 			return fmt.Errorf("move deliveries: %w", err)
 		}
-		r.reached(moving)
+		r.reached(atMoving)
 		return c.release(ctx, tx)
 	})
 }

@@ -4,14 +4,14 @@ package notifyhook
 type point string
 
 const (
-	accepted  point = "accepted"  // committed; the caller has no answer yet
-	claimed   point = "claimed"   // attempts begun and committed; Slack is not called yet
-	answered  point = "answered"  // Slack has answered; nothing is written down of it
-	recorded  point = "recorded"  // the outcome is committed
-	moving    point = "moving"    // half of a move is done, nothing committed
-	moved     point = "moved"     // deliveries are in their conversation's lane
-	searched  point = "searched"  // Slack's history has answered; nothing is written down of it
-	repeating point = "repeating" // what is known of an attempt in doubt is committed; nothing is sent again yet
+	atAccepted  point = "accepted"  // committed; the caller has no answer yet
+	atClaimed   point = "claimed"   // attempts begun and committed; Slack is not called yet
+	atAnswered  point = "answered"  // Slack has answered; nothing is written down of it
+	atRecorded  point = "recorded"  // the outcome is committed
+	atMoving    point = "moving"    // half of a move is done, nothing committed
+	atMoved     point = "moved"     // deliveries are in their conversation's lane
+	atSearched  point = "searched"  // Slack's history has answered; nothing is written down of it
+	atRepeating point = "repeating" // what is known of an attempt in doubt is committed; nothing is sent again yet
 )
 
 // reached tells the test that kills the process where it is.
