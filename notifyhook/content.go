@@ -15,6 +15,7 @@ type message struct {
 	text   string
 	mrkdwn bool // text is Slack's markup; otherwise it is escaped and no sign in it has a meaning
 	blocks []slack.Block
+	slack  *slackArgs // what was asked for in Slack's own terms; nil: nothing was
 }
 
 // compose makes the message of a request. Text is plain unless the caller said
@@ -22,7 +23,7 @@ type message struct {
 // with mrkdwn off, so that *_~` stay what they are. Neither parse nor
 // link_names is ever sent, for the same reason.
 func compose(q request) message {
-	m := message{text: q.Text, mrkdwn: q.Mrkdwn}
+	m := message{text: q.Text, mrkdwn: q.Mrkdwn, slack: q.Slack}
 	if !q.Mrkdwn {
 		m.text = slackutilsx.EscapeMessage(q.Text)
 	}
@@ -46,6 +47,9 @@ func compose(q request) message {
 // composePlain is the message without anything that Slack could find wrong: no
 // blocks, no markup, not long.
 func composePlain(q request) message {
+	if q.Slack != nil {
+		return q.Slack.plain(q)
+	}
 	q.Mrkdwn, q.Blocks = false, nil
 	if runes := []rune(q.Text); len(runes) > cutAt {
 		q.Text = string(runes[:cutAt]) + "…"

@@ -87,6 +87,9 @@ func isPerhapsRecipient(reason string) bool {
 }
 
 func (r *Relay) post(ctx context.Context, c claim, m message) outcome {
+	if m.slack != nil && !m.slack.settled {
+		return r.postAsAsked(ctx, c, m)
+	}
 	channel, ts, err := c.route.app.post(ctx, c.conversation, m)
 	o := outcomeOf(err)
 	o.method = postMessage

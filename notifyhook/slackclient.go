@@ -32,6 +32,7 @@ const (
 // delivering needs.
 type slackApp struct {
 	api    *slack.Client
+	url    string // what method names are appended to
 	limits *limits
 	now    func() time.Time
 }
@@ -41,7 +42,7 @@ func newSlackApp(token secret.String, apiURL string, client *http.Client, now fu
 	if client != nil {
 		base = client.Transport
 	}
-	return slackApp{api: slackapi.New(token, apiURL, base), limits: &limits{}, now: now}
+	return slackApp{api: slackapi.New(token, apiURL, base), url: slackapi.Base(apiURL), limits: &limits{}, now: now}
 }
 
 // heldError is: Slack was not called, since it asked us not to yet.
@@ -69,7 +70,11 @@ func (a slackApp) call(ctx context.Context, method string, do func(context.Conte
 // post sends a message and returns where it stands.
 func (a slackApp) post(ctx context.Context, conversation string, m message) (channel, ts string, err error) {
 	err = a.call(ctx, postMessage, func(ctx context.Context) error {
-		channel, ts, err = a.api.PostMessageContext(ctx, conversation, m.options()...)
+		options := m.options()
+		if m.slack != nil { // attachments pass on as they came, which the library's own option cannot
+			options = append(options, slack.UnsafeMsgOptionEndpoint(a.url+postMessage, m.slack.set))
+		}
+		channel, ts, err = a.api.PostMessageContext(ctx, conversation, options...)
 		if err == nil && ts == "" {
 			return errNoTimestamp
 		}
