@@ -39,7 +39,7 @@ const (
 // with what it received.
 type interopGateway struct {
 	address string
-	inside  string // of the private listener; empty: there is none
+	inside  string       // of the private listener; empty: there is none
 	served  atomic.Int32 // requests that reached the app
 }
 

@@ -70,7 +70,7 @@ func TestWebAPIRefusals(t *testing.T) {
 		{"no text", "POST chat.postMessage", "", form, token + "channel=C1", 200, "no_text"},
 		{"text and markdown", "POST chat.postMessage", "", form, token + "channel=C1&text=a&markdown_text=b", 200, "markdown_text_conflict"},
 		{"too large", "POST chat.postMessage", "Bearer " + testToken, js, `{"channel":"C1","text":"` + strings.Repeat("x", maxBody) + `"}`, 413, "msg_too_long"},
-		{"a bad key", "POST chat.postMessage", "", form, token + "channel=C1&text=x", 200, ""},
+		{"nothing wrong", "POST chat.postMessage", "", form, token + "channel=C1&text=x", 200, ""},
 		{"no e-mail address", "GET users.lookupByEmail", "Bearer " + testToken, "", "", 200, "invalid_arguments"},
 		{"not an e-mail address", "GET users.lookupByEmail?email=marie", "Bearer " + testToken, "", "", 200, "users_not_found"},
 		{"nobody to talk to", "POST conversations.open", "", form, token, 200, "users_list_not_supplied"},
@@ -131,6 +131,11 @@ func TestWebAPIThreads(t *testing.T) {
 			}
 			if m.ThreadTS != want {
 				t.Errorf("%q stands in thread %q, want %q", m.Text, m.ThreadTS, want)
+			}
+		}
+		for _, c := range sim.Calls(postMessage) {
+			if c.Args.Get("text") == "elsewhere" && c.Args.Has("thread_ts") {
+				t.Error("a thread of one channel was asked for in another")
 			}
 		}
 		if n := len(sim.Messages(team, "")); n != 5 {
@@ -201,6 +206,9 @@ func TestWebAPIAsksSlack(t *testing.T) {
 		w := form(lookupByEmail, marie)
 		if s := heard(t, w); !s.OK || s.User.(map[string]any)["id"] != "U0MARIE" || !strings.Contains(w.Body.String(), `"who_can_share_contact_card"`) {
 			t.Errorf("lookupByEmail: %s", w.Body)
+		}
+		if s := heard(t, call(r, "GET", webAPIPath+lookupByEmail+"?email=marie@agrafmania.fr", "", "Authorization", "Bearer "+testToken)); !s.OK {
+			t.Errorf("lookupByEmail by GET: %+v", s)
 		}
 		if s := heard(t, form(lookupByEmail, url.Values{"email": {"luc@agrafmania.fr"}})); s.Error != "users_not_found" {
 			t.Errorf("somebody who left: %+v", s)

@@ -160,32 +160,39 @@ func TestHookAsWritten(t *testing.T) {
 }
 
 // TestHookIdentity: a name and a picture are kept where the app may have them,
-// and in the person's own conversation, not in Slackbot's.
+// but never for the price of landing in Slackbot's conversation with a person.
 func TestHookIdentity(t *testing.T) {
-	r, clock, sim, _ := relayOn(t, sqliteStore(t))
-	if err := sim.AddApp(slacksim.App{ID: "A9", Name: "Cocoom", BotName: "cocoom", ClientID: "1.9", ClientSecret: "s", SigningSecret: "s", Workspace: team,
-		BotToken: "xoxb-customize", BotScopes: append(botScopes(), "chat:write.customize"), MessagesTab: true, Channels: []string{"C0VENTES"}}); err != nil {
-		t.Fatal(err)
-	}
-	bold, err := New(Config{Routes: []Route{{Host: host, BotToken: "xoxb-customize", Settings: testRoutes()[0].Settings}}, APIURL: r.apps[host].url, Store: r.store, Log: r.log})
-	if err != nil {
-		t.Fatal(err)
-	}
-	bold.now, bold.clock = r.now, r.clock
-	for _, channel := range []string{"#ventes", "U0MARIE"} {
-		if w := call(bold, "POST", hookAddress, fmt.Sprintf(`{"text":"x","username":"Alertmanager","channel":%q}`, channel)); w.Body.String() != "ok" {
-			t.Fatalf("answered %d %s", w.Code, w.Body)
-		}
-	}
-	stepFor(t, bold, clock, 3*time.Second)
-	for _, at := range []string{"#ventes", "U0MARIE"} {
-		list := sim.Messages(team, at)
-		if len(list) != 1 || list[0].Username != "Alertmanager" || list[0].App != "A9" {
-			t.Fatalf("%s has %+v", at, list)
-		}
-		if at == "U0MARIE" && sim.Calls(postMessage)[1].Args.Get("channel")[0] != 'D' {
-			t.Errorf("posted to %s", sim.Calls(postMessage)[1].Args.Get("channel"))
-		}
+	for _, row := range []struct {
+		name, scope, channel string
+		shown                string
+	}{
+		{"in a channel", "im:write", "#ventes", "Alertmanager"},
+		{"to a person", "im:write", "U0MARIE", "Alertmanager"},
+		{"to a person, whose conversation cannot be opened", "channels:read", "U0MARIE", ""},
+	} {
+		t.Run(row.name, func(t *testing.T) {
+			r, _, sim, _ := relayOn(t, sqliteStore(t))
+			if err := sim.AddApp(slacksim.App{ID: "A9", Name: "Cocoom", BotName: "cocoom", ClientID: "1.9", ClientSecret: "s", SigningSecret: "s", Workspace: team,
+				BotToken: "xoxb-bold", BotScopes: []string{"chat:write", "chat:write.customize", "channels:read", row.scope}, MessagesTab: true, Channels: []string{"C0VENTES"}}); err != nil {
+				t.Fatal(err)
+			}
+			bold, err := New(Config{Routes: []Route{{Host: host, BotToken: "xoxb-bold", Settings: testRoutes()[0].Settings}}, APIURL: r.apps[host].url, Store: r.store, Log: r.log})
+			if err != nil {
+				t.Fatal(err)
+			}
+			bold.now, bold.clock = r.now, r.clock
+			if w := call(bold, "POST", hookAddress, fmt.Sprintf(`{"text":"x","username":"Alertmanager","icon_emoji":":fire:","channel":%q}`, row.channel)); w.Body.String() != "ok" {
+				t.Fatalf("answered %d %s", w.Code, w.Body)
+			}
+			step(t, bold)
+			list := sim.Messages(team, row.channel)
+			if len(list) != 1 || list[0].Username != row.shown || len(sim.Messages(team, "")) != 1 {
+				t.Fatalf("Slack has %+v", list)
+			}
+			if to := sim.Calls(postMessage)[0].Args; row.shown != "" && strings.HasPrefix(to.Get("channel"), "U") {
+				t.Errorf("posted to %s as %s, which Slack takes to Slackbot's conversation", to.Get("channel"), to.Get("username"))
+			}
+		})
 	}
 }
 
@@ -212,6 +219,9 @@ func TestHookRefusals(t *testing.T) {
 			var state, note string
 			if err := r.store.Read().QueryRow(`SELECT state, last_error FROM delivery`).Scan(&state, &note); err != nil {
 				t.Fatal(err)
+			}
+			if last := sim.Calls(postMessage)[row.calls-1].Args; last.Has("attachments") || last.Has("blocks") || last.Has("thread_ts") || last.Has("username") {
+				t.Errorf("the second time Slack was asked for %v", last)
 			}
 			got := texts(sim.Messages(team, "#ventes"))
 			if len(got) != 1 || got[0] != row.text || state != "sent" || note != row.sent || len(sim.Calls(postMessage)) != row.calls {
