@@ -39,6 +39,7 @@ const (
 // with what it received.
 type interopGateway struct {
 	address string
+	inside  string       // of the private listener; empty: there is none
 	served  atomic.Int32 // requests that reached the app
 }
 
@@ -74,6 +75,9 @@ func startInterop(t *testing.T, yaml string, replace ...string) *interopGateway 
 		t.Fatal(err)
 	}
 	g.address = p.public.addr()
+	if p.private != nil {
+		g.inside = p.private.addr()
+	}
 	ended := make(chan error, 1)
 	go func() { ended <- p.run(ctx) }()
 	t.Cleanup(func() {

@@ -31,7 +31,7 @@ func needModules(t *testing.T) (dir string) {
 	t.Helper()
 	dir = "testdata/interop"
 	need(t, "node")
-	for _, name := range []string{"emulate", "oidc-provider", "php-parser"} {
+	for _, name := range []string{"emulate", "oidc-provider", "php-parser", "@slack/web-api"} {
 		if _, err := os.Stat(filepath.Join(dir, "node_modules", name)); err != nil && os.Getenv("CI") == "true" {
 			t.Fatalf("CI must have run npm ci in %s", dir)
 		} else if err != nil {

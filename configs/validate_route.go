@@ -71,8 +71,8 @@ func (v *validator) route(s spot) {
 	}
 	if s.Notify != nil {
 		s.Notify.Validate(s.under("notify"))
-		if len(s.Notify.SigningSecrets)+len(s.Notify.BearerTokens) == 0 {
-			s.need("notify", "has neither signing_secrets nor bearer_tokens, so that nobody could call it: add bearer_tokens: [env:NAME]")
+		if len(s.Notify.SigningSecrets)+len(s.Notify.BearerTokens)+len(s.Notify.Hooks) == 0 {
+			s.need("notify", "has no signing_secrets, bearer_tokens or hooks, so that nobody could call it: add bearer_tokens: [env:NAME]")
 		}
 		if s.Notify.InBand && s.Upstream == nil {
 			s.mistake("notify.in_band", "is for an app behind this gateway, and there is no upstream")

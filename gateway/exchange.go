@@ -113,7 +113,7 @@ func (x *exchange) Hijack() (net.Conn, *bufio.ReadWriter, error) {
 
 // log writes the access line: one a request, never with headers or the query,
 // which carry cookies, codes and search terms.
-func (x *exchange) log(log *slog.Logger, r *http.Request, now time.Time) {
+func (x *exchange) log(log *slog.Logger, r *http.Request, path string, now time.Time) {
 	level := slog.LevelInfo
 	if x.status >= 500 {
 		level = slog.LevelWarn
@@ -125,7 +125,7 @@ func (x *exchange) log(log *slog.Logger, r *http.Request, now time.Time) {
 	attrs = append(attrs,
 		slog.String("request_id", x.id),
 		slog.String("method", r.Method),
-		slog.String("path", clip(r.URL.EscapedPath(), 512)),
+		slog.String("path", clip(path, 512)),
 		slog.Int("status", x.status),
 		slog.Int64("bytes", x.bytes),
 		slog.Float64("ms", float64(now.Sub(x.begun).Microseconds())/1000),

@@ -140,7 +140,7 @@ func (g *Gateway) mount() {
 	page(p+"/slack/events", with(g.slackEvents), "POST")
 	page(p+"/form", login(g.savedForm), "GET", "HEAD")
 	page(p+"/jwks.json", with(g.jwks), "GET", "HEAD")
-	for _, path := range []string{p + "/v1", p + "/v1/*"} {
+	for _, path := range []string{p + "/v1", p + "/v1/*", p + "/services/*", p + "/slack/api/*"} {
 		e.RouteNotFound(path, with(g.notify))
 	}
 	e.RouteNotFound(p+"/*", with(g.noSuchPage))
@@ -298,7 +298,8 @@ func under(prefix, path string) bool {
 
 func (g *Gateway) noSuchPage(*exchange, echo.Context) error { return errNotFound }
 
-// notify hands the request to the route's notification API, as /v1/….
+// notify hands the request to the route's notification API, as /v1/…,
+// /services/… or /slack/api/….
 func (g *Gateway) notify(x *exchange, c echo.Context) error {
 	if x.route.Notify == nil {
 		return errNotFound
@@ -320,11 +321,11 @@ func (g *Gateway) jwks(x *exchange, c echo.Context) error {
 func (g *Gateway) finish(x *exchange, r *http.Request) {
 	if p := recover(); p != nil {
 		if err, ok := p.(error); ok && errors.Is(err, http.ErrAbortHandler) {
-			x.log(g.cfg.Log, r, g.cfg.Now())
+			x.log(g.cfg.Log, r, g.loggedPath(r.URL.EscapedPath()), g.cfg.Now())
 			panic(p) // net/http closes the connection, so that the client sees the cut
 		}
 		g.cfg.Log.Error("request panicked", "request_id", x.id, "panic", fmt.Sprint(p), "stack", stack())
 		x.refuse(r, errInternal)
 	}
-	x.log(g.cfg.Log, r, g.cfg.Now())
+	x.log(g.cfg.Log, r, g.loggedPath(r.URL.EscapedPath()), g.cfg.Now())
 }

@@ -16,6 +16,7 @@ import (
 //	<reserved prefix>/auth                   forward auth for Traefik and Caddy
 //	<reserved prefix>/auth/nginx             forward auth for nginx's auth_request
 //	/routes/HOST/v1/…                        the notification API of a route
+//	/routes/HOST/services/…, /slack/api/…    the same in place of Slack's own
 //
 // and 404 for all else.
 func (g *Gateway) Private(probes http.Handler) http.Handler {
@@ -58,8 +59,8 @@ func (g *Gateway) privateKeys(x *exchange, r *http.Request) {
 	}
 }
 
-// privateNotify hands /routes/HOST/v1/… to that route's notification API, as
-// /v1/…: callers inside the network use an address, not the public host.
+// privateNotify hands /routes/HOST/… to that route's notification API, as /…:
+// callers inside the network use an address, not the public host.
 func (g *Gateway) privateNotify(x *exchange, r *http.Request) {
 	host, rest, _ := strings.Cut(strings.TrimPrefix(r.URL.Path, "/routes/"), "/")
 	x.route = g.routes.find(host)

@@ -41,6 +41,7 @@ func idempotencyKey(h http.Header, inBody string) (string, *problem) {
 // newDelivery is a delivery about to be written, with the lane it begins in.
 type newDelivery struct {
 	id, to     string
+	ownTS      string
 	place      place
 	due        time.Time
 	suppressed bool // to its actor: written down, and over
@@ -111,7 +112,7 @@ func (rt *route) deliveries(q request, now time.Time) []newDelivery {
 	var list []newDelivery
 	due := q.begins(now)
 	for _, to := range q.To {
-		d := newDelivery{id: "dlv_" + strings.ToLower(rand.Text()), to: to, due: due, suppressed: q.suppresses(to)}
+		d := newDelivery{id: "dlv_" + strings.ToLower(rand.Text()), to: to, ownTS: q.OwnTS, due: due, suppressed: q.suppresses(to)}
 		if due.After(now) {
 			d.place = rt.waiting(d.id)
 		} else {
@@ -133,9 +134,9 @@ func (d newDelivery) insert(ctx context.Context, tx *sql.Tx, rt *route, notifica
 			return err
 		}
 	}
-	_, err := tx.ExecContext(ctx, `INSERT INTO delivery (id, notification_id, route, recipient, lane, state, last_error, accepted_at, due_at, finished_at)
-		VALUES ($1, $2, $3, $4, $5, $6, $7, $8, $9, $10)`,
-		d.id, notification, rt.host, d.to, d.place.lane, state, reason, now.UnixMilli(), d.due.UnixMilli(), finished)
+	_, err := tx.ExecContext(ctx, `INSERT INTO delivery (id, notification_id, route, recipient, lane, state, last_error, own_ts, accepted_at, due_at, finished_at)
+		VALUES ($1, $2, $3, $4, $5, $6, $7, $8, $9, $10, $11)`,
+		d.id, notification, rt.host, d.to, d.place.lane, state, reason, d.ownTS, now.UnixMilli(), d.due.UnixMilli(), finished)
 	if err != nil {
 		return fmt.Errorf("insert delivery: %w", err)
 	}

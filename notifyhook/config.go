@@ -24,6 +24,8 @@ type Settings struct {
 	SigningSecrets []Credential `yaml:"signing_secrets"`
 	// BearerTokens are tokens for callers that cannot sign, at most two active.
 	BearerTokens []Credential `yaml:"bearer_tokens"`
+	// Hooks are addresses that stand in for Slack's incoming webhooks.
+	Hooks []Hook `yaml:"hooks"`
 	// LinkHosts are hosts besides the route's own that a notification's link
 	// may point to.
 	LinkHosts []string `yaml:"link_hosts"`
@@ -109,6 +111,7 @@ func (s Settings) Validate(report func(key, text string)) {
 	default:
 		report("merge", "must be people, all or off")
 	}
+	validateHooks(s.Hooks, report)
 	for i, host := range s.LinkHosts {
 		if host == "" || host != strings.ToLower(host) || strings.ContainsAny(host, "/:@*? ") {
 			report(fmt.Sprintf("link_hosts[%d]", i), "must be a lower case host name alone, such as intranet.example.com")

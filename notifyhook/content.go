@@ -22,8 +22,9 @@ type message struct {
 	mrkdwn bool   // text is Slack's markup; otherwise it is escaped and *_~ in it have no meaning
 	blocks []slack.Block
 
-	threadTS  string // of the message that this one replies to; empty: to none
-	broadcast bool   // a reply is shown in the conversation, too
+	threadTS  string     // of the message that this one replies to; empty: to none
+	broadcast bool       // a reply is shown in the conversation, too
+	slack     *slackArgs // what was asked for in Slack's own terms; nil: nothing was
 }
 
 // audience is what a message depends on besides the request: found out before,
@@ -41,6 +42,9 @@ type audience struct {
 //
 // A text too long for one is shown as several sections of one message.
 func compose(q request, a audience) message {
+	if q.Slack != nil {
+		return q.Slack.compose(q)
+	}
 	text, mrkdwn := q.body(a.lang)
 	p, shown := q.pinger(a), map[string]bool{}
 	if mrkdwn {
@@ -73,6 +77,9 @@ func compose(q request, a audience) message {
 // composePlain is the message without anything that Slack could find wrong: no
 // blocks, no markup but mentions and link, not long.
 func composePlain(q request, a audience) message {
+	if q.Slack != nil {
+		return q.Slack.plain(q)
+	}
 	text, mrkdwn := q.body(a.lang)
 	if mrkdwn {
 		text = strings.NewReplacer("&lt;", "<", "&gt;", ">", "&amp;", "&").Replace(text)
@@ -162,11 +169,14 @@ func (m message) preview() (json.RawMessage, error) {
 	if err != nil {
 		return nil, fmt.Errorf("apply message options: %w", err)
 	}
+	if m.slack != nil {
+		m.slack.set(values)
+	}
 	arguments := map[string]any{}
 	for name := range values {
 		switch value := values.Get(name); {
 		case name == "token" || name == "channel": // not of the message
-		case name == "metadata":
+		case name == "metadata" || name == "attachments":
 			arguments[name] = json.RawMessage(value)
 		case value == "true" || value == "false":
 			arguments[name] = value == "true"

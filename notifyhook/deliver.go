@@ -66,8 +66,10 @@ func (r *Relay) send(ctx context.Context, c *claim) outcome {
 	if r.isActor(ctx, *c) {
 		return outcome{class: suppressed, reason: "actor"}
 	}
-	if o, over := r.clearDoubts(ctx, c, c.thread()); over {
-		return o
+	if c.method() == postMessage { // an update may be repeated freely
+		if o, over := r.clearDoubts(ctx, c); over {
+			return o
+		}
 	}
 	if o := r.meet(ctx, c); o.class != done {
 		return o

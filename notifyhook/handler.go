@@ -36,6 +36,10 @@ func (e endpoint) ServeHTTP(w http.ResponseWriter, r *http.Request) {
 		p = only(r, http.MethodPost, func() *problem { return e.ping(w, r) })
 	case strings.HasPrefix(path, item+"ntf_") && !strings.Contains(path[len(item):], "/"):
 		p = only(r, http.MethodGet, func() *problem { return e.get(w, r, path[len(item):]) })
+	case strings.HasPrefix(path, hookPath):
+		e.hook(w, r)
+	case strings.HasPrefix(path, webAPIPath):
+		e.webAPI(w, r)
 	default:
 		p = &problem{Status: http.StatusNotFound, Code: "not_found", Detail: "there is nothing at this path"}
 	}

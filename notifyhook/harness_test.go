@@ -28,6 +28,7 @@ const (
 	oldSecret   = "whsec_b2xkIHNlY3JldCBvZiAzMiBieXRlcyBmb3IgdGVzdHM="
 	testToken   = "ck_agrafmania_0123456789abcdef"
 	otherToken  = "ck_editions_0123456789abcdef"
+	hookSecret  = "0123456789abcdef-alertmanager"
 	botToken    = "xoxb-agrafmania-bot-token"
 	otherBot    = "xoxb-editions-bot-token"
 	minimalJSON = `{"to":["C0GENERAL"],"text":"Facture validée"}`
@@ -78,7 +79,9 @@ func testRoutes() []Route {
 		{Host: host, Workspace: "T0AGRAF001", BotToken: botToken, Settings: Settings{
 			SigningSecrets: []Credential{{ID: "k1", Value: testSecret}, {ID: "k2", Value: newSecret},
 				{ID: "k0", Value: oldSecret, NotAfter: time.Date(2026, 11, 1, 12, 0, 0, 0, time.UTC)}},
-			BearerTokens: []Credential{{Value: testToken}}, LinkHosts: []string{"intranet.agrafmania.fr"}}},
+			BearerTokens: []Credential{{Value: testToken}}, LinkHosts: []string{"intranet.agrafmania.fr"},
+			Hooks: []Hook{{ID: "alertmanager", To: "#ventes", Tokens: []Credential{{Value: hookSecret},
+				{Value: "an-old-token-0123456789", NotAfter: time.Date(2026, 11, 1, 0, 0, 0, 0, time.UTC)}}}}}},
 		{Host: otherHost, Workspace: "T0PORT0001", BotToken: otherBot, Settings: Settings{BearerTokens: []Credential{{Value: otherToken}}}},
 	}
 }
@@ -91,7 +94,7 @@ func newTestRelay(t testing.TB, s *store.Store, apiURL string) (*Relay, *fakeClo
 	r := relayOf(t, s, clock, Config{Routes: testRoutes(), APIURL: apiURL,
 		Log: slog.New(slog.NewJSONHandler(&log, &slog.HandlerOptions{Level: slog.LevelDebug}))})
 	t.Cleanup(func() { // whatever a test did, no secret came out
-		for _, s := range []string{botToken, otherBot, testToken, otherToken, testSecret, newSecret} {
+		for _, s := range []string{botToken, otherBot, testToken, otherToken, testSecret, newSecret, hookSecret} {
 			if strings.Contains(log.String(), s) {
 				t.Errorf("a secret is in the log: %s", log.String())
 			}

@@ -48,7 +48,7 @@ func (rt *route) mergesIn(conversation string) bool {
 // isMergeable says whether the request's message is no more than a text that may
 // stand among others.
 func (q request) isMergeable() bool {
-	if q.Mode != "" {
+	if q.Mode != "" || q.Slack != nil {
 		return false
 	}
 	for _, lang := range [...]string{french, english} { // it may yet be either

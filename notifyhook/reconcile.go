@@ -62,9 +62,14 @@ const (
 // that stays untold, the delivery is marked, and Slack has to answer something
 // harmless first: the one repeat that is allowed must not be used up on a Slack
 // that is down.
-func (r *Relay) clearDoubts(ctx context.Context, c *claim, thread string) (o outcome, over bool) {
+func (r *Relay) clearDoubts(ctx context.Context, c *claim) (o outcome, over bool) {
 	if !c.before.inDoubt() {
 		return outcome{}, false
+	}
+	thread, err := r.thread(ctx, *c)
+	if err != nil {
+		r.log.Error("find thread failed", "route", c.route.host, "delivery", c.delivery, "error", err)
+		return outcome{class: transient, reason: "store_unavailable"}, true
 	}
 	what, o := r.findPosted(ctx, *c, thread)
 	r.reached(atSearched)

@@ -261,7 +261,7 @@ func TestInterruptedForEver(t *testing.T) {
 		id := mustPost(t, r, to("C0GENERAL", "x"))
 		for i := range maxInterrupted {
 			c := mustClaim(t, r)
-			if _, over := r.clearDoubts(t.Context(), &c, ""); over {
+			if _, over := r.clearDoubts(t.Context(), &c); over {
 				t.Fatal("found what was never sent")
 			}
 			clock.advance(lease - time.Second)

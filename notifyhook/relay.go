@@ -89,6 +89,8 @@ type Relay struct {
 	apps    map[string]*app
 	foreign map[[32]byte]string // which route a bearer token belongs to, by its hash
 	cache   *lru.Cache[string, remembered]
+	said    *lru.Cache[string, remembered] // whole answers of Slack's to callers of the Web API
+	stamps  stamps
 	alarms  alarms
 	flight  flight
 	wake    chan struct{}
@@ -107,6 +109,7 @@ type route struct {
 	fallback  []string // in their one spelling; for requests that name none
 	creds     credentials
 	inBand    bool
+	hooks     map[string]hook // by id
 	app       *app
 	templates templates
 	lang      string // of what is for nobody's language in particular
@@ -129,7 +132,11 @@ func New(cfg Config) (*Relay, error) {
 	if err != nil {
 		return nil, fmt.Errorf("make recipient cache: %w", err)
 	}
-	r := &Relay{store: cfg.Store, log: cfg.Log, routes: map[string]*route{}, apps: map[string]*app{}, foreign: map[[32]byte]string{}, cache: cache,
+	said, err := lru.New[string, remembered](saidSize)
+	if err != nil {
+		return nil, fmt.Errorf("make cache of answers: %w", err)
+	}
+	r := &Relay{store: cfg.Store, said: said, log: cfg.Log, routes: map[string]*route{}, apps: map[string]*app{}, foreign: map[[32]byte]string{}, cache: cache,
 		alarms: alarms{raised: map[[2]string]Alarm{}, probe: map[string]time.Time{}}, flight: flight{lanes: map[string]int{}},
 		wake: make(chan struct{}, 1), now: time.Now, clock: cfg.Store.Now}
 	byToken := map[secret.String]*app{}
@@ -142,7 +149,11 @@ func New(cfg Config) (*Relay, error) {
 		if err != nil {
 			return nil, fmt.Errorf("route %s: %w", one.Host, err)
 		}
-		rt := &route{host: one.Host, templates: set, lang: cmp.Or(one.Settings.Lang, french), scheme: cfg.PublicScheme, linkHosts: one.Settings.LinkHosts, inBand: one.Settings.InBand, fallback: one.Settings.fallback(), broadcast: one.Settings.Broadcast, merge: one.Settings.Merge, creds: creds, app: byToken[one.BotToken]}
+		hooks, err := newHooks(one.Host, one.Settings.Hooks)
+		if err != nil {
+			return nil, fmt.Errorf("route %s: %w", one.Host, err)
+		}
+		rt := &route{host: one.Host, hooks: hooks, templates: set, lang: cmp.Or(one.Settings.Lang, french), scheme: cfg.PublicScheme, linkHosts: one.Settings.LinkHosts, inBand: one.Settings.InBand, fallback: one.Settings.fallback(), broadcast: one.Settings.Broadcast, merge: one.Settings.Merge, creds: creds, app: byToken[one.BotToken]}
 		if rt.app == nil || one.BotToken == "" {
 			rt.app = &app{slackApp: newSlackApp(one.BotToken, cfg.APIURL, cfg.Client, func() time.Time { return r.now() }), name: one.Host, first: rt}
 			r.apps[one.Host], byToken[one.BotToken] = rt.app, rt.app

@@ -56,6 +56,8 @@ type request struct {
 	SendAt      int64           `json:"send_at,omitempty"`    // Unix ms; 0: now
 	ExpiresIn   int64           `json:"expires_in,omitempty"` // seconds after SendAt; 0: the default
 	Meta        json.RawMessage `json:"meta,omitempty"`
+	Slack       *slackArgs      `json:"slack,omitempty"` // asked for in Slack's own terms; nil: in ours
+	OwnTS       string          `json:"-"`               // of the message, as the caller was told; empty: not told
 }
 
 // fingerprint is the same for the same content, in form or JSON, under any key,

@@ -39,6 +39,7 @@ const (
 // delivering needs.
 type slackApp struct {
 	api    *slack.Client
+	url    string // what method names are appended to
 	limits *limits
 	now    func() time.Time
 }
@@ -48,7 +49,7 @@ func newSlackApp(token secret.String, apiURL string, client *http.Client, now fu
 	if client != nil {
 		base = client.Transport
 	}
-	return slackApp{api: slackapi.New(token, apiURL, base), limits: &limits{}, now: now}
+	return slackApp{api: slackapi.New(token, apiURL, base), url: slackapi.Base(apiURL), limits: &limits{}, now: now}
 }
 
 // heldError is: Slack was not called, since it asked us not to yet.
@@ -77,8 +78,12 @@ func (a slackApp) call(ctx context.Context, method string, do func(context.Conte
 // where a reply's parent was deleted, Slack may post it below none.
 func (a slackApp) post(ctx context.Context, conversation string, m message, more ...slack.MsgOption) (channel, ts, parent string, err error) {
 	err = a.call(ctx, postMessage, func(ctx context.Context) error {
+		options := append(m.options(), more...)
+		if m.slack != nil { // attachments pass on as they came, which the library's own option cannot
+			options = append(options, slack.UnsafeMsgOptionEndpoint(a.url+postMessage, m.slack.set))
+		}
 		var answer slack.Message
-		channel, ts, answer, err = a.api.PostMessageWithResponseContext(ctx, conversation, append(m.options(), more...)...)
+		channel, ts, answer, err = a.api.PostMessageWithResponseContext(ctx, conversation, options...)
 		parent = answer.ThreadTimestamp
 		if answer.Timestamp == "" { // it was not told
 			parent = m.threadTS

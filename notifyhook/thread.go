@@ -55,11 +55,14 @@ func (c claim) keepStanding(ctx context.Context, tx *sql.Tx, o outcome) error {
 }
 
 // thread is the ts of the message that the head's replies to; empty: to none.
-func (c claim) thread() string {
-	if c.request.Mode == modeThread {
-		return c.standing.ts
+func (r *Relay) thread(ctx context.Context, c claim) (string, error) {
+	switch {
+	case c.request.Slack != nil && c.request.Slack.ThreadTS != "":
+		return r.slackTS(ctx, c, c.request.Slack.ThreadTS)
+	case c.request.Mode == modeThread:
+		return c.standing.ts, nil
 	}
-	return ""
+	return "", nil
 }
 
 // method is the one that the head's attempt begins with.
@@ -74,13 +77,16 @@ func (c claim) method() string {
 // entity's message, below it, or by itself. Where Slack refuses for certain to
 // change that message, or to take a reply to it, the new one takes its part.
 func (r *Relay) put(ctx context.Context, c claim, m message) outcome {
+	if m.slack != nil {
+		return r.postAsAsked(ctx, c, m)
+	}
 	if c.method() == updateMessage {
 		if o := r.update(ctx, c, m); o.class != stale {
 			return o
 		}
-	} else if thread := c.thread(); thread != "" {
+	} else if c.request.Mode == modeThread && c.standing.ts != "" {
 		reply := m
-		reply.threadTS, reply.broadcast = thread, c.route.broadcast
+		reply.threadTS, reply.broadcast = c.standing.ts, c.route.broadcast
 		if said := c.request.Broadcast; said != nil {
 			reply.broadcast = *said
 		}

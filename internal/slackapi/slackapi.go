@@ -4,7 +4,9 @@
 package slackapi
 
 import (
+	"bytes"
 	"cmp"
+	"context"
 	"io"
 	"net/http"
 	"net/http/httptrace"
@@ -32,18 +34,28 @@ const (
 // requests; nil means http.DefaultTransport. Time limits are the caller's, by
 // context.
 func New(token secret.String, apiURL string, base http.RoundTripper) *slack.Client {
-	apiURL = cmp.Or(apiURL, slack.APIURL)
-	if !strings.HasSuffix(apiURL, "/") {
-		apiURL += "/"
-	}
 	if base == nil {
 		base = http.DefaultTransport
 	}
-	return slack.New(token.Reveal(), slack.OptionAPIURL(apiURL), slack.OptionHTTPClient(&http.Client{
+	return slack.New(token.Reveal(), slack.OptionAPIURL(Base(apiURL)), slack.OptionHTTPClient(&http.Client{
 		Transport: transport{base: base, token: token},
 		// A redirect could carry the token to another host; the API has none.
 		CheckRedirect: func(*http.Request, []*http.Request) error { return http.ErrUseLastResponse },
 	}))
+}
+
+// Base returns what method names are appended to for an apiURL as New takes it.
+func Base(apiURL string) string {
+	return strings.TrimSuffix(cmp.Or(apiURL, slack.APIURL), "/") + "/"
+}
+
+// keeping is the key of WithAnswer's context.
+type keeping struct{}
+
+// WithAnswer returns a context for one call that leaves what Slack answers in
+// said, byte for byte: the library decodes only the fields it knows.
+func WithAnswer(ctx context.Context, said *bytes.Buffer) context.Context {
+	return context.WithValue(ctx, keeping{}, said)
 }
 
 // UnsentError wraps an error of a call for which no connection was obtained:
@@ -79,6 +91,12 @@ func (t transport) RoundTrip(req *http.Request) (*http.Response, error) {
 		return nil, err
 	}
 	resp.Body = Bounded(resp.Body)
+	if said, ok := req.Context().Value(keeping{}).(*bytes.Buffer); ok {
+		resp.Body = struct {
+			io.Reader
+			io.Closer
+		}{io.TeeReader(resp.Body, said), resp.Body}
+	}
 	switch {
 	case resp.StatusCode == http.StatusTooManyRequests:
 		resp.Header.Set("Retry-After", strconv.Itoa(retryAfter(resp.Header.Get("Retry-After"))))

@@ -1,6 +1,7 @@
 package slackapi_test
 
 import (
+	"bytes"
 	"errors"
 	"fmt"
 	"net/http"
@@ -82,5 +83,17 @@ func waits(d time.Duration) func(error) bool {
 	return func(err error) bool {
 		l, ok := errors.AsType[*slack.RateLimitedError](err)
 		return ok && l.RetryAfter == d
+	}
+}
+
+// TestWithAnswer: what the library does not know of an answer is kept.
+func TestWithAnswer(t *testing.T) {
+	const answer = `{"ok":true,"user_id":"U1","novelty":[1.50]}`
+	srv := httptest.NewServer(http.HandlerFunc(func(w http.ResponseWriter, _ *http.Request) { fmt.Fprint(w, answer) }))
+	defer srv.Close()
+	var said bytes.Buffer
+	got, err := slackapi.New("xoxb-1", srv.URL, nil).AuthTestContext(slackapi.WithAnswer(t.Context(), &said))
+	if err != nil || got.UserID != "U1" || said.String() != answer {
+		t.Errorf("got %+v, %v, and kept %s", got, err, said.String())
 	}
 }

@@ -157,7 +157,7 @@ CREATE INDEX delivery_head      ON delivery (lane, seq) WHERE state IN ('queued'
 CREATE INDEX delivery_of        ON delivery (notification_id);
 CREATE INDEX delivery_list      ON delivery (route, state, seq);
 CREATE INDEX delivery_recipient ON delivery (route, recipient, seq);
-CREATE INDEX delivery_own_ts    ON delivery (route, own_ts) WHERE own_ts <> '';
+CREATE UNIQUE INDEX delivery_own_ts ON delivery (route, own_ts) WHERE own_ts <> '';
 
 -- The ordered stream of one Slack app to one conversation. What is leased is the lane, never a delivery.
 CREATE TABLE lane (
