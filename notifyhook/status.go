@@ -43,7 +43,7 @@ type Delivery struct {
 	TS                string     `json:"ts,omitempty"`
 	NextAt            *time.Time `json:"next_at,omitempty"` // earliest next try of its lane
 	FinishedAt        *time.Time `json:"finished_at,omitempty"`
-	History           []Attempt  `json:"history"`
+	History           []Attempt  `json:"history,omitzero"` // nil: not asked for
 }
 
 // Attempt is one call to Slack.
