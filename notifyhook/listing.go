@@ -120,12 +120,13 @@ func (l listing) sql(limit int) (string, []any) {
 	if l.to != "" {
 		from, seq = "delivery d JOIN notification n ON n.id = d.notification_id", "d.seq"
 	}
-	routed := strings.TrimSuffix(seq, "seq") + "route"
+	order, routed := seq, strings.TrimSuffix(seq, "seq") + "route"
 	switch {
 	case l.Route != "":
 		where += " AND " + routed + " = " + bind(l.Route)
 	case l.to != "" || l.Key != "":
 		with, where = allRoutes, " AND "+routed+" IN (SELECT route FROM known)"
+		order += " + 0" // or PostgreSQL would go through all of them by seq, hoping to meet some soon
 	}
 	if l.to != "" { // a fallback may bring a notification to one recipient twice
 		where += " AND d.recipient = " + bind(l.to) + ` AND NOT EXISTS (SELECT 1 FROM delivery o
@@ -137,5 +138,5 @@ func (l listing) sql(limit int) (string, []any) {
 	if l.Status != "" && l.exact {
 		where += " AND n.status = " + bind(l.stored())
 	}
-	return with + "SELECT " + seq + ", n.id, n.status, n.accepted_at FROM " + from + " WHERE " + seq + " < $1" + where + " ORDER BY " + seq + " DESC LIMIT $2", args
+	return with + "SELECT " + seq + ", n.id, n.status, n.accepted_at FROM " + from + " WHERE " + seq + " < $1" + where + " ORDER BY " + order + " DESC LIMIT $2", args
 }
