@@ -29,7 +29,7 @@ type batchItem struct {
 	Duplicate bool     `json:"duplicate,omitempty"`
 	Warnings  []string `json:"warnings,omitempty"`
 	Problem   *problem `json:"problem,omitempty"`
-	DryRun    *trial   `json:"dry_run,omitempty"`
+	Preview   *trial   `json:"preview,omitempty"` // of a dry run
 
 	request request
 }
@@ -217,7 +217,7 @@ func (e endpoint) tryBatch(v visit, b batch, now time.Time) {
 	trials := e.relay.tryOut(v.r.Context(), e.route, asked, now)
 	for i := range b.items {
 		if b.items[i].Problem == nil {
-			b.items[i].Status, b.items[i].DryRun = http.StatusOK, &trials[0]
+			b.items[i].Status, b.items[i].Preview = http.StatusOK, &trials[0]
 			trials = trials[1:]
 		}
 	}

@@ -120,7 +120,7 @@ func (l listing) sql(limit int) (string, []any) {
 	if l.to != "" {
 		from, seq = "delivery d JOIN notification n ON n.id = d.notification_id", "d.seq"
 	}
-	order, routed := seq, strings.TrimSuffix(seq, "seq") + "route"
+	order, routed := seq, strings.TrimSuffix(seq, "seq")+"route"
 	switch {
 	case l.Route != "":
 		where += " AND " + routed + " = " + bind(l.Route)
