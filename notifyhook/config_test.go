@@ -48,6 +48,10 @@ func TestSettingsValidate(t *testing.T) {
 		{"same id", Settings{BearerTokens: []Credential{{ID: "2", Value: testToken}, {Value: otherToken}}}, []string{"bearer_tokens[1].id"}},
 		{"same value", Settings{BearerTokens: []Credential{token, token}}, []string{"bearer_tokens[1].value"}},
 		{"no value", Settings{BearerTokens: []Credential{{ID: "a"}}}, []string{"bearer_tokens[0].value"}},
+		{"limits", Settings{Collapse: 10 * time.Second, Limits: Limits{Backlog: 5}}, nil},
+		{"collapse back in time", Settings{Collapse: -time.Second}, []string{"collapse"}},
+		{"collapse for days", Settings{Collapse: 25 * time.Hour}, []string{"collapse"}},
+		{"backlog below zero", Settings{Limits: Limits{Backlog: -1}}, []string{"limits.backlog"}},
 		{"link host", Settings{LinkHosts: []string{"https://x.fr"}}, []string{"link_hosts[0]"}},
 	}
 	for _, tt := range tests {

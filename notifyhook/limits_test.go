@@ -104,7 +104,7 @@ func TestCollapse(t *testing.T) {
 		if second == id {
 			t.Error("after its time it is still the same")
 		}
-		if got := listAll(t, r, "to=C01&key=" + ""); len(got) == 0 || show(t, r, id).Key != "" {
+		if got := listAll(t, r, "to=C01&key="+""); len(got) == 0 || show(t, r, id).Key != "" {
 			t.Errorf("the key of our own shows: %+v", show(t, r, id))
 		}
 		// Many at once, on two replicas, when the former one's time is over.
