@@ -205,6 +205,21 @@ func TestListAllRoutes(t *testing.T) {
 	})
 }
 
+// A notification that came to one recipient twice, by fallbacks, is listed once.
+func TestListFallbacksOnce(t *testing.T) {
+	storetest.Each(t, func(t *testing.T, s *store.Store) {
+		r, _, _ := newTestRelay(t, s, "")
+		older, id := mustPost(t, r, to("#ventes", "x")), mustPost(t, r, `{"to":["C01","C02"],"text":"x"}`)
+		execute(t, s, `INSERT INTO delivery (id, notification_id, route, recipient, lane, state, accepted_at, due_at, instead_of)
+			SELECT 'f' || recipient, notification_id, route, '#ventes', lane, 'sent', accepted_at, due_at, id FROM delivery WHERE notification_id = $1`, id)
+		for _, limit := range []string{"1", "2", "50"} {
+			if got := listAll(t, r, "to=%23ventes&limit="+limit); !slices.Equal(got, []string{id, older}) {
+				t.Errorf("limit %s: got %q", limit, got)
+			}
+		}
+	})
+}
+
 // A filter that no index serves costs a page no more than maxLooked rows.
 func TestListLooksNoFurther(t *testing.T) {
 	storetest.Each(t, func(t *testing.T, s *store.Store) {

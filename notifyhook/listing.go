@@ -128,8 +128,10 @@ func (l listing) sql(limit int) (string, []any) {
 		with, where = allRoutes, " AND "+routed+" IN (SELECT route FROM known)"
 		order += " + 0" // or PostgreSQL would go through all of them by seq, hoping to meet some soon
 	}
-	if l.to != "" { // a fallback may bring a notification to one recipient twice
-		where += " AND d.recipient = " + bind(l.to) + ` AND NOT EXISTS (SELECT 1 FROM delivery o
+	if l.to != "" {
+		// A fallback may bring a notification to one recipient twice. Counted and
+		// not asked for by EXISTS, which PostgreSQL may turn into a join of all.
+		where += " AND d.recipient = " + bind(l.to) + ` AND 0 = (SELECT COUNT(*) FROM delivery o
 			WHERE o.notification_id = d.notification_id AND o.recipient = d.recipient AND o.seq > d.seq)`
 	}
 	if l.Key != "" {
