@@ -96,22 +96,28 @@ func (r *Relay) accept(ctx context.Context, rt *route, q request, now time.Time)
 // Of two callers with one key, the second waits for the first one's commit, on
 // both engines, and finds a duplicate; nobody is told to come back.
 func (r *Relay) acceptAll(ctx context.Context, rt *route, asked []request, now time.Time) ([]entry, error) {
-	list := make([]entry, len(asked))
+	list, order := make([]entry, len(asked)), make([]int, len(asked))
 	for i, q := range asked {
+		order[i] = i
 		var err error
 		list[i] = entry{request: q, fresh: "ntf_" + strings.ToLower(rand.Text()), deliveries: rt.deliveries(q, now)}
 		if list[i].canonical, list[i].hash, err = q.fingerprint(); err != nil {
 			return nil, err
 		}
 	}
+	slices.SortStableFunc(order, func(a, b int) int { return cmp.Compare(list[a].key(), list[b].key()) })
 	err := r.store.Write(ctx, func(ctx context.Context, tx *sql.Tx) error {
-		var added []newDelivery
-		for i := range list {
+		// In the order of the keys, so that two batches with the same ones do not
+		// wait for each other in a circle.
+		for _, i := range order {
 			if err := list[i].insert(ctx, tx, rt, now); err != nil {
 				return err
 			}
-			if list[i].isNew() {
-				added = append(added, list[i].deliveries...)
+		}
+		var added []newDelivery
+		for _, e := range list {
+			if e.isNew() {
+				added = append(added, e.deliveries...)
 			}
 		}
 		if err := rt.queueLanes(ctx, tx, added); err != nil {
@@ -138,15 +144,15 @@ func (r *Relay) acceptAll(ctx context.Context, rt *route, asked []request, now t
 	return list, nil
 }
 
+// key is the caller's, or else one of our own.
+func (e entry) key() string { return cmp.Or(e.Key, e.own.name) }
+
 func (e entry) isNew() bool { return !e.duplicate && e.err == nil }
 
 // insert writes the notification's row, or finds the one that has its key.
 func (e *entry) insert(ctx context.Context, tx *sql.Tx, rt *route, now time.Time) error {
 	e.id, e.duplicate, e.err = e.fresh, false, nil // the transaction may run again
-	key := e.Key
-	if key == "" {
-		key = e.own.name
-	}
+	key := e.key()
 	status, finished := "queued", sql.NullInt64{}
 	if !slices.ContainsFunc(e.deliveries, func(d newDelivery) bool { return !d.suppressed }) {
 		status, finished = "suppressed", sql.NullInt64{Int64: now.UnixMilli(), Valid: true}

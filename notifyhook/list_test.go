@@ -210,10 +210,16 @@ func TestListFallbacksOnce(t *testing.T) {
 	storetest.Each(t, func(t *testing.T, s *store.Store) {
 		r, _, _ := newTestRelay(t, s, "")
 		older, id := mustPost(t, r, to("#ventes", "x")), mustPost(t, r, `{"to":["C01","C02"],"text":"x"}`)
-		execute(t, s, `INSERT INTO delivery (id, notification_id, route, recipient, lane, state, accepted_at, due_at, instead_of)
-			SELECT 'f' || recipient, notification_id, route, '#ventes', lane, 'sent', accepted_at, due_at, id FROM delivery WHERE notification_id = $1`, id)
+		var between string
+		for _, recipient := range []string{"C01", "C02"} {
+			execute(t, s, `INSERT INTO delivery (id, notification_id, route, recipient, lane, state, accepted_at, due_at, instead_of)
+				SELECT 'f' || recipient, notification_id, route, '#ventes', lane, 'sent', accepted_at, due_at, id FROM delivery WHERE recipient = $1`, recipient)
+			if recipient == "C01" {
+				between = mustPost(t, r, to("#ventes", "x"))
+			}
+		}
 		for _, limit := range []string{"1", "2", "50"} {
-			if got := listAll(t, r, "to=%23ventes&limit="+limit); !slices.Equal(got, []string{id, older}) {
+			if got := listAll(t, r, "to=%23ventes&limit="+limit); !slices.Equal(got, []string{id, between, older}) {
 				t.Errorf("limit %s: got %q", limit, got)
 			}
 		}
