@@ -139,17 +139,6 @@ func TestReplayedRequest(t *testing.T) {
 	}
 }
 
-func TestPing(t *testing.T) {
-	r, clock, _ := newTestRelay(t, sqliteStore(t), "")
-	w := call(r, "POST", "/v1/ping", "{}", signed(t, testSecret, "p", clock.now().Add(-7*time.Second), "{}")...)
-	if want := `"skew_seconds":-7`; w.Code != 200 || !strings.Contains(w.Body.String(), want) || !strings.Contains(w.Body.String(), `"id":"k1"`) {
-		t.Errorf("got %d %s, want %s", w.Code, w.Body, want)
-	}
-	if w := call(r, "POST", "/v1/ping", "{}"); w.Code != 401 {
-		t.Errorf("without credential: %d", w.Code)
-	}
-}
-
 func TestReadingNeedsToken(t *testing.T) {
 	r, clock, _ := newTestRelay(t, sqliteStore(t), "")
 	id := mustPost(t, r, minimalJSON)

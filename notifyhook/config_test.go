@@ -53,6 +53,10 @@ func TestSettingsValidate(t *testing.T) {
 		{"no value", Settings{BearerTokens: []Credential{{ID: "a"}}}, []string{"bearer_tokens[0].value"}},
 		{"merge", Settings{Merge: "off", Broadcast: true}, nil},
 		{"merge misspelt", Settings{Merge: "of"}, []string{"merge"}},
+		{"limits", Settings{Collapse: 10 * time.Second, Limits: Limits{Backlog: 5}}, nil},
+		{"collapse back in time", Settings{Collapse: -time.Second}, []string{"collapse"}},
+		{"collapse for days", Settings{Collapse: 25 * time.Hour}, []string{"collapse"}},
+		{"backlog below zero", Settings{Limits: Limits{Backlog: -1}}, []string{"limits.backlog"}},
 		{"link host", Settings{LinkHosts: []string{"https://x.fr"}}, []string{"link_hosts[0]"}},
 	}
 	for _, tt := range tests {

@@ -57,7 +57,11 @@ func (r *Relay) takeInBand(ctx context.Context, rt *route, actor, requestID, val
 		log.Warn("notification in band refused", "reason", reason)
 		return
 	}
-	q.Actor = actor
+	q.Actor, q.Credential = actor, "in_band"
+	if p := r.room(ctx, rt, q); p != nil {
+		log.Warn("notification in band refused", "reason", p.Code)
+		return
+	}
 	id, duplicate, err := r.accept(ctx, rt, q, now)
 	if errors.Is(err, errKeyReused) {
 		log.Warn("notification in band refused", "reason", "key_reused")
@@ -68,7 +72,7 @@ func (r *Relay) takeInBand(ctx context.Context, rt *route, actor, requestID, val
 		return
 	}
 	r.alarms.clear(rt.host, "in_band")
-	log.Debug("notification accepted", "notification", id, "duplicate", duplicate, "credential", "in_band")
+	log.Debug("notification accepted", "notification", id, "duplicate", duplicate, "credential", q.Credential)
 }
 
 // readInBand reads one header's value.

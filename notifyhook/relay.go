@@ -43,6 +43,7 @@ import (
 	"fmt"
 	"log/slog"
 	"net/http"
+	"net/netip"
 	"slices"
 	"sync"
 	"time"
@@ -93,6 +94,9 @@ type Relay struct {
 	stamps  stamps
 	alarms  alarms
 	flight  flight
+	uses    uses
+	refused refusals
+	open    backlogs
 	wake    chan struct{}
 	now     func() time.Time                         // this process's clock: credentials, memory, alarms
 	clock   func(context.Context) (time.Time, error) // the one that replicas share: everything in the store
@@ -110,6 +114,10 @@ type route struct {
 	creds     credentials
 	inBand    bool
 	hooks     map[string]hook // by id
+	workspace string          // Slack team id; may be empty
+	allowFrom []netip.Prefix
+	collapse  time.Duration
+	backlog   int
 	app       *app
 	templates templates
 	lang      string // of what is for nobody's language in particular
@@ -158,6 +166,7 @@ func New(cfg Config) (*Relay, error) {
 			rt.app = &app{slackApp: newSlackApp(one.BotToken, cfg.APIURL, cfg.Client, func() time.Time { return r.now() }), name: one.Host, first: rt}
 			r.apps[one.Host], byToken[one.BotToken] = rt.app, rt.app
 		}
+		rt.workspace, rt.allowFrom, rt.collapse, rt.backlog = one.Workspace, one.Settings.AllowFrom, one.Settings.Collapse, cmp.Or(one.Settings.Limits.Backlog, defaultBacklog)
 		r.routes[one.Host] = rt
 		for _, t := range creds.tokens {
 			r.foreign[t.sum] = one.Host
@@ -167,13 +176,14 @@ func New(cfg Config) (*Relay, error) {
 }
 
 // Handler returns the notification API of a route, for paths such as
-// /v1/notifications, or nil if the host has no notifications.
+// /v1/notifications, or nil if the host has no notifications. It takes a
+// request's RemoteAddr for the client's own, whatever proxies are before us.
 func (r *Relay) Handler(host string) http.Handler {
 	rt := r.routes[host]
 	if rt == nil {
 		return nil
 	}
-	return endpoint{relay: r, route: rt}
+	return endpoint{relay: r, route: rt, actions: actions()}
 }
 
 func (r *Relay) foreignToken(host string, value secret.String) bool {
@@ -268,6 +278,7 @@ func (r *Relay) Run(ctx context.Context) error {
 		abort()
 		<-ended
 	}
+	r.flushUses(context.WithoutCancel(ctx))
 	return nil
 }
 
@@ -338,6 +349,7 @@ func (r *Relay) keepHouse(ctx context.Context) {
 		}
 		r.log.Warn("deliveries expired", "count", n)
 	}
+	r.flushUses(ctx)
 	r.probe(ctx)
 }
 

@@ -29,13 +29,18 @@ const (
 
 var (
 	keyForm  = regexp.MustCompile(`^[A-Za-z0-9_:-]{1,128}$`)
+	idForm   = regexp.MustCompile(`^ntf_[a-z0-9]{1,64}$`)
 	typeForm = regexp.MustCompile(`^[a-z0-9_]+(\.[a-z0-9_]+)*$`)
 )
 
 // request is a notification as asked, in one form whatever it came as. Its
 // JSON is what is kept, and what the fingerprint is made of.
 type request struct {
-	Key         string          `json:"-"`
+	Key         string          `json:"-"` // the caller's; empty: none
+	DryRun      bool            `json:"-"` // nothing is kept or sent
+	Credential  string          `json:"-"` // by which it came: KIND:ID
+	ReplayOf    string          `json:"-"` // id of the notification that it repeats
+	own         ownKey          // without a key of the caller's; its zero value: none
 	Type        string          `json:"type,omitempty"`
 	To          []string        `json:"to"`
 	Actor       string          `json:"actor,omitempty"`
@@ -106,12 +111,14 @@ func (rt *route) parse(r *http.Request, body []byte, now time.Time) (request, []
 	if p != nil {
 		return request{}, nil, p
 	}
-	if r.URL.Query().Has("dry_run") {
-		return request{}, nil, &problem{Status: http.StatusUnprocessableEntity, Code: "not_supported", Detail: "this version sends only"}
-	}
-	strict := strings.Contains(strings.ReplaceAll(r.Header.Get("Prefer"), " ", ""), "handling=strict")
-	q, more, p := rt.check(f, strict, now)
+	q, more, p := rt.check(f, isStrict(r.Header), now)
 	return q, append(warnings, more...), p
+}
+
+// isStrict says whether the caller wants what nobody knows to be refused
+// (RFC 7240).
+func isStrict(h http.Header) bool {
+	return strings.Contains(strings.ReplaceAll(h.Get("Prefer"), " ", ""), "handling=strict")
 }
 
 // check makes a request of fields. strict refuses those that nobody knows.
@@ -129,6 +136,7 @@ func (rt *route) check(f fields, strict bool, now time.Time) (request, []string,
 	q.Wording = d.wording(rt.templates, q)
 	q.Mode = d.mode(q.Entity)
 	q.Blocks = d.blocks(q)
+	q.DryRun = d.boolean("dry_run")
 	d.rest(strict)
 	if len(d.errors) > 0 {
 		code := "validation"

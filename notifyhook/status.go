@@ -11,15 +11,19 @@ import (
 	"time"
 )
 
+// ErrNotFound is: the route has no such notification, or not any more.
 var ErrNotFound = errors.New("no such notification")
 
-// Notification is what GET shows. The text is not in it: whoever may read a
-// state need not read the message.
+// Notification is what an application asked for, and what became of it. The
+// text is not in it: whoever may read a state need not read the message.
 type Notification struct {
 	ID         string          `json:"id"`
+	Route      string          `json:"route"` // host
 	Key        string          `json:"key,omitempty"`
 	Type       string          `json:"type,omitempty"`
-	Status     string          `json:"status"` // scheduled | queued | sent | partial | failed | cancelled | suppressed
+	Status     string          `json:"status"`               // scheduled | queued | sent | partial | failed | cancelled | suppressed
+	Credential string          `json:"credential,omitempty"` // by which it came: KIND:ID
+	ReplayOf   string          `json:"replay_of,omitempty"`  // id of the notification that this one repeats
 	AcceptedAt time.Time       `json:"accepted_at"`
 	SendAt     *time.Time      `json:"send_at,omitempty"`
 	ExpiresAt  time.Time       `json:"expires_at"`
@@ -28,30 +32,30 @@ type Notification struct {
 	Recipients []Delivery      `json:"recipients"`
 }
 
-// Delivery is one recipient's part.
+// Delivery is one recipient's part of a notification.
 type Delivery struct {
 	To                string     `json:"to"`
 	FallbackOf        string     `json:"fallback_of,omitempty"` // the recipient who could not be reached
 	State             string     `json:"state"`                 // queued | sending | sent | dead | cancelled | suppressed
 	Attempts          int        `json:"attempts"`
 	PossibleDuplicate bool       `json:"possible_duplicate,omitempty"`
-	Error             string     `json:"error,omitempty"`
+	Error             string     `json:"error,omitempty"` // Slack's error name, or a constant word of ours
 	Channel           string     `json:"channel,omitempty"`
 	TS                string     `json:"ts,omitempty"`
 	NextAt            *time.Time `json:"next_at,omitempty"` // earliest next try of its lane
 	FinishedAt        *time.Time `json:"finished_at,omitempty"`
-	History           []Attempt  `json:"history"`
+	History           []Attempt  `json:"history,omitzero"` // nil: not asked for
 
 	fallback string // the recipient told instead; empty: none
 }
 
 // Attempt is one call to Slack.
 type Attempt struct {
-	N       int        `json:"n"`
+	N       int        `json:"n"` // from 1
 	BegunAt time.Time  `json:"begun_at"`
 	EndedAt *time.Time `json:"ended_at,omitempty"`
-	Outcome string     `json:"outcome,omitempty"`
-	Error   string     `json:"error,omitempty"`
+	Outcome string     `json:"outcome,omitempty"` // a word of ours; empty: under way, or never told
+	Error   string     `json:"error,omitempty"`   // Slack's error name, or a constant word of ours
 }
 
 // asAccepted is a notification as it is shown right after it was accepted. It
@@ -75,13 +79,13 @@ func (q request) asAccepted(id string, now time.Time) Notification {
 
 // show reads one notification of a route.
 func (r *Relay) show(ctx context.Context, host, id string) (Notification, error) {
-	v := Notification{ID: id}
-	var key sql.NullString
+	v := Notification{ID: id, Route: host}
+	var key, replayOf sql.NullString
 	var asked string
 	var accepted, expires int64
 	var finished sql.NullInt64
-	err := r.store.Read().QueryRowContext(ctx, `SELECT idem_key, type, request, accepted_at, expires_at, finished_at FROM notification
-		WHERE id = $1 AND route = $2`, id, host).Scan(&key, &v.Type, &asked, &accepted, &expires, &finished)
+	err := r.store.Read().QueryRowContext(ctx, `SELECT idem_key, type, request, credential, replay_of, accepted_at, expires_at, finished_at
+		FROM notification WHERE id = $1 AND route = $2`, id, host).Scan(&key, &v.Type, &asked, &v.Credential, &replayOf, &accepted, &expires, &finished)
 	if errors.Is(err, sql.ErrNoRows) {
 		return v, ErrNotFound
 	}
@@ -90,7 +94,7 @@ func (r *Relay) show(ctx context.Context, host, id string) (Notification, error)
 	}
 	var q request
 	readable := json.Unmarshal([]byte(asked), &q) == nil
-	v.Key, v.Meta = key.String, q.Meta
+	v.Key, v.ReplayOf, v.Meta = callersKey(key), replayOf.String, q.Meta
 	v.AcceptedAt, v.ExpiresAt, v.FinishedAt = *moment(accepted), *moment(expires), nullMoment(finished)
 	if q.SendAt > accepted {
 		v.SendAt = moment(q.SendAt)

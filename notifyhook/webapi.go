@@ -99,7 +99,7 @@ func (e endpoint) callWebAPI(w http.ResponseWriter, r *http.Request) slackAnswer
 			return apiRefusal(p)
 		}
 	}
-	body, p := readBody(w, r)
+	body, p := readBody(w, r, maxBody)
 	if p != nil {
 		return apiRefusal(p)
 	}

@@ -50,7 +50,7 @@ func (e endpoint) takeHook(w http.ResponseWriter, r *http.Request) hookAnswer {
 	if r.Method != http.MethodPost {
 		return hookAnswer{status: http.StatusBadRequest, word: "invalid_payload"}
 	}
-	body, p := readBody(w, r)
+	body, p := readBody(w, r, maxBody)
 	if p != nil {
 		return hookRefusal(p)
 	}
@@ -127,6 +127,11 @@ func (e endpoint) keep(r *http.Request, q request, who caller) (ts string, p *pr
 	if err != nil {
 		return "", e.fault(r, err)
 	}
+	q.Credential = who.credential()
+	e.relay.uses.note(e.route.host, q.Credential, e.relay.now())
+	if p := e.relay.room(ctx, e.route, q); p != nil {
+		return "", p
+	}
 	var id string
 	var duplicate bool
 	for range 2 { // another replica may have given the very ts
@@ -145,7 +150,7 @@ func (e endpoint) keep(r *http.Request, q request, who caller) (ts string, p *pr
 	if err != nil {
 		return "", e.fault(r, err)
 	}
-	e.relay.log.Debug("notification accepted", "route", e.route.host, "notification", id, "duplicate", duplicate, "credential", who.Kind+":"+who.ID)
+	e.relay.log.Debug("notification accepted", "route", e.route.host, "notification", id, "duplicate", duplicate, "credential", q.Credential)
 	return q.OwnTS, nil
 }
 

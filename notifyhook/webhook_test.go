@@ -149,7 +149,7 @@ func TestHookAsWritten(t *testing.T) {
 			}
 			args.Del("text")
 			args.Del("channel")
-			args.Del("metadata") // ours, by which the message can be found again
+			args.Del("metadata")     // ours, by which the message can be found again
 			for name := range args { // one of two ways to write a sign in JSON
 				args.Set(name, strings.ReplaceAll(strings.ReplaceAll(args.Get(name), `\u003c`, "<"), `\u003e`, ">"))
 			}

@@ -34,7 +34,7 @@ func (w *wording) in(lang string) string {
 func (d *decoder) template(set templates) string {
 	name := d.text("template")
 	if name != "" && set[name] == nil {
-		d.mistake("template", "unknown_template", "the route has "+listed(slices.Collect(maps.Keys(set)), "no templates"))
+		d.mistake("template", "unknown_template", "the route has "+namesOrNone(slices.Collect(maps.Keys(set)), "no templates"))
 	}
 	return name
 }
@@ -87,7 +87,7 @@ func (d *decoder) wording(set templates, q request) *wording {
 		}
 		if err != nil {
 			d.mistake("data", "template_data", fmt.Sprintf("template %s (%s): %s; it uses %s, data has %s", name, one.lang, err,
-				listed(one.uses, "nothing of data"), listed(slices.Collect(maps.Keys(values)), "nothing")))
+				namesOrNone(one.uses, "nothing of data"), namesOrNone(slices.Collect(maps.Keys(values)), "nothing")))
 			break // the other language lacks the same
 		}
 		if one.lang == english {
@@ -99,8 +99,8 @@ func (d *decoder) wording(set templates, q request) *wording {
 	return w
 }
 
-// listed names what there is, or says that there is nothing.
-func listed(names []string, none string) string {
+// namesOrNone names what there is, or says that there is nothing.
+func namesOrNone(names []string, none string) string {
 	if len(names) == 0 {
 		return none
 	}
