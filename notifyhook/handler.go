@@ -94,7 +94,7 @@ func (e endpoint) post(w http.ResponseWriter, r *http.Request) *problem {
 	return nil
 }
 
-func writeAccepted(w http.ResponseWriter, v notificationView, duplicate bool, warnings []string) {
+func writeAccepted(w http.ResponseWriter, v Notification, duplicate bool, warnings []string) {
 	out := struct {
 		ID         string          `json:"id"`
 		Key        string          `json:"key,omitempty"`
@@ -132,7 +132,7 @@ func (e endpoint) get(w http.ResponseWriter, r *http.Request, id string) *proble
 	ctx, cancel := context.WithTimeout(r.Context(), storeTimeout)
 	defer cancel()
 	v, err := e.relay.show(ctx, e.route.host, id)
-	if errors.Is(err, errNotFound) {
+	if errors.Is(err, ErrNotFound) {
 		return &problem{Status: http.StatusNotFound, Code: "not_found", Detail: "this route has no notification with this id"}
 	}
 	if err != nil {

@@ -142,7 +142,7 @@ type answer struct {
 	Key        string
 	Status     any // a number in problems
 	Duplicate  bool
-	Recipients []deliveryView
+	Recipients []Delivery
 	Warnings   []string
 	Code       string
 	Detail     string
@@ -171,7 +171,7 @@ func mustPost(t testing.TB, r *Relay, body string) string {
 	return decode(t, w).ID
 }
 
-func show(t testing.TB, r *Relay, id string) notificationView {
+func show(t testing.TB, r *Relay, id string) Notification {
 	t.Helper()
 	v, err := r.show(context.Background(), host, id)
 	if err != nil {

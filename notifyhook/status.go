@@ -11,56 +11,60 @@ import (
 	"time"
 )
 
-var errNotFound = errors.New("no such notification")
+// ErrNotFound is: the route has no such notification, or not any more.
+var ErrNotFound = errors.New("no such notification")
 
-// notificationView is what GET shows. The text is not in it: whoever may read a
-// state need not read the message.
-type notificationView struct {
+// Notification is what an application asked for, and what became of it. The
+// text is not in it: whoever may read a state need not read the message.
+type Notification struct {
 	ID         string          `json:"id"`
+	Route      string          `json:"route"` // host
 	Key        string          `json:"key,omitempty"`
 	Type       string          `json:"type,omitempty"`
-	Status     string          `json:"status"` // scheduled | queued | sent | partial | failed | cancelled | suppressed
+	Status     string          `json:"status"`               // scheduled | queued | sent | partial | failed | cancelled | suppressed
+	Credential string          `json:"credential,omitempty"` // by which it came: KIND:ID
+	ReplayOf   string          `json:"replay_of,omitempty"`  // id of the notification that this one repeats
 	AcceptedAt time.Time       `json:"accepted_at"`
 	SendAt     *time.Time      `json:"send_at,omitempty"`
 	ExpiresAt  time.Time       `json:"expires_at"`
 	FinishedAt *time.Time      `json:"finished_at,omitempty"`
 	Meta       json.RawMessage `json:"meta,omitempty"`
-	Recipients []deliveryView  `json:"recipients"`
+	Recipients []Delivery      `json:"recipients"`
 }
 
-// deliveryView is one recipient's part.
-type deliveryView struct {
-	To                string        `json:"to"`
-	State             string        `json:"state"` // queued | sending | sent | dead | cancelled | suppressed
-	Attempts          int           `json:"attempts"`
-	PossibleDuplicate bool          `json:"possible_duplicate,omitempty"`
-	Error             string        `json:"error,omitempty"`
-	Channel           string        `json:"channel,omitempty"`
-	TS                string        `json:"ts,omitempty"`
-	NextAt            *time.Time    `json:"next_at,omitempty"` // earliest next try of its lane
-	FinishedAt        *time.Time    `json:"finished_at,omitempty"`
-	History           []attemptView `json:"history"`
+// Delivery is one recipient's part of a notification.
+type Delivery struct {
+	To                string     `json:"to"`
+	State             string     `json:"state"` // queued | sending | sent | dead | cancelled | suppressed
+	Attempts          int        `json:"attempts"`
+	PossibleDuplicate bool       `json:"possible_duplicate,omitempty"`
+	Error             string     `json:"error,omitempty"` // Slack's error name, or a constant word of ours
+	Channel           string     `json:"channel,omitempty"`
+	TS                string     `json:"ts,omitempty"`
+	NextAt            *time.Time `json:"next_at,omitempty"` // earliest next try of its lane
+	FinishedAt        *time.Time `json:"finished_at,omitempty"`
+	History           []Attempt  `json:"history"`
 }
 
-// attemptView is one call to Slack.
-type attemptView struct {
-	N       int        `json:"n"`
+// Attempt is one call to Slack.
+type Attempt struct {
+	N       int        `json:"n"` // from 1
 	BegunAt time.Time  `json:"begun_at"`
 	EndedAt *time.Time `json:"ended_at,omitempty"`
-	Outcome string     `json:"outcome,omitempty"`
-	Error   string     `json:"error,omitempty"`
+	Outcome string     `json:"outcome,omitempty"` // a word of ours; empty: under way, or never told
+	Error   string     `json:"error,omitempty"`   // Slack's error name, or a constant word of ours
 }
 
 // asAccepted is a notification as it is shown right after it was accepted. It
 // is made without a look at the store, which may fail after the commit.
-func (q request) asAccepted(id string, now time.Time) notificationView {
-	v := notificationView{ID: id, Key: q.Key}
+func (q request) asAccepted(id string, now time.Time) Notification {
+	v := Notification{ID: id, Key: q.Key}
 	begins := q.begins(now)
 	if begins.After(now) {
 		v.SendAt = &begins
 	}
 	for _, to := range q.To {
-		d := deliveryView{To: to, State: "queued", NextAt: &begins}
+		d := Delivery{To: to, State: "queued", NextAt: &begins}
 		if q.suppresses(to) {
 			d.State = "suppressed"
 		}
@@ -71,23 +75,23 @@ func (q request) asAccepted(id string, now time.Time) notificationView {
 }
 
 // show reads one notification of a route.
-func (r *Relay) show(ctx context.Context, host, id string) (notificationView, error) {
-	v := notificationView{ID: id}
-	var key sql.NullString
+func (r *Relay) show(ctx context.Context, host, id string) (Notification, error) {
+	v := Notification{ID: id, Route: host}
+	var key, replayOf sql.NullString
 	var asked string
 	var accepted, expires int64
 	var finished sql.NullInt64
-	err := r.store.Read().QueryRowContext(ctx, `SELECT idem_key, type, request, accepted_at, expires_at, finished_at FROM notification
-		WHERE id = $1 AND route = $2`, id, host).Scan(&key, &v.Type, &asked, &accepted, &expires, &finished)
+	err := r.store.Read().QueryRowContext(ctx, `SELECT idem_key, type, request, credential, replay_of, accepted_at, expires_at, finished_at
+		FROM notification WHERE id = $1 AND route = $2`, id, host).Scan(&key, &v.Type, &asked, &v.Credential, &replayOf, &accepted, &expires, &finished)
 	if errors.Is(err, sql.ErrNoRows) {
-		return v, errNotFound
+		return v, ErrNotFound
 	}
 	if err != nil {
 		return v, fmt.Errorf("read notification: %w", err)
 	}
 	var q request
 	readable := json.Unmarshal([]byte(asked), &q) == nil
-	v.Key, v.Meta = key.String, q.Meta
+	v.Key, v.ReplayOf, v.Meta = key.String, replayOf.String, q.Meta
 	v.AcceptedAt, v.ExpiresAt, v.FinishedAt = *moment(accepted), *moment(expires), nullMoment(finished)
 	if q.SendAt > accepted {
 		v.SendAt = moment(q.SendAt)
@@ -106,7 +110,7 @@ func (r *Relay) show(ctx context.Context, host, id string) (notificationView, er
 	return v, nil
 }
 
-func (r *Relay) showDeliveries(ctx context.Context, notification string) (map[string]deliveryView, error) {
+func (r *Relay) showDeliveries(ctx context.Context, notification string) (map[string]Delivery, error) {
 	rows, err := r.store.Read().QueryContext(ctx, `SELECT d.id, d.recipient, d.state, d.attempts, d.possible_duplicate, d.last_error, d.slack_channel, d.slack_ts,
 			d.finished_at, l.not_before, l.due_at, a.n, a.begun_at, a.ended_at, a.outcome, a.error
 		FROM delivery d LEFT JOIN lane l ON l.lane = d.lane LEFT JOIN attempt a ON a.delivery_id = d.id
@@ -115,22 +119,22 @@ func (r *Relay) showDeliveries(ctx context.Context, notification string) (map[st
 		return nil, fmt.Errorf("read deliveries: %w", err)
 	}
 	defer rows.Close()
-	byRecipient := map[string]deliveryView{}
+	byRecipient := map[string]Delivery{}
 	for rows.Next() {
 		var id string
-		var d deliveryView
+		var d Delivery
 		var finished, notBefore, due, n, begun, end sql.NullInt64
 		var outcome, reason sql.NullString
 		if err := rows.Scan(&id, &d.To, &d.State, &d.Attempts, &d.PossibleDuplicate, &d.Error, &d.Channel, &d.TS,
 			&finished, &notBefore, &due, &n, &begun, &end, &outcome, &reason); err != nil {
 			return nil, fmt.Errorf("read deliveries: %w", err)
 		}
-		d.FinishedAt, d.History = nullMoment(finished), append([]attemptView{}, byRecipient[d.To].History...)
+		d.FinishedAt, d.History = nullMoment(finished), append([]Attempt{}, byRecipient[d.To].History...)
 		if d.State == "queued" && due.Valid {
 			d.NextAt = moment(max(due.Int64, notBefore.Int64))
 		}
 		if n.Valid {
-			d.History = append(d.History, attemptView{N: int(n.Int64), BegunAt: *moment(begun.Int64), EndedAt: nullMoment(end), Outcome: outcome.String, Error: reason.String})
+			d.History = append(d.History, Attempt{N: int(n.Int64), BegunAt: *moment(begun.Int64), EndedAt: nullMoment(end), Outcome: outcome.String, Error: reason.String})
 		}
 		byRecipient[d.To] = d
 	}
@@ -141,7 +145,7 @@ func (r *Relay) showDeliveries(ctx context.Context, notification string) (map[st
 }
 
 // status sums the deliveries up in one word.
-func status(v notificationView) string {
+func status(v Notification) string {
 	count := map[string]int{}
 	for _, d := range v.Recipients {
 		count[d.State]++
@@ -164,7 +168,7 @@ func status(v notificationView) string {
 }
 
 // scheduled says that all of it still waits for its send_at.
-func scheduled(v notificationView) bool {
+func scheduled(v Notification) bool {
 	if v.SendAt == nil {
 		return false
 	}
