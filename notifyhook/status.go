@@ -6,7 +6,6 @@ import (
 	"encoding/json"
 	"errors"
 	"fmt"
-	"maps"
 	"slices"
 	"time"
 )
@@ -41,9 +40,16 @@ type Delivery struct {
 	Error             string     `json:"error,omitempty"` // Slack's error name, or a constant word of ours
 	Channel           string     `json:"channel,omitempty"`
 	TS                string     `json:"ts,omitempty"`
-	NextAt            *time.Time `json:"next_at,omitempty"` // earliest next try of its lane
+	InsteadOf         string     `json:"instead_of,omitempty"`  // the recipient whose fallback this one is
+	MergedInto        string     `json:"merged_into,omitempty"` // id of the notification whose message holds this one's text
+	DueAt             time.Time  `json:"due_at"`                // when it might first be sent: accepted, or as asked
+	ResolvedAt        *time.Time `json:"resolved_at,omitempty"` // when the conversation was known that it goes to
+	BegunAt           *time.Time `json:"begun_at,omitempty"`    // of the first attempt
+	NextAt            *time.Time `json:"next_at,omitempty"`     // earliest next try of its lane
 	FinishedAt        *time.Time `json:"finished_at,omitempty"`
 	History           []Attempt  `json:"history"`
+
+	id, insteadOf string
 }
 
 // Attempt is one call to Slack.
@@ -51,8 +57,10 @@ type Attempt struct {
 	N       int        `json:"n"` // from 1
 	BegunAt time.Time  `json:"begun_at"`
 	EndedAt *time.Time `json:"ended_at,omitempty"`
-	Outcome string     `json:"outcome,omitempty"` // a word of ours; empty: under way, or never told
-	Error   string     `json:"error,omitempty"`   // Slack's error name, or a constant word of ours
+	Method  string     `json:"method,omitempty"`   // of Slack's Web API
+	Outcome string     `json:"outcome,omitempty"`  // a word of ours; empty: under way, or never told
+	Error   string     `json:"error,omitempty"`    // Slack's error name, or a constant word of ours
+	AgainAt *time.Time `json:"again_at,omitempty"` // when it was to be tried again; missing: it was not
 }
 
 // asAccepted is a notification as it is shown right after it was accepted. It
@@ -64,13 +72,15 @@ func (q request) asAccepted(id string, now time.Time) Notification {
 		v.SendAt = &begins
 	}
 	for _, to := range q.To {
-		d := Delivery{To: to, State: "queued", NextAt: &begins}
+		d := Delivery{To: to, State: "queued", DueAt: begins, NextAt: &begins}
 		if q.suppresses(to) {
 			d.State = "suppressed"
 		}
 		v.Recipients = append(v.Recipients, d)
 	}
-	v.Status = status(v)
+	if v.Status = v.open(); !slices.ContainsFunc(v.Recipients, func(d Delivery) bool { return d.State != "suppressed" }) {
+		v.Status = "suppressed"
+	}
 	return v
 }
 
@@ -78,11 +88,11 @@ func (q request) asAccepted(id string, now time.Time) Notification {
 func (r *Relay) show(ctx context.Context, host, id string) (Notification, error) {
 	v := Notification{ID: id, Route: host}
 	var key, replayOf sql.NullString
-	var asked string
+	var asked, status string
 	var accepted, expires int64
 	var finished sql.NullInt64
-	err := r.store.Read().QueryRowContext(ctx, `SELECT idem_key, type, request, credential, replay_of, accepted_at, expires_at, finished_at
-		FROM notification WHERE id = $1 AND route = $2`, id, host).Scan(&key, &v.Type, &asked, &v.Credential, &replayOf, &accepted, &expires, &finished)
+	err := r.store.Read().QueryRowContext(ctx, `SELECT idem_key, type, request, status, credential, replay_of, accepted_at, expires_at, finished_at
+		FROM notification WHERE id = $1 AND route = $2`, id, host).Scan(&key, &v.Type, &asked, &status, &v.Credential, &replayOf, &accepted, &expires, &finished)
 	if errors.Is(err, sql.ErrNoRows) {
 		return v, ErrNotFound
 	}
@@ -90,81 +100,98 @@ func (r *Relay) show(ctx context.Context, host, id string) (Notification, error)
 		return v, fmt.Errorf("read notification: %w", err)
 	}
 	var q request
-	readable := json.Unmarshal([]byte(asked), &q) == nil
+	_ = json.Unmarshal([]byte(asked), &q) // what cannot be read is shown by its deliveries
 	v.Key, v.ReplayOf, v.Meta = key.String, replayOf.String, q.Meta
 	v.AcceptedAt, v.ExpiresAt, v.FinishedAt = *moment(accepted), *moment(expires), nullMoment(finished)
 	if q.SendAt > accepted {
 		v.SendAt = moment(q.SendAt)
 	}
-	byRecipient, err := r.showDeliveries(ctx, id)
+	list, err := r.showDeliveries(ctx, id)
 	if err != nil {
 		return v, err
 	}
-	if !readable {
-		q.To = slices.Sorted(maps.Keys(byRecipient))
+	v.Recipients = arrange(list, q.To)
+	if v.Status = v.open(); finished.Valid {
+		v.Status = status
 	}
-	for _, to := range q.To { // in the order asked
-		v.Recipients = append(v.Recipients, byRecipient[to])
-	}
-	v.Status = status(v)
 	return v, nil
 }
 
-func (r *Relay) showDeliveries(ctx context.Context, notification string) (map[string]Delivery, error) {
+// showDeliveries reads the deliveries of a notification, oldest first.
+func (r *Relay) showDeliveries(ctx context.Context, notification string) ([]Delivery, error) {
 	rows, err := r.store.Read().QueryContext(ctx, `SELECT d.id, d.recipient, d.state, d.attempts, d.possible_duplicate, d.last_error, d.slack_channel, d.slack_ts,
-			d.finished_at, l.not_before, l.due_at, a.n, a.begun_at, a.ended_at, a.outcome, a.error
+			COALESCE(d.instead_of, ''), COALESCE(i.recipient, ''), COALESCE(m.notification_id, ''), d.due_at, d.resolved_at, d.begun_at, d.finished_at, l.not_before, l.due_at,
+			a.n, a.begun_at, a.ended_at, COALESCE(a.method, ''), COALESCE(a.outcome, ''), COALESCE(a.error, ''), a.again_at
 		FROM delivery d LEFT JOIN lane l ON l.lane = d.lane LEFT JOIN attempt a ON a.delivery_id = d.id
+			LEFT JOIN delivery i ON i.id = d.instead_of LEFT JOIN delivery m ON m.id = d.merged_into
 		WHERE d.notification_id = $1 ORDER BY d.seq, a.n`, notification)
 	if err != nil {
 		return nil, fmt.Errorf("read deliveries: %w", err)
 	}
 	defer rows.Close()
-	byRecipient := map[string]Delivery{}
+	var list []Delivery
 	for rows.Next() {
-		var id string
-		var d Delivery
-		var finished, notBefore, due, n, begun, end sql.NullInt64
-		var outcome, reason sql.NullString
-		if err := rows.Scan(&id, &d.To, &d.State, &d.Attempts, &d.PossibleDuplicate, &d.Error, &d.Channel, &d.TS,
-			&finished, &notBefore, &due, &n, &begun, &end, &outcome, &reason); err != nil {
+		d, a := Delivery{History: []Attempt{}}, Attempt{}
+		var due int64
+		var resolved, begun, finished, notBefore, laneDue, n, from, end, again sql.NullInt64
+		if err := rows.Scan(&d.id, &d.To, &d.State, &d.Attempts, &d.PossibleDuplicate, &d.Error, &d.Channel, &d.TS,
+			&d.insteadOf, &d.InsteadOf, &d.MergedInto, &due, &resolved, &begun, &finished, &notBefore, &laneDue,
+			&n, &from, &end, &a.Method, &a.Outcome, &a.Error, &again); err != nil {
 			return nil, fmt.Errorf("read deliveries: %w", err)
 		}
-		d.FinishedAt, d.History = nullMoment(finished), append([]Attempt{}, byRecipient[d.To].History...)
-		if d.State == "queued" && due.Valid {
-			d.NextAt = moment(max(due.Int64, notBefore.Int64))
+		if len(list) == 0 || list[len(list)-1].id != d.id {
+			d.DueAt, d.ResolvedAt, d.BegunAt, d.FinishedAt = *moment(due), nullMoment(resolved), nullMoment(begun), nullMoment(finished)
+			if d.State == "queued" && laneDue.Valid {
+				d.NextAt = moment(max(laneDue.Int64, notBefore.Int64))
+			}
+			list = append(list, d)
 		}
 		if n.Valid {
-			d.History = append(d.History, Attempt{N: int(n.Int64), BegunAt: *moment(begun.Int64), EndedAt: nullMoment(end), Outcome: outcome.String, Error: reason.String})
+			a.N, a.BegunAt, a.EndedAt, a.AgainAt = int(n.Int64), *moment(from.Int64), nullMoment(end), nullMoment(again)
+			last := &list[len(list)-1]
+			last.History = append(last.History, a)
 		}
-		byRecipient[d.To] = d
 	}
 	if err := rows.Err(); err != nil {
 		return nil, fmt.Errorf("read deliveries: %w", err)
 	}
-	return byRecipient, nil
+	return list, nil
 }
 
-// status sums the deliveries up in one word.
-func status(v Notification) string {
-	count := map[string]int{}
-	for _, d := range v.Recipients {
-		count[d.State]++
+// arrange puts deliveries in the order of the recipients asked for, each with
+// its fallbacks behind it.
+func arrange(list []Delivery, asked []string) []Delivery {
+	place := func(d Delivery) int {
+		if i := slices.Index(asked, d.To); i >= 0 {
+			return i
+		}
+		return len(asked)
 	}
-	switch {
-	case scheduled(v):
+	slices.SortStableFunc(list, func(a, b Delivery) int { return place(a) - place(b) })
+	out := make([]Delivery, 0, len(list))
+	var with func(Delivery)
+	with = func(d Delivery) {
+		out = append(out, d)
+		for _, next := range list {
+			if next.insteadOf == d.id {
+				with(next)
+			}
+		}
+	}
+	for _, d := range list {
+		if !slices.ContainsFunc(list, func(o Delivery) bool { return o.id == d.insteadOf }) {
+			with(d)
+		}
+	}
+	return out
+}
+
+// open is the status of a notification that is not finished.
+func (v Notification) open() string {
+	if scheduled(v) {
 		return "scheduled"
-	case count["queued"]+count["sending"] > 0:
-		return "queued"
-	case count["sent"] > 0 && count["dead"] > 0:
-		return "partial"
-	case count["sent"] > 0:
-		return "sent"
-	case count["dead"] > 0:
-		return "failed"
-	case count["cancelled"] > 0:
-		return "cancelled"
 	}
-	return "suppressed"
+	return "queued"
 }
 
 // scheduled says that all of it still waits for its send_at.
