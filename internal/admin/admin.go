@@ -33,6 +33,8 @@ type Config struct {
 //	POST /keys/rotate         makes new keys, announced before they are used: an Operator
 //	GET  /people              who somebody is: a Person, by ?host= and ?person=
 //	POST /people/accept-email lets somebody back in whose pinned address changed: an AcceptEmail
+//	POST /people/export       what is kept of a person: a PersonRequest, answered by PersonExport
+//	POST /people/erase        removes it: a PersonRequest, answered by PersonErased
 //	GET  /sessions            who is signed in: a SessionList, by ?route= and ?person=,
 //	                          at most ?limit= from ?cursor= on
 //	POST /sessions/revoke     ends sessions: a Revoke, answered by Revoked
@@ -48,6 +50,8 @@ func New(cfg Config) http.Handler {
 	programs.Handle("POST /keys/rotate", post(cfg, cfg.rotate))
 	programs.Handle("GET /people", get(cfg, cfg.person))
 	programs.Handle("POST /people/accept-email", post(cfg, cfg.acceptEmail))
+	programs.Handle("POST /people/export", post(cfg, cfg.exportPerson))
+	programs.Handle("POST /people/erase", post(cfg, cfg.erasePerson))
 	programs.Handle("GET /sessions", get(cfg, cfg.listSessions))
 	programs.Handle("POST /sessions/revoke", post(cfg, cfg.revokeSessions))
 	programs.Handle("POST /break-glass", fromThisMachine(post(cfg, cfg.breakGlass)))

@@ -15,6 +15,8 @@ var calls = map[string]string{
 	"POST /keys/rotate":         `{"by":"lea"}`,
 	"GET /people":               "",
 	"POST /people/accept-email": `{"by":"lea","host":"a.localhost","person":"U0NOBODY"}`,
+	"POST /people/export":       `{"by":"lea","host":"a.localhost"}`,
+	"POST /people/erase":        `{"by":"lea","host":"a.localhost"}`,
 	"GET /sessions":             "",
 	"POST /sessions/revoke":     `{"by":"lea","session":"abcdef"}`,
 	"POST /break-glass":         `{"by":"lea","host":"a.localhost"}`,
