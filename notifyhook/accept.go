@@ -7,6 +7,7 @@ import (
 	"database/sql"
 	"errors"
 	"fmt"
+	"maps"
 	"net/http"
 	"slices"
 	"strings"
@@ -38,6 +39,23 @@ func idempotencyKey(h http.Header, inBody string) (string, *problem) {
 	return key, nil
 }
 
+// ownKey is a key of our own for a request that its caller gave none, so that
+// the same thing asked twice is one notification all the same.
+type ownKey struct {
+	name   string        // begins with ownMark, as no caller's key can; empty: none
+	window time.Duration // how long it stands for the notification; 0: until that is finished
+}
+
+const ownMark = "~"
+
+// callersKey is a stored key if it is the caller's, else empty.
+func callersKey(key sql.NullString) string {
+	if strings.HasPrefix(key.String, ownMark) {
+		return ""
+	}
+	return key.String
+}
+
 // newDelivery is a delivery about to be written, with the lane it begins in.
 type newDelivery struct {
 	id, to     string
@@ -46,66 +64,144 @@ type newDelivery struct {
 	suppressed bool // to its actor: written down, and over
 }
 
+// entry is a request about to be written, and what came of it.
+type entry struct {
+	request
+	fresh      string // its id, if it is a new notification
+	canonical  []byte
+	hash       string
+	deliveries []newDelivery
+
+	id        string // the notification's
+	duplicate bool
+	err       error // errKeyReused
+}
+
 // accept writes the notification, its deliveries and their lanes in one
 // transaction, or finds the one that was accepted before under the same key.
 // The error is errKeyReused or the store's.
 func (r *Relay) accept(ctx context.Context, rt *route, q request, now time.Time) (id string, duplicate bool, err error) {
-	canonical, hash, err := q.fingerprint()
+	list, err := r.acceptAll(ctx, rt, []request{q}, now)
 	if err != nil {
 		return "", false, err
 	}
-	fresh := "ntf_" + strings.ToLower(rand.Text())
-	list := rt.deliveries(q, now)
-	err = r.store.Write(ctx, func(ctx context.Context, tx *sql.Tx) error {
-		id, duplicate = fresh, false // the function may run again
-		status, finished := "queued", sql.NullInt64{}
-		if !slices.ContainsFunc(list, func(d newDelivery) bool { return !d.suppressed }) {
-			status, finished = "suppressed", sql.NullInt64{Int64: now.UnixMilli(), Valid: true}
+	return list[0].id, list[0].duplicate, list[0].err
+}
+
+// acceptAll is accept for several requests in one transaction: all that are
+// accepted are with its end. A key that was used for another content is that
+// entry's error and nobody else's; the error returned is the store's, and says
+// that nothing was written.
+//
+// Of two callers with one key, the second waits for the first one's commit, on
+// both engines, and finds a duplicate; nobody is told to come back.
+func (r *Relay) acceptAll(ctx context.Context, rt *route, asked []request, now time.Time) ([]entry, error) {
+	list := make([]entry, len(asked))
+	for i, q := range asked {
+		var err error
+		list[i] = entry{request: q, fresh: "ntf_" + strings.ToLower(rand.Text()), deliveries: rt.deliveries(q, now)}
+		if list[i].canonical, list[i].hash, err = q.fingerprint(); err != nil {
+			return nil, err
 		}
-		result, err := tx.ExecContext(ctx, `INSERT INTO notification (id, route, idem_key, body_hash, request, type, status, accepted_at, expires_at, finished_at)
-			VALUES ($1, $2, $3, $4, $5, $6, $7, $8, $9, $10) ON CONFLICT (route, idem_key) DO NOTHING`,
-			id, rt.host, sql.NullString{String: q.Key, Valid: q.Key != ""}, hash, string(canonical), q.Type, status, now.UnixMilli(), q.ends(now).UnixMilli(), finished)
-		if err != nil {
-			return fmt.Errorf("insert notification: %w", err)
+	}
+	err := r.store.Write(ctx, func(ctx context.Context, tx *sql.Tx) error {
+		var added []newDelivery
+		for i := range list {
+			if err := list[i].insert(ctx, tx, rt, now); err != nil {
+				return err
+			}
+			if list[i].isNew() {
+				added = append(added, list[i].deliveries...)
+			}
 		}
-		if n, err := result.RowsAffected(); err != nil {
-			return fmt.Errorf("insert notification: %w", err)
-		} else if n == 0 {
-			duplicate = true
-			id, err = known(ctx, tx, rt.host, q.Key, hash)
+		if err := rt.queueLanes(ctx, tx, added); err != nil {
 			return err
 		}
-		for _, d := range list {
-			if err := d.insert(ctx, tx, rt, id, now); err != nil {
-				return err
+		for _, e := range list {
+			if !e.isNew() {
+				continue
+			}
+			for _, d := range e.deliveries {
+				if err := d.insert(ctx, tx, rt, e.id, now); err != nil {
+					return err
+				}
 			}
 		}
 		return nil
 	})
 	if err != nil {
-		return "", false, err
+		return nil, err
 	}
-	if !duplicate {
+	if slices.ContainsFunc(list, entry.isNew) {
 		r.nudge()
 	}
-	return id, duplicate, nil
+	return list, nil
 }
 
-// known returns the id accepted under the key before.
-func known(ctx context.Context, tx *sql.Tx, host, key, hash string) (id string, err error) {
-	var before string
-	err = tx.QueryRowContext(ctx, `SELECT id, body_hash FROM notification WHERE route = $1 AND idem_key = $2`, host, key).Scan(&id, &before)
+func (e entry) isNew() bool { return !e.duplicate && e.err == nil }
+
+// insert writes the notification's row, or finds the one that has its key.
+func (e *entry) insert(ctx context.Context, tx *sql.Tx, rt *route, now time.Time) error {
+	e.id, e.duplicate, e.err = e.fresh, false, nil // the transaction may run again
+	key := e.Key
+	if key == "" {
+		key = e.own.name
+	}
+	status, finished := "queued", sql.NullInt64{}
+	if !slices.ContainsFunc(e.deliveries, func(d newDelivery) bool { return !d.suppressed }) {
+		status, finished = "suppressed", sql.NullInt64{Int64: now.UnixMilli(), Valid: true}
+	}
+	const tries = 4 // others may give the key free, or take it, in between
+	for range tries {
+		result, err := tx.ExecContext(ctx, `INSERT INTO notification (id, route, idem_key, body_hash, request, type, status, credential, accepted_at, expires_at, finished_at, replay_of)
+			VALUES ($1, $2, $3, $4, $5, $6, $7, $8, $9, $10, $11, $12) ON CONFLICT (route, idem_key) DO NOTHING`,
+			e.id, rt.host, sql.NullString{String: key, Valid: key != ""}, e.hash, string(e.canonical), e.Type, status, e.Credential,
+			now.UnixMilli(), e.ends(now).UnixMilli(), finished, sql.NullString{String: e.ReplayOf, Valid: e.ReplayOf != ""})
+		if err != nil {
+			return fmt.Errorf("insert notification: %w", err)
+		}
+		if n, err := result.RowsAffected(); err != nil {
+			return fmt.Errorf("insert notification: %w", err)
+		} else if n > 0 {
+			return nil
+		}
+		if found, err := e.known(ctx, tx, rt, key, now); err != nil || found {
+			return err
+		}
+	}
+	return errors.New("insert notification: its key changes hands all the time")
+}
+
+// known finds the notification that has the key. It reports false if there is
+// none any more: one whose own key has had its time gives it free.
+func (e *entry) known(ctx context.Context, tx *sql.Tx, rt *route, key string, now time.Time) (bool, error) {
+	var id, before string
+	var accepted int64
+	var finished sql.NullInt64
+	err := tx.QueryRowContext(ctx, `SELECT id, body_hash, accepted_at, finished_at FROM notification WHERE route = $1 AND idem_key = $2`, rt.host, key).
+		Scan(&id, &before, &accepted, &finished)
+	if errors.Is(err, sql.ErrNoRows) {
+		return false, nil
+	}
 	if err != nil {
-		return "", fmt.Errorf("find notification by key: %w", err)
+		return false, fmt.Errorf("find notification by key: %w", err)
 	}
-	if before != hash {
-		return "", errKeyReused
+	if e.Key == "" && (e.own.window > 0 && now.Sub(time.UnixMilli(accepted)) >= e.own.window || e.own.window == 0 && finished.Valid) {
+		// Who does the same at this moment finds no row with the key after our
+		// commit, and then the one we are about to insert.
+		if _, err := tx.ExecContext(ctx, `UPDATE notification SET idem_key = NULL WHERE id = $1 AND idem_key = $2`, id, key); err != nil {
+			return false, fmt.Errorf("free key: %w", err)
+		}
+		return false, nil
 	}
-	return id, nil
+	e.id, e.duplicate = id, true
+	if e.Key != "" && before != e.hash {
+		e.duplicate, e.err = false, errKeyReused
+	}
+	return true, nil
 }
 
-// deliveries returns one delivery per recipient, in the order in which lanes are
-// locked everywhere (see place).
+// deliveries returns one delivery per recipient.
 func (rt *route) deliveries(q request, now time.Time) []newDelivery {
 	var list []newDelivery
 	due := q.begins(now)
@@ -118,19 +214,31 @@ func (rt *route) deliveries(q request, now time.Time) []newDelivery {
 		}
 		list = append(list, d)
 	}
-	slices.SortFunc(list, func(a, b newDelivery) int { return a.place.compare(b.place) })
 	return list
 }
 
-// insert locks the lane first: from then on until the commit nobody else adds
-// to it, so that seq is the order of commits within a lane.
-func (d newDelivery) insert(ctx context.Context, tx *sql.Tx, rt *route, notification string, now time.Time) error {
-	state, reason, finished := "suppressed", "actor", sql.NullInt64{Int64: now.UnixMilli(), Valid: true}
-	if !d.suppressed {
-		state, reason, finished = "queued", "", sql.NullInt64{}
-		if err := d.place.queue(ctx, tx, rt.app, d.due); err != nil {
+// queueLanes locks the lanes of deliveries before any of these is written: from
+// then on until the commit nobody else adds to them, so that seq is the order of
+// commits within a lane.
+func (rt *route) queueLanes(ctx context.Context, tx *sql.Tx, list []newDelivery) error {
+	due := map[place]time.Time{} // of a lane that is named twice both are due now: later ones have a lane of their own
+	for _, d := range list {
+		if !d.suppressed {
+			due[d.place] = d.due
+		}
+	}
+	for _, p := range slices.SortedFunc(maps.Keys(due), place.compare) {
+		if err := p.queue(ctx, tx, rt.app, due[p]); err != nil {
 			return err
 		}
+	}
+	return nil
+}
+
+func (d newDelivery) insert(ctx context.Context, tx *sql.Tx, rt *route, notification string, now time.Time) error {
+	state, reason, finished := "queued", "", sql.NullInt64{}
+	if d.suppressed {
+		state, reason, finished = "suppressed", "actor", sql.NullInt64{Int64: now.UnixMilli(), Valid: true}
 	}
 	_, err := tx.ExecContext(ctx, `INSERT INTO delivery (id, notification_id, route, recipient, lane, state, last_error, accepted_at, due_at, finished_at)
 		VALUES ($1, $2, $3, $4, $5, $6, $7, $8, $9, $10)`,

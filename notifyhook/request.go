@@ -34,7 +34,11 @@ var (
 // request is a notification as asked, in one form whatever it came as. Its
 // JSON is what is kept, and what the fingerprint is made of.
 type request struct {
-	Key         string          `json:"-"`
+	Key         string          `json:"-"` // the caller's; empty: none
+	DryRun      bool            `json:"-"` // nothing is kept or sent
+	Credential  string          `json:"-"` // by which it came: KIND:ID
+	ReplayOf    string          `json:"-"` // id of the notification that it repeats
+	own         ownKey          // without a key of the caller's; its zero value: none
 	Type        string          `json:"type,omitempty"`
 	To          []string        `json:"to"`
 	Actor       string          `json:"actor,omitempty"`
@@ -91,7 +95,19 @@ func (rt *route) parse(r *http.Request, body []byte, now time.Time) (request, []
 	if p != nil {
 		return request{}, nil, p
 	}
-	d := decoder{fields: f, warnings: warnings}
+	q, more, p := rt.check(f, isStrict(r.Header), now)
+	return q, append(warnings, more...), p
+}
+
+// isStrict says whether the caller wants what nobody knows to be refused
+// (RFC 7240).
+func isStrict(h http.Header) bool {
+	return strings.Contains(strings.ReplaceAll(h.Get("Prefer"), " ", ""), "handling=strict")
+}
+
+// check makes a request of fields. strict refuses those that nobody knows.
+func (rt *route) check(f fields, strict bool, now time.Time) (request, []string, *problem) {
+	d := decoder{fields: f}
 	q := request{
 		Key: d.matching("key", keyForm, maxKeyLength), Type: d.matching("type", typeForm, maxType),
 		To: d.to(), Actor: d.actor(), NotifyActor: d.boolean("notify_actor"),
@@ -101,11 +117,9 @@ func (rt *route) parse(r *http.Request, body []byte, now time.Time) (request, []
 	}
 	q.Mode = d.mode(q.Entity)
 	q.Blocks = d.blocks(q.Link != "")
-	if r.URL.Query().Has("dry_run") {
-		d.mistake("dry_run", "not_supported", "this version sends only")
-	}
+	q.DryRun = d.boolean("dry_run")
 	d.unsupported()
-	d.rest(strings.Contains(strings.ReplaceAll(r.Header.Get("Prefer"), " ", ""), "handling=strict"))
+	d.rest(strict)
 	if len(d.errors) > 0 {
 		code := "validation"
 		if !slices.ContainsFunc(d.errors, func(e fieldError) bool { return e.Code != "not_supported" }) {

@@ -101,7 +101,7 @@ func (r *Relay) show(ctx context.Context, host, id string) (Notification, error)
 	}
 	var q request
 	_ = json.Unmarshal([]byte(asked), &q) // what cannot be read is shown by its deliveries
-	v.Key, v.ReplayOf, v.Meta = key.String, replayOf.String, q.Meta
+	v.Key, v.ReplayOf, v.Meta = callersKey(key), replayOf.String, q.Meta
 	v.AcceptedAt, v.ExpiresAt, v.FinishedAt = *moment(accepted), *moment(expires), nullMoment(finished)
 	if q.SendAt > accepted {
 		v.SendAt = moment(q.SendAt)
