@@ -304,10 +304,22 @@ func (g *Gateway) notify(x *exchange, c echo.Context) error {
 		return errNotFound
 	}
 	r := c.Request()
-	x.unread = false // the API reads it
 	r.Header.Set("X-Request-Id", x.id)
-	http.StripPrefix(g.cfg.Prefix, x.route.Notify).ServeHTTP(x, r)
+	http.StripPrefix(g.cfg.Prefix, x.route.Notify).ServeHTTP(x, x.forNotify(r))
 	return nil
+}
+
+// forNotify is r as the notification API gets it: from the client itself, as far
+// as proxies that we trust name one.
+func (x *exchange) forNotify(r *http.Request) *http.Request {
+	x.unread = false // the API reads it
+	inner := new(http.Request)
+	*inner = *r
+	inner.RemoteAddr = ""
+	if x.client.IsValid() {
+		inner.RemoteAddr = netip.AddrPortFrom(x.client, 0).String()
+	}
+	return inner
 }
 
 // jwks publishes the keys that verify every route's assertions.

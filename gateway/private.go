@@ -67,9 +67,7 @@ func (g *Gateway) privateNotify(x *exchange, r *http.Request) {
 		problem.Problem{Status: http.StatusNotFound, Code: "unknown_route", Detail: "no route of this host has notifications"}.Write(x, r)
 		return
 	}
-	x.unread = false // the API reads it
-	inner := new(http.Request)
-	*inner = *r
+	inner := x.forNotify(r)
 	inner.URL = &url.URL{Path: "/" + rest, RawQuery: r.URL.RawQuery}
 	x.route.Notify.ServeHTTP(x, inner)
 }

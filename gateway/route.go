@@ -20,7 +20,7 @@ type Route struct {
 	Policy        *policy.Policy // nil denies everything
 	EncodedSlash  bool           // let %2F in paths pass
 	Upstream      *proxy.Proxy   // nil: the gateway carries no requests to the app, or there is none
-	Notify        http.Handler   // takes /v1/…; nil: the route has no notifications
+	Notify        http.Handler   // takes /v1/…, with the client's own RemoteAddr; nil: the route has no notifications
 	Maintenance   *Maintenance   // nil: none
 	ServiceTokens []ServiceToken // of programs without a person
 	FoldCase      bool           // match the tokens' paths without regard to case, as Policy does

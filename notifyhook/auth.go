@@ -21,6 +21,12 @@ const (
 	maxKeyLength       = 128
 )
 
+// Kinds of credentials.
+const (
+	bySignature = "signature"
+	byToken     = "bearer"
+)
+
 // credentials are the secrets of one route, ready to compare.
 type credentials struct {
 	host    string
@@ -42,11 +48,14 @@ type token struct {
 
 // caller is who passed the check, and by what.
 type caller struct {
-	Kind     string    // "signature" or "bearer"
+	Kind     string    // bySignature or byToken
 	ID       string    // of the credential
 	NotAfter time.Time // zero: no end
 	Skew     int       // seconds the caller's clock is ahead; signatures only
 }
+
+// credential is how the credential is written down.
+func (c caller) credential() string { return c.Kind + ":" + c.ID }
 
 func newCredentials(host string, s Settings) (credentials, error) {
 	c := credentials{host: host}
@@ -97,7 +106,7 @@ func (c credentials) checkToken(value secret.String, now time.Time) (caller, *pr
 	if ended(t.end, now) {
 		return caller{}, c.refuse("secret_expired", "the bearer token has expired")
 	}
-	return caller{Kind: "bearer", ID: t.id, NotAfter: t.end}, nil
+	return caller{Kind: byToken, ID: t.id, NotAfter: t.end}, nil
 }
 
 // checkSignature verifies a Standard Webhooks v1 signature over the raw body.
@@ -137,7 +146,7 @@ func (c credentials) checkSignature(h http.Header, body []byte, now time.Time) (
 		p.SkewSeconds = new(int(skew / time.Second))
 		return caller{}, p
 	}
-	return caller{Kind: "signature", ID: c.signing[found].id, NotAfter: c.signing[found].end, Skew: int(skew / time.Second)}, nil
+	return caller{Kind: bySignature, ID: c.signing[found].id, NotAfter: c.signing[found].end, Skew: int(skew / time.Second)}, nil
 }
 
 // signatureHeaders returns the three headers, with the signatures apart.

@@ -4,6 +4,7 @@ import (
 	"encoding/base64"
 	"errors"
 	"fmt"
+	"net/netip"
 	"strconv"
 	"strings"
 	"time"
@@ -16,6 +17,8 @@ const (
 	minSecretBytes = 24
 	maxSecretBytes = 64 // both bounds are those of the Standard Webhooks specification
 	minTokenLength = 16
+	maxCollapse    = 24 * time.Hour
+	defaultBacklog = 100_000 // deliveries
 )
 
 // Settings is the notify section of a route: who may call its webhook.
@@ -27,6 +30,22 @@ type Settings struct {
 	// LinkHosts are hosts besides the route's own that a notification's link
 	// may point to.
 	LinkHosts []string `yaml:"link_hosts"`
+	// AllowFrom are the networks from which callers are let in, with a
+	// credential all the same; empty: from everywhere.
+	AllowFrom []netip.Prefix `yaml:"allow_from"`
+	// Collapse is how long a notification without a key stands for others that
+	// look the same to who reads them, such as those of a form sent twice; 0: not
+	// at all.
+	Collapse time.Duration `yaml:"collapse"`
+	// Limits bound what the route may ask of the gateway.
+	Limits Limits `yaml:"limits"`
+}
+
+// Limits bound what a route may ask of the gateway.
+type Limits struct {
+	// Backlog is how many deliveries may wait; beyond it no more are accepted.
+	// 0: 100,000.
+	Backlog int `yaml:"backlog"`
 }
 
 // Credential is a secret of the webhook's callers. In YAML it may be just the
@@ -77,6 +96,12 @@ func (s Settings) Validate(report func(key, text string)) {
 		}
 		return ""
 	})
+	if s.Collapse < 0 || s.Collapse > maxCollapse {
+		report("collapse", "must be 0s to 24h, such as 10s")
+	}
+	if s.Limits.Backlog < 0 {
+		report("limits.backlog", "must be a number of deliveries, or 0 for the default of 100000")
+	}
 	for i, host := range s.LinkHosts {
 		if host == "" || host != strings.ToLower(host) || strings.ContainsAny(host, "/:@*? ") {
 			report(fmt.Sprintf("link_hosts[%d]", i), "must be a lower case host name alone, such as intranet.example.com")

@@ -7,6 +7,7 @@ import (
 	"mime"
 	"net/http"
 	"net/url"
+	"slices"
 	"strings"
 	"unicode/utf8"
 
@@ -25,7 +26,7 @@ func readFields(contentType string, body []byte) (fields, []string, *problem) {
 	if len(bytes.TrimSpace(body)) == 0 {
 		return nil, nil, badBody("empty_body", "the body is empty; in PHP, json_encode returns false for text that is not UTF-8")
 	}
-	media, params, err := mime.ParseMediaType(contentType)
+	media, _, err := mime.ParseMediaType(contentType)
 	if contentType != "" && err != nil {
 		media = ""
 	} else if contentType == "" {
@@ -34,7 +35,7 @@ func readFields(contentType string, body []byte) (fields, []string, *problem) {
 			media = "application/json"
 		}
 	}
-	latin := strings.Contains(" iso-8859-1 latin1 windows-1252 cp1252 ", " "+strings.ToLower(params["charset"])+" ") && params["charset"] != ""
+	latin := isLatin(contentType)
 	switch {
 	case media == "application/json" || strings.HasSuffix(media, "+json"):
 		return readJSON(body, latin)
@@ -43,6 +44,13 @@ func readFields(contentType string, body []byte) (fields, []string, *problem) {
 	}
 	return nil, nil, &problem{Status: http.StatusUnsupportedMediaType, Code: "content_type",
 		Detail: "send application/json or application/x-www-form-urlencoded"}
+}
+
+// isLatin says whether the content type declares one of the names under which
+// windows-1252 goes.
+func isLatin(contentType string) bool {
+	_, params, _ := mime.ParseMediaType(contentType)
+	return slices.Contains([]string{"iso-8859-1", "latin1", "windows-1252", "cp1252"}, strings.ToLower(params["charset"]))
 }
 
 func badBody(code, detail string) *problem {

@@ -1,11 +1,12 @@
 package notifyhook
 
 import (
-	"context"
 	"encoding/json"
 	"errors"
+	"fmt"
 	"io"
 	"net/http"
+	"slices"
 	"strings"
 	"time"
 
@@ -15,175 +16,154 @@ import (
 
 const (
 	maxBody         = 64 << 10
+	maxBatchBody    = 1 << 20
 	bodyReadTimeout = 5 * time.Second
 	storeTimeout    = 10 * time.Second
 )
 
-// endpoint is the notification API of one route.
-type endpoint struct {
-	relay *Relay
-	route *route
+// actions is the whole API. Paths come without the gateway's prefix; {name}
+// stands for one segment. Of several paths that match, the first one is meant.
+func actions() []action {
+	return []action{
+		{"POST", "/v1/notifications", signatureOrToken, maxBody, endpoint.post},
+		{"GET", "/v1/notifications", tokenOnly, 0, endpoint.list},
+		{"POST", "/v1/notifications/batch", signatureOrToken, maxBatchBody, endpoint.postBatch},
+		{"GET", "/v1/notifications/{id}", tokenOnly, 0, endpoint.get},
+		{"DELETE", "/v1/notifications/{id}", tokenOnly, 0, endpoint.cancel},
+		{"POST", "/v1/notifications/{id}/replay", tokenOnly, maxBody, endpoint.replay},
+		{"POST", "/v1/ping", signatureOrToken, maxBody, endpoint.ping},
+	}
 }
 
-// ServeHTTP is the whole API. Paths come without the gateway's prefix.
+// action is what one method does at one path.
+type action struct {
+	method string // GET serves HEAD, too
+	path   string
+	needs  need
+	body   int64 // bytes at most; 0: none is read
+	do     func(endpoint, visit) *problem
+}
+
+// need is the credential that an action asks for.
+type need uint8
+
+const (
+	// tokenOnly: a signature covers neither method nor path, so only a bearer
+	// token opens what is more than taking the signed body in.
+	tokenOnly need = iota
+	signatureOrToken
+)
+
+// endpoint is the notification API of one route.
+type endpoint struct {
+	relay   *Relay
+	route   *route
+	actions []action
+}
+
+// visit is a request that may do what it asks for.
+type visit struct {
+	w    http.ResponseWriter
+	r    *http.Request
+	args map[string]string // of the path
+	who  caller
+	body []byte
+}
+
+// ServeHTTP serves the API.
 func (e endpoint) ServeHTTP(w http.ResponseWriter, r *http.Request) {
-	const item = "/v1/notifications/"
-	var p *problem
-	switch path := r.URL.Path; {
-	case path == "/v1/notifications":
-		p = only(r, http.MethodPost, func() *problem { return e.post(w, r) })
-	case path == "/v1/ping":
-		p = only(r, http.MethodPost, func() *problem { return e.ping(w, r) })
-	case strings.HasPrefix(path, item+"ntf_") && !strings.Contains(path[len(item):], "/"):
-		p = only(r, http.MethodGet, func() *problem { return e.get(w, r, path[len(item):]) })
-	default:
-		p = &problem{Status: http.StatusNotFound, Code: "not_found", Detail: "there is nothing at this path"}
-	}
-	if p != nil {
+	if p := e.serve(w, r); p != nil {
 		p.Write(w, r)
 	}
 }
 
-func only(r *http.Request, method string, serve func() *problem) *problem {
-	if r.Method != method {
-		return &problem{Status: http.StatusMethodNotAllowed, Code: "method_not_allowed", Detail: "use " + method, Allow: method}
+func (e endpoint) serve(w http.ResponseWriter, r *http.Request) *problem {
+	client := clientOf(r.RemoteAddr)
+	if !e.route.admits(client) {
+		p := &problem{Status: http.StatusForbidden, Code: "ip_not_allowed", Detail: "this route takes no callers from " + client.String()}
+		e.refused(r, p)
+		return p
 	}
-	return serve()
+	a, args, p := e.find(r.Method, r.URL.Path)
+	if p != nil {
+		return p
+	}
+	v := visit{w: w, r: r, args: args}
+	if v.who, v.body, p = e.authenticate(w, r, a); p != nil {
+		if p.Status == http.StatusUnauthorized || p.Status == http.StatusForbidden {
+			e.refused(r, p)
+		}
+		return p
+	}
+	e.relay.uses.note(e.route.host, v.who.credential(), e.relay.now())
+	return a.do(e, v)
 }
 
-// post accepts a notification: 202 once it is on disk, 200 if it already was.
-func (e endpoint) post(w http.ResponseWriter, r *http.Request) *problem {
-	who, body, p := e.authenticate(w, r)
-	if p != nil {
-		return p
+// find looks the action up.
+func (e endpoint) find(method, path string) (a action, args map[string]string, p *problem) {
+	if method == http.MethodHead {
+		method = http.MethodGet
 	}
-	ctx, cancel := context.WithTimeout(r.Context(), storeTimeout)
-	defer cancel()
-	now, err := e.relay.clock(ctx)
-	if err != nil {
-		return e.fault(r, err)
-	}
-	req, warnings, p := e.route.parse(r, body, now)
-	if p != nil {
-		return p
-	}
-	key, p := idempotencyKey(r.Header, req.Key)
-	if p != nil {
-		return p
-	}
-	req.Key = key
-	if key == "" {
-		warnings = append(warnings, "no key was given: sent again, this would be another notification")
-	}
-	id, duplicate, err := e.relay.accept(ctx, e.route, req, now)
-	if errors.Is(err, errKeyReused) {
-		return &problem{Status: http.StatusUnprocessableEntity, Code: "key_reused",
-			Detail: "the key was used before for a notification with other content"}
-	}
-	if err != nil {
-		return e.fault(r, err)
-	}
-	e.relay.log.Debug("notification accepted", "route", e.route.host, "notification", id, "duplicate", duplicate, "credential", who.ID)
-	v := req.asAccepted(id, now)
-	if duplicate {
-		if v, err = e.relay.show(ctx, e.route.host, id); err != nil {
-			return e.fault(r, err)
+	first, allow := "", []string(nil)
+	for _, a := range e.actions {
+		if first == "" {
+			if args = match(a.path, path); args == nil {
+				continue
+			}
+			first = a.path
+		}
+		if a.path != first {
+			continue
+		}
+		if a.method == method {
+			return a, args, nil
+		}
+		allow = append(allow, a.method)
+		if a.method == http.MethodGet {
+			allow = append(allow, http.MethodHead)
 		}
 	}
-	writeAccepted(w, v, duplicate, warnings)
-	return nil
+	if first == "" {
+		return action{}, nil, &problem{Status: http.StatusNotFound, Code: "not_found", Detail: "there is nothing at this path"}
+	}
+	methods := strings.Join(allow, ", ")
+	return action{}, nil, &problem{Status: http.StatusMethodNotAllowed, Code: "method_not_allowed", Detail: "use " + methods, Allow: methods}
 }
 
-func writeAccepted(w http.ResponseWriter, v Notification, duplicate bool, warnings []string) {
-	out := struct {
-		ID         string          `json:"id"`
-		Key        string          `json:"key,omitempty"`
-		Status     string          `json:"status"`
-		Duplicate  bool            `json:"duplicate"`
-		Recipients []recipientLine `json:"recipients"`
-		Warnings   []string        `json:"warnings"`
-	}{ID: v.ID, Key: v.Key, Status: v.Status, Duplicate: duplicate, Warnings: append([]string{}, warnings...)}
-	for _, d := range v.Recipients {
-		out.Recipients = append(out.Recipients, recipientLine{To: d.To, State: d.State})
+// match returns what stands for the names in the pattern, or nil if the path is
+// another one.
+func match(pattern, path string) map[string]string {
+	names, segments := strings.Split(pattern, "/"), strings.Split(path, "/")
+	if len(names) != len(segments) {
+		return nil
 	}
-	status := http.StatusAccepted
-	if duplicate {
-		status = http.StatusOK
-		w.Header().Set("Idempotent-Replayed", "true")
+	args := map[string]string{}
+	for i, name := range names {
+		if strings.HasPrefix(name, "{") && segments[i] != "" {
+			args[strings.Trim(name, "{}")] = segments[i]
+		} else if name != segments[i] {
+			return nil
+		}
 	}
-	writeJSON(w, status, out)
-}
-
-type recipientLine struct {
-	To    string `json:"to"`
-	State string `json:"state"`
-}
-
-// get shows one notification of the route. A signature covers neither method
-// nor path, so only a bearer token opens this.
-func (e endpoint) get(w http.ResponseWriter, r *http.Request, id string) *problem {
-	value, ok := bearer(r.Header)
-	if !ok {
-		return e.route.creds.refuse("bearer_required", "reading needs a bearer token")
-	}
-	if _, p := e.token(value); p != nil {
-		return p
-	}
-	ctx, cancel := context.WithTimeout(r.Context(), storeTimeout)
-	defer cancel()
-	v, err := e.relay.show(ctx, e.route.host, id)
-	if errors.Is(err, ErrNotFound) {
-		return &problem{Status: http.StatusNotFound, Code: "not_found", Detail: "this route has no notification with this id"}
-	}
-	if err != nil {
-		return e.fault(r, err)
-	}
-	writeJSON(w, http.StatusOK, v)
-	return nil
-}
-
-// ping tells a caller whether its credential and its clock are right.
-func (e endpoint) ping(w http.ResponseWriter, r *http.Request) *problem {
-	who, _, p := e.authenticate(w, r)
-	if p != nil {
-		return p
-	}
-	type credential struct {
-		Kind     string     `json:"kind"`
-		ID       string     `json:"id"`
-		NotAfter *time.Time `json:"not_after,omitempty"`
-	}
-	out := struct {
-		OK          bool       `json:"ok"`
-		Route       string     `json:"route"`
-		Credential  credential `json:"credential"`
-		SkewSeconds *int       `json:"skew_seconds,omitempty"`
-		Time        time.Time  `json:"time"`
-	}{OK: true, Route: e.route.host, Credential: credential{Kind: who.Kind, ID: who.ID}, Time: e.relay.now().UTC().Truncate(time.Second)}
-	if !who.NotAfter.IsZero() {
-		out.Credential.NotAfter = new(who.NotAfter.UTC())
-	}
-	if who.Kind == "signature" {
-		out.SkewSeconds = &who.Skew
-	}
-	writeJSON(w, http.StatusOK, out)
-	return nil
+	return args
 }
 
 // authenticate checks the caller and returns the body. A bearer token is
 // checked before the body is read, a signature needs all of it.
-func (e endpoint) authenticate(w http.ResponseWriter, r *http.Request) (caller, []byte, *problem) {
+func (e endpoint) authenticate(w http.ResponseWriter, r *http.Request, a action) (who caller, body []byte, p *problem) {
 	value, isBearer := bearer(r.Header)
-	var who caller
-	var p *problem
-	if isBearer {
+	switch {
+	case isBearer:
 		if who, p = e.token(value); p != nil {
 			return who, nil, p
 		}
+	case a.needs != signatureOrToken:
+		return who, nil, e.route.creds.refuse("bearer_required", "this needs a bearer token")
 	}
-	body, p := readBody(w, r)
-	if p != nil {
-		return who, nil, p
+	if a.body > 0 {
+		if body, p = readBody(w, r, a.body); p != nil {
+			return who, nil, p
+		}
 	}
 	if !isBearer {
 		who, p = e.route.creds.checkSignature(r.Header, body, e.relay.now())
@@ -201,15 +181,23 @@ func (e endpoint) token(value secret.String) (caller, *problem) {
 	return who, p
 }
 
-func readBody(w http.ResponseWriter, r *http.Request) ([]byte, *problem) {
-	tooLarge := &problem{Status: http.StatusRequestEntityTooLarge, Code: "body_too_large", Detail: "a notification has at most 64 KiB"}
-	if r.ContentLength > maxBody {
+// refused logs callers that may not come in, without letting them fill the log.
+func (e endpoint) refused(r *http.Request, p *problem) {
+	client := clientOf(r.RemoteAddr)
+	if n, tell := e.relay.refused.note(e.route.host, client, e.relay.now()); tell {
+		e.relay.log.Warn("notification caller refused", "route", e.route.host, "client", client.String(), "code", p.Code, "times", n, "request_id", r.Header.Get("X-Request-Id"))
+	}
+}
+
+func readBody(w http.ResponseWriter, r *http.Request, limit int64) ([]byte, *problem) {
+	tooLarge := &problem{Status: http.StatusRequestEntityTooLarge, Code: "body_too_large", Detail: fmt.Sprintf("a body here has at most %d KiB", limit>>10)}
+	if r.ContentLength > limit {
 		return nil, tooLarge
 	}
 	ctl := http.NewResponseController(w)
 	// A server that cannot set the deadline (a test recorder) has its own.
 	_ = ctl.SetReadDeadline(time.Now().Add(bodyReadTimeout))
-	body, err := io.ReadAll(http.MaxBytesReader(w, r.Body, maxBody))
+	body, err := io.ReadAll(http.MaxBytesReader(w, r.Body, limit))
 	if err == nil { // else it goes on holding for what net/http would still read
 		_ = ctl.SetReadDeadline(time.Time{})
 	}
@@ -231,6 +219,11 @@ func (e endpoint) fault(r *http.Request, err error) *problem {
 	return &problem{Status: http.StatusInternalServerError, Code: "internal", Detail: "the fault is ours; the log has it under the request id"}
 }
 
+// invalid is a request that is understood and not right.
+func invalid(mistakes ...fieldError) *problem {
+	return &problem{Status: http.StatusUnprocessableEntity, Code: "validation", Detail: "see errors for each field", Errors: mistakes}
+}
+
 func writeJSON(w http.ResponseWriter, status int, v any) {
 	h := w.Header()
 	h.Set("Content-Type", "application/json")
@@ -238,4 +231,16 @@ func writeJSON(w http.ResponseWriter, status int, v any) {
 	h.Set("X-Content-Type-Options", "nosniff")
 	w.WriteHeader(status)
 	_ = json.NewEncoder(w).Encode(v) // the caller is gone, nobody is left to tell
+}
+
+// flag reads a yes or no of the query; absent is no.
+func flag(r *http.Request, name string) (bool, *problem) {
+	values, ok := r.URL.Query()[name]
+	switch {
+	case !ok || slices.Contains([]string{"0", "false", "no"}, values[0]):
+		return false, nil
+	case slices.Contains([]string{"", "1", "true", "yes"}, values[0]):
+		return true, nil
+	}
+	return false, invalid(fieldError{Field: name, Code: "not_a_boolean", Detail: "must be 1 or 0"})
 }

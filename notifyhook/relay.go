@@ -40,6 +40,7 @@ import (
 	"fmt"
 	"log/slog"
 	"net/http"
+	"net/netip"
 	"slices"
 	"sync"
 	"time"
@@ -88,6 +89,9 @@ type Relay struct {
 	cache   *lru.Cache[string, remembered]
 	alarms  alarms
 	flight  flight
+	uses    uses
+	refused refusals
+	open    backlogs
 	wake    chan struct{}
 	now     func() time.Time                         // this process's clock: credentials, memory, alarms
 	clock   func(context.Context) (time.Time, error) // the one that replicas share: everything in the store
@@ -99,6 +103,10 @@ type route struct {
 	scheme    string
 	linkHosts []string
 	creds     credentials
+	workspace string // Slack team id; may be empty
+	allowFrom []netip.Prefix
+	collapse  time.Duration
+	backlog   int
 	app       *app
 }
 
@@ -133,6 +141,7 @@ func New(cfg Config) (*Relay, error) {
 			rt.app = &app{slackApp: newSlackApp(one.BotToken, cfg.APIURL, cfg.Client, func() time.Time { return r.now() }), name: one.Host, first: rt}
 			r.apps[one.Host], byToken[one.BotToken] = rt.app, rt.app
 		}
+		rt.workspace, rt.allowFrom, rt.collapse, rt.backlog = one.Workspace, one.Settings.AllowFrom, one.Settings.Collapse, cmp.Or(one.Settings.Limits.Backlog, defaultBacklog)
 		r.routes[one.Host] = rt
 		for _, t := range creds.tokens {
 			r.foreign[t.sum] = one.Host
@@ -142,13 +151,14 @@ func New(cfg Config) (*Relay, error) {
 }
 
 // Handler returns the notification API of a route, for paths such as
-// /v1/notifications, or nil if the host has no notifications.
+// /v1/notifications, or nil if the host has no notifications. It takes a
+// request's RemoteAddr for the client's own, whatever proxies are before us.
 func (r *Relay) Handler(host string) http.Handler {
 	rt := r.routes[host]
 	if rt == nil {
 		return nil
 	}
-	return endpoint{relay: r, route: rt}
+	return endpoint{relay: r, route: rt, actions: actions()}
 }
 
 func (r *Relay) foreignToken(host string, value secret.String) bool {
@@ -243,6 +253,7 @@ func (r *Relay) Run(ctx context.Context) error {
 		abort()
 		<-ended
 	}
+	r.flushUses(context.WithoutCancel(ctx))
 	return nil
 }
 
@@ -313,6 +324,7 @@ func (r *Relay) keepHouse(ctx context.Context) {
 		}
 		r.log.Warn("deliveries expired", "count", n)
 	}
+	r.flushUses(ctx)
 	r.probe(ctx)
 }
 

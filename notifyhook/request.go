@@ -28,6 +28,7 @@ const (
 
 var (
 	keyForm  = regexp.MustCompile(`^[A-Za-z0-9_:-]{1,128}$`)
+	idForm   = regexp.MustCompile(`^ntf_[a-z0-9]{1,64}$`)
 	typeForm = regexp.MustCompile(`^[a-z0-9_]+(\.[a-z0-9_]+)*$`)
 )
 

@@ -216,14 +216,21 @@ func TestPathsAndMethods(t *testing.T) {
 		status       int
 		allow        string
 	}{
-		{"GET", "/v1/notifications", 405, "POST"},
-		{"DELETE", "/v1/notifications/ntf_x", 405, "GET"},
+		{"GET", "/v1/notifications", 401, ""},
+		{"HEAD", "/v1/notifications", 401, ""},
+		{"PUT", "/v1/notifications", 405, "POST, GET, HEAD"},
+		{"DELETE", "/v1/notifications/ntf_x", 401, ""},
+		{"POST", "/v1/notifications/ntf_x", 405, "GET, HEAD, DELETE"},
+		{"GET", "/v1/notifications/batch", 405, "POST"},
+		{"GET", "/v1/notifications/ntf_x/replay", 405, "POST"},
+		{"POST", "/v1/notifications//replay", 404, ""},
+		{"POST", "/v1/notifications/ntf_x/replay/", 404, ""},
+		{"GET", "/v1/notifications/", 404, ""},
 		{"GET", "/v1/ping", 405, "POST"},
-		{"POST", "/v1/notifications/batch", 404, ""},
-		{"GET", "/v1/notifications/ntf_x/replay", 404, ""},
+		{"POST", "/v1/{id}", 404, ""},
 		{"GET", "/", 404, ""},
 	} {
-		if w := call(r, tt.method, tt.path, ""); w.Code != tt.status || w.Header().Get("Allow") != tt.allow || decode(t, w).Code == "" {
+		if w := call(r, tt.method, tt.path, ""); w.Code != tt.status || w.Header().Get("Allow") != tt.allow || tt.method != "HEAD" && decode(t, w).Code == "" {
 			t.Errorf("%s %s: %d %v %s", tt.method, tt.path, w.Code, w.Header(), w.Body)
 		}
 	}

@@ -42,12 +42,12 @@ type Delivery struct {
 	TS                string     `json:"ts,omitempty"`
 	InsteadOf         string     `json:"instead_of,omitempty"`  // the recipient whose fallback this one is
 	MergedInto        string     `json:"merged_into,omitempty"` // id of the notification whose message holds this one's text
-	DueAt             time.Time  `json:"due_at"`                // when it might first be sent: accepted, or as asked
+	DueAt             time.Time  `json:"due_at,omitzero"`       // when it might first be sent: accepted, or as asked
 	ResolvedAt        *time.Time `json:"resolved_at,omitempty"` // when the conversation was known that it goes to
 	BegunAt           *time.Time `json:"begun_at,omitempty"`    // of the first attempt
 	NextAt            *time.Time `json:"next_at,omitempty"`     // earliest next try of its lane
 	FinishedAt        *time.Time `json:"finished_at,omitempty"`
-	History           []Attempt  `json:"history"`
+	History           []Attempt  `json:"history,omitzero"` // nil: not asked for
 
 	id, insteadOf string
 }

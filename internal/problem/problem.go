@@ -15,7 +15,7 @@ const types = "https://github.com/cocoom/cocoom-gateway/problems/"
 
 // Problem is one such answer. Status and Code are required.
 type Problem struct {
-	Type        string       `json:"type"`  // set by Write
+	Type        string       `json:"type"`  // set by Complete
 	Title       string       `json:"title"` // empty: the status's own words
 	Status      int          `json:"status"`
 	Code        string       `json:"code"` // stable, for programs
@@ -24,7 +24,7 @@ type Problem struct {
 	SkewSeconds *int         `json:"skew_seconds,omitempty"` // how far the caller's clock is off
 	LoginURL    string       `json:"login_url,omitempty"`    // where a person signs in
 	RequestID   string       `json:"request_id,omitempty"`   // empty: that of the request's X-Request-Id
-	Retryable   bool         `json:"retryable"`              // set by Write: whether the same request may work later
+	Retryable   bool         `json:"retryable"`              // set by Complete: whether the same request may work later
 
 	Challenge  string `json:"-"` // WWW-Authenticate
 	Allow      string `json:"-"` // Allow
@@ -38,8 +38,9 @@ type FieldError struct {
 	Detail string `json:"detail,omitempty"`
 }
 
-// Write sends the problem, as one plain line to a caller that asks for text.
-func (p Problem) Write(w http.ResponseWriter, r *http.Request) {
+// Complete returns the problem with the members that follow from the others and
+// from the request, for an answer that has it as a part.
+func (p Problem) Complete(r *http.Request) Problem {
 	p.Type = types + p.Code
 	if p.Title == "" {
 		p.Title = http.StatusText(p.Status)
@@ -47,7 +48,13 @@ func (p Problem) Write(w http.ResponseWriter, r *http.Request) {
 	if p.RequestID == "" {
 		p.RequestID = r.Header.Get("X-Request-Id")
 	}
-	p.Retryable = p.Status == http.StatusConflict || p.Status == http.StatusTooManyRequests || p.Status == http.StatusServiceUnavailable
+	p.Retryable = p.RetryAfter > 0 || p.Status == http.StatusTooManyRequests || p.Status == http.StatusServiceUnavailable
+	return p
+}
+
+// Write sends the problem, as one plain line to a caller that asks for text.
+func (p Problem) Write(w http.ResponseWriter, r *http.Request) {
+	p = p.Complete(r)
 	p.writeHeader(w.Header(), r)
 	if r.Method == http.MethodHead {
 		w.WriteHeader(p.Status)

@@ -1,0 +1,76 @@
+package notifyhook
+
+import (
+	"context"
+	"slices"
+	"strings"
+)
+
+// slackReport is what Slack says of a route's bot token.
+type slackReport struct {
+	OK       bool           `json:"ok"`
+	Error    string         `json:"error,omitempty"` // Slack's error name, or a constant word of ours
+	Team     string         `json:"team,omitempty"`
+	TeamName string         `json:"team_name,omitempty"`
+	Bot      string         `json:"bot,omitempty"`    // its user id
+	Scopes   []string       `json:"scopes,omitempty"` // granted; missing: Slack did not say
+	Missing  []missingScope `json:"missing,omitempty"`
+	Warning  string         `json:"warning,omitempty"`
+}
+
+// missingScope is a scope that was not granted.
+type missingScope struct {
+	Scope  string `json:"scope"`
+	Breaks string `json:"breaks"` // what does not work without it
+}
+
+// scopeUses are the scopes that delivering makes use of
+// (https://docs.slack.dev/reference/scopes).
+func scopeUses() []missingScope {
+	return []missingScope{
+		{"chat:write", "nothing can be sent"},
+		{"chat:write.public", "public channels that the bot was not invited to"},
+		{"users:read.email", "recipients by e-mail address"},
+		{"users:read", "recipients by e-mail address: Slack grants users:read.email only together with it"},
+		{"im:write", "the order between messages to a person and to the id of their conversation with the bot"},
+		{"channels:read", "recipients by #channel"},
+		{"groups:read", "recipients by the #name of a private channel"},
+	}
+}
+
+// askSlack asks Slack about the route's bot token. That Slack cannot be asked is
+// an answer, too.
+func (rt *route) askSlack(ctx context.Context) (out slackReport) {
+	var scopes string
+	err := rt.app.call(ctx, authTest, func(ctx context.Context) error {
+		answer, err := rt.app.api.AuthTestContext(ctx)
+		if err != nil {
+			return err
+		}
+		if answer.UserID == "" && answer.BotID == "" && answer.TeamID == "" {
+			return errNoTimestamp
+		}
+		out.Team, out.TeamName, out.Bot = clean(answer.TeamID), clean(answer.Team), clean(answer.UserID)
+		scopes = answer.Header.Get("X-OAuth-Scopes")
+		return nil
+	})
+	if err != nil {
+		return slackReport{Error: outcomeOf(err).reason}
+	}
+	out.OK = true
+	if rt.workspace != "" && out.Team != rt.workspace {
+		out.Warning = "the bot token belongs to another workspace than the route's, " + rt.workspace
+	}
+	if scopes == "" {
+		return out
+	}
+	for scope := range strings.SplitSeq(scopes, ",") {
+		out.Scopes = append(out.Scopes, strings.TrimSpace(clean(scope)))
+	}
+	for _, one := range scopeUses() {
+		if !slices.Contains(out.Scopes, one.Scope) {
+			out.Missing = append(out.Missing, one)
+		}
+	}
+	return out
+}
