@@ -38,6 +38,10 @@ type Config struct {
 //	GET  /sessions            who is signed in: a SessionList, by ?route= and ?person=,
 //	                          at most ?limit= from ?cursor= on
 //	POST /sessions/revoke     ends sessions: a Revoke, answered by Revoked
+//	GET  /notifications       what was asked for and what became of it, newest first: a notifyhook.Page, by ?route=,
+//	                          ?key=, ?to=, ?status= and ?since=, at most ?limit= from ?cursor= on
+//	GET  /notifications/ID    one of them and why, in sentences: a notifyhook.Explained
+//	POST /notifications/replay sends what failed again: a Replay, answered by notifyhook.Replays
 //	POST /break-glass         makes a link that signs one person in without Slack, for programs
 //	                          on this machine alone: a BreakGlass, answered by a BreakGlassLink
 //
@@ -54,6 +58,9 @@ func New(cfg Config) http.Handler {
 	programs.Handle("POST /people/erase", post(cfg, cfg.erasePerson))
 	programs.Handle("GET /sessions", get(cfg, cfg.listSessions))
 	programs.Handle("POST /sessions/revoke", post(cfg, cfg.revokeSessions))
+	programs.Handle("GET /notifications", get(cfg, cfg.listNotifications))
+	programs.Handle("GET /notifications/{id}", item(cfg, cfg.showNotification))
+	programs.Handle("POST /notifications/replay", post(cfg, cfg.replay))
 	programs.Handle("POST /break-glass", fromThisMachine(post(cfg, cfg.breakGlass)))
 
 	mux := probes(cfg.Ready, error.Error)
