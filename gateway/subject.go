@@ -59,14 +59,14 @@ func (g *Gateway) Subject(ctx context.Context, host, emailOrID string) (Subject,
 	return s, nil
 }
 
-// alsoKnownAs adds a user and their addresses. The one that they first had is
+// alsoKnownAs adds a user and their addresses. One that they had before is
 // theirs only as long as it is not somebody else's now.
 func (g *Gateway) alsoKnownAs(ctx context.Context, s *Subject, user string) error {
 	s.Users = append(s.Users, user)
 	emails, err := g.texts(ctx, `SELECT email FROM person WHERE route = $1 AND user_id = $2
-		UNION SELECT email FROM session WHERE route = $1 AND user_id = $2
-		UNION SELECT p.first_email FROM person p WHERE p.route = $1 AND p.user_id = $2 AND NOT EXISTS (SELECT 1 FROM person o
-			WHERE o.route = $1 AND o.user_id <> $2 AND lower(o.email) = lower(p.first_email))`, s.Route, user)
+		UNION SELECT f.email FROM (SELECT first_email AS email FROM person WHERE route = $1 AND user_id = $2
+			UNION SELECT email FROM session WHERE route = $1 AND user_id = $2) AS f
+			WHERE NOT EXISTS (SELECT 1 FROM person o WHERE o.route = $1 AND o.user_id <> $2 AND lower(o.email) = lower(f.email))`, s.Route, user)
 	for _, email := range emails {
 		if email = policy.LowerASCII(email); email != "" && !slices.Contains(s.Emails, email) {
 			s.Emails = append(s.Emails, email)

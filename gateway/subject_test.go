@@ -4,6 +4,7 @@ import (
 	"encoding/json"
 	"errors"
 	"net/http"
+	"slices"
 	"strings"
 	"testing"
 	"time"
@@ -132,6 +133,9 @@ func TestSubject(t *testing.T) {
 		if err != nil && !errors.Is(err, gateway.ErrSelection) {
 			t.Errorf("%q: %v", name, err)
 		}
+	}
+	if s, err := o.gateway.Subject(t.Context(), host, "U0PAUL"); err != nil || slices.Contains(s.Emails, "paul@agrafmania.fr") {
+		t.Errorf("an address that is Marie's now is still his: %v (%v)", s, err)
 	}
 	if s, err := o.gateway.Subject(t.Context(), "none.localhost", "U0MARIE"); !errors.Is(err, gateway.ErrSelection) {
 		t.Errorf("on a route that is not there: %v, %v", s, err)
