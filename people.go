@@ -11,12 +11,12 @@ import (
 func peopleCommand(getenv func(string) string) *cobra.Command {
 	cmd := &cobra.Command{
 		Use:     "people",
-		Short:   "Decide about people who have signed in",
+		Short:   "Decide about people, export and erase what is kept of them",
 		Example: "  cocoom-gateway people accept-email agrafmania.cocoom.com U0PAUL",
 	}
 	var at listenerFlags
 	at.add(cmd)
-	return parent(cmd, acceptEmailCommand(&at, getenv))
+	return parent(cmd, acceptEmailCommand(&at, getenv), peopleExportCommand(&at, getenv), peopleEraseCommand(&at, getenv))
 }
 
 func acceptEmailCommand(at *listenerFlags, getenv func(string) string) *cobra.Command {

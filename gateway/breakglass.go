@@ -121,15 +121,18 @@ func (g *Gateway) recognise(ctx context.Context, rt *Route, d *breakGlassDetail)
 	return nil
 }
 
+// emergencyPrefix begins the ids that emergencyID makes.
+const emergencyPrefix = "break-glass:"
+
 // emergencyID is the user id of a person whose Slack id nobody knows: always
 // the same for the same address, and never one that Slack gives.
 func emergencyID(email string) string {
 	email = strings.ToLower(email)
-	if id := "break-glass:" + email; plausibleID(id) {
+	if id := emergencyPrefix + email; plausibleID(id) {
 		return id
 	}
 	sum := sha256.Sum256([]byte(email))
-	return "break-glass:" + base64.RawURLEncoding.EncodeToString(sum[:12])
+	return emergencyPrefix + base64.RawURLEncoding.EncodeToString(sum[:12])
 }
 
 // linkID names a link where its key must not stand.

@@ -17,8 +17,8 @@ func outline(v Notification) string {
 	var list []string
 	for _, d := range v.Recipients {
 		one := d.To + " " + d.State
-		if d.FallbackOf != "" {
-			one += " for " + d.FallbackOf
+		if d.InsteadOf != "" {
+			one += " for " + d.InsteadOf
 		}
 		list = append(list, one)
 	}

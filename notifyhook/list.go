@@ -63,7 +63,7 @@ func (r *Relay) List(ctx context.Context, q Query) (Page, error) {
 		looked += len(rows)
 		rows = slices.DeleteFunc(rows, func(one listed) bool { return l.Status != "" && one.status != l.stored() })
 		for part := range slices.Chunk(rows, l.Limit+1) {
-			found, err := r.summaries(ctx, part)
+			found, err := r.read(ctx, idsOf(part))
 			if err != nil {
 				return Page{}, err
 			}

@@ -65,6 +65,14 @@ type listed struct {
 	status string // as stored: what is scheduled is queued
 }
 
+func idsOf(list []listed) []string {
+	var ids []string
+	for _, one := range list {
+		ids = append(ids, one.id)
+	}
+	return ids
+}
+
 // look returns the next notifications that an index finds, and moves on. more
 // says that others may follow.
 func (r *Relay) look(ctx context.Context, l *listing) (list []listed, more bool, err error) {

@@ -1,12 +1,9 @@
 package notifyhook
 
 import (
-	"context"
 	"database/sql"
 	"encoding/json"
 	"errors"
-	"fmt"
-	"maps"
 	"slices"
 	"time"
 )
@@ -35,18 +32,23 @@ type Notification struct {
 // Delivery is one recipient's part of a notification.
 type Delivery struct {
 	To                string     `json:"to"`
-	FallbackOf        string     `json:"fallback_of,omitempty"` // the recipient who could not be reached
-	State             string     `json:"state"`                 // queued | sending | sent | dead | cancelled | suppressed
+	State             string     `json:"state"` // queued | sending | sent | dead | cancelled | suppressed
 	Attempts          int        `json:"attempts"`
 	PossibleDuplicate bool       `json:"possible_duplicate,omitempty"`
 	Error             string     `json:"error,omitempty"` // Slack's error name, or a constant word of ours
 	Channel           string     `json:"channel,omitempty"`
 	TS                string     `json:"ts,omitempty"`
-	NextAt            *time.Time `json:"next_at,omitempty"` // earliest next try of its lane
+	InsteadOf         string     `json:"instead_of,omitempty"`  // the recipient whose fallback this one is
+	MergedInto        string     `json:"merged_into,omitempty"` // id of the notification whose message holds this one's text
+	DueAt             time.Time  `json:"due_at,omitzero"`       // when it might first be sent: accepted, or as asked
+	ResolvedAt        *time.Time `json:"resolved_at,omitempty"` // when the conversation was known that it goes to
+	BegunAt           *time.Time `json:"begun_at,omitempty"`    // of the first attempt
+	NextAt            *time.Time `json:"next_at,omitempty"`     // earliest next try of its lane
 	FinishedAt        *time.Time `json:"finished_at,omitempty"`
 	History           []Attempt  `json:"history,omitzero"` // nil: not asked for
 
-	fallback string // the recipient told instead; empty: none
+	id, insteadOf string
+	tried         bool // there are attempts, whether or not History has them
 }
 
 // Attempt is one call to Slack.
@@ -54,8 +56,10 @@ type Attempt struct {
 	N       int        `json:"n"` // from 1
 	BegunAt time.Time  `json:"begun_at"`
 	EndedAt *time.Time `json:"ended_at,omitempty"`
-	Outcome string     `json:"outcome,omitempty"` // a word of ours; empty: under way, or never told
-	Error   string     `json:"error,omitempty"`   // Slack's error name, or a constant word of ours
+	Method  string     `json:"method,omitempty"`   // of Slack's Web API
+	Outcome string     `json:"outcome,omitempty"`  // a word of ours; empty: under way, or never told
+	Error   string     `json:"error,omitempty"`    // Slack's error name, or a constant word of ours
+	AgainAt *time.Time `json:"again_at,omitempty"` // when it was to be tried again; missing: it was not
 }
 
 // asAccepted is a notification as it is shown right after it was accepted. It
@@ -67,121 +71,52 @@ func (q request) asAccepted(id string, now time.Time) Notification {
 		v.SendAt = &begins
 	}
 	for _, to := range q.To {
-		d := Delivery{To: to, State: "queued", NextAt: &begins}
+		d := Delivery{To: to, State: "queued", DueAt: begins, NextAt: &begins}
 		if q.suppresses(to) {
 			d.State = "suppressed"
 		}
 		v.Recipients = append(v.Recipients, d)
 	}
-	v.Status = status(v)
+	if v.Status = v.open(); !slices.ContainsFunc(v.Recipients, func(d Delivery) bool { return d.State != "suppressed" }) {
+		v.Status = "suppressed"
+	}
 	return v
 }
 
-// show reads one notification of a route.
-func (r *Relay) show(ctx context.Context, host, id string) (Notification, error) {
-	v := Notification{ID: id, Route: host}
-	var key, replayOf sql.NullString
-	var asked string
-	var accepted, expires int64
-	var finished sql.NullInt64
-	err := r.store.Read().QueryRowContext(ctx, `SELECT idem_key, type, request, credential, replay_of, accepted_at, expires_at, finished_at
-		FROM notification WHERE id = $1 AND route = $2`, id, host).Scan(&key, &v.Type, &asked, &v.Credential, &replayOf, &accepted, &expires, &finished)
-	if errors.Is(err, sql.ErrNoRows) {
-		return v, ErrNotFound
+// arrange puts deliveries in the order of the recipients asked for, each with
+// its fallbacks behind it.
+func arrange(list []Delivery, asked []string) []Delivery {
+	place := func(d Delivery) int {
+		if i := slices.Index(asked, d.To); i >= 0 {
+			return i
+		}
+		return len(asked)
 	}
-	if err != nil {
-		return v, fmt.Errorf("read notification: %w", err)
-	}
-	var q request
-	readable := json.Unmarshal([]byte(asked), &q) == nil
-	v.Key, v.ReplayOf, v.Meta = callersKey(key), replayOf.String, q.Meta
-	v.AcceptedAt, v.ExpiresAt, v.FinishedAt = *moment(accepted), *moment(expires), nullMoment(finished)
-	if q.SendAt > accepted {
-		v.SendAt = moment(q.SendAt)
-	}
-	byRecipient, err := r.showDeliveries(ctx, id)
-	if err != nil {
-		return v, err
-	}
-	if !readable {
-		for _, to := range slices.Sorted(maps.Keys(byRecipient)) {
-			if byRecipient[to].FallbackOf == "" {
-				q.To = append(q.To, to)
+	slices.SortStableFunc(list, func(a, b Delivery) int { return place(a) - place(b) })
+	out := make([]Delivery, 0, len(list))
+	var with func(Delivery)
+	with = func(d Delivery) {
+		out = append(out, d)
+		for _, next := range list {
+			if next.insteadOf == d.id {
+				with(next)
 			}
 		}
 	}
-	for _, to := range q.To { // in the order asked, each with its chain of fallbacks
-		v.Recipients = append(v.Recipients, byRecipient[to])
-		for to = byRecipient[to].fallback; to != ""; to = byRecipient[to].fallback {
-			v.Recipients = append(v.Recipients, byRecipient[to])
+	for _, d := range list {
+		if !slices.ContainsFunc(list, func(o Delivery) bool { return o.id == d.insteadOf }) {
+			with(d)
 		}
 	}
-	v.Status = status(v)
-	return v, nil
+	return out
 }
 
-func (r *Relay) showDeliveries(ctx context.Context, notification string) (map[string]Delivery, error) {
-	rows, err := r.store.Read().QueryContext(ctx, `SELECT d.id, d.recipient, d.state, d.attempts, d.possible_duplicate, d.last_error, d.slack_channel, d.slack_ts,
-			d.finished_at, COALESCE(o.recipient, ''), l.not_before, l.due_at, a.n, a.begun_at, a.ended_at, a.outcome, a.error
-		FROM delivery d LEFT JOIN delivery o ON o.id = d.instead_of LEFT JOIN lane l ON l.lane = d.lane LEFT JOIN attempt a ON a.delivery_id = d.id
-		WHERE d.notification_id = $1 ORDER BY d.seq, a.n`, notification)
-	if err != nil {
-		return nil, fmt.Errorf("read deliveries: %w", err)
-	}
-	defer rows.Close()
-	byRecipient := map[string]Delivery{}
-	for rows.Next() {
-		var id string
-		var d Delivery
-		var finished, notBefore, due, n, begun, end sql.NullInt64
-		var outcome, reason sql.NullString
-		if err := rows.Scan(&id, &d.To, &d.State, &d.Attempts, &d.PossibleDuplicate, &d.Error, &d.Channel, &d.TS,
-			&finished, &d.FallbackOf, &notBefore, &due, &n, &begun, &end, &outcome, &reason); err != nil {
-			return nil, fmt.Errorf("read deliveries: %w", err)
-		}
-		d.FinishedAt, d.History = nullMoment(finished), append([]Attempt{}, byRecipient[d.To].History...)
-		if d.State == "queued" && due.Valid {
-			d.NextAt = moment(max(due.Int64, notBefore.Int64))
-		}
-		if n.Valid {
-			d.History = append(d.History, Attempt{N: int(n.Int64), BegunAt: *moment(begun.Int64), EndedAt: nullMoment(end), Outcome: outcome.String, Error: reason.String})
-		}
-		d.fallback = byRecipient[d.To].fallback
-		byRecipient[d.To] = d
-		if before, ok := byRecipient[d.FallbackOf]; ok { // its seq is the lower one
-			before.fallback = d.To
-			byRecipient[d.FallbackOf] = before
-		}
-	}
-	if err := rows.Err(); err != nil {
-		return nil, fmt.Errorf("read deliveries: %w", err)
-	}
-	return byRecipient, nil
-}
-
-// status sums the deliveries up in one word.
-func status(v Notification) string {
-	count := map[string]int{}
-	for _, d := range v.Recipients {
-		if d.fallback == "" { // else that one counts
-			count[d.State]++
-		}
-	}
-	switch {
-	case scheduled(v):
+// open is the status of a notification that is not finished.
+func (v Notification) open() string {
+	if scheduled(v) {
 		return "scheduled"
-	case count["queued"]+count["sending"] > 0:
-		return "queued"
-	case count["sent"] > 0 && count["dead"] > 0:
-		return "partial"
-	case count["sent"] > 0:
-		return "sent"
-	case count["dead"] > 0:
-		return "failed"
-	case count["cancelled"] > 0:
-		return "cancelled"
 	}
-	return "suppressed"
+	return "queued"
 }
 
 // scheduled says that all of it still waits for its send_at.
@@ -194,7 +129,7 @@ func scheduled(v Notification) bool {
 		if d.State == "suppressed" {
 			continue
 		}
-		if d.State != "queued" || len(d.History) > 0 || d.NextAt == nil || d.NextAt.Before(*v.SendAt) {
+		if d.State != "queued" || d.tried || d.NextAt == nil || d.NextAt.Before(*v.SendAt) {
 			return false
 		}
 		open++

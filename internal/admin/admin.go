@@ -33,9 +33,15 @@ type Config struct {
 //	POST /keys/rotate         makes new keys, announced before they are used: an Operator
 //	GET  /people              who somebody is: a Person, by ?host= and ?person=
 //	POST /people/accept-email lets somebody back in whose pinned address changed: an AcceptEmail
+//	POST /people/export       what is kept of a person: a PersonRequest, answered by PersonExport
+//	POST /people/erase        removes it: a PersonRequest, answered by PersonErased
 //	GET  /sessions            who is signed in: a SessionList, by ?route= and ?person=,
 //	                          at most ?limit= from ?cursor= on
 //	POST /sessions/revoke     ends sessions: a Revoke, answered by Revoked
+//	GET  /notifications       what was asked for and what became of it, newest first: a notifyhook.Page, by ?route=,
+//	                          ?key=, ?to=, ?status= and ?since=, at most ?limit= from ?cursor= on
+//	GET  /notifications/ID    one of them and why, in sentences: a notifyhook.Explained
+//	POST /notifications/replay sends what failed again: a Replay, answered by notifyhook.Replays
 //	POST /break-glass         makes a link that signs one person in without Slack, for programs
 //	                          on this machine alone: a BreakGlass, answered by a BreakGlassLink
 //
@@ -48,8 +54,13 @@ func New(cfg Config) http.Handler {
 	programs.Handle("POST /keys/rotate", post(cfg, cfg.rotate))
 	programs.Handle("GET /people", get(cfg, cfg.person))
 	programs.Handle("POST /people/accept-email", post(cfg, cfg.acceptEmail))
+	programs.Handle("POST /people/export", post(cfg, cfg.exportPerson))
+	programs.Handle("POST /people/erase", post(cfg, cfg.erasePerson))
 	programs.Handle("GET /sessions", get(cfg, cfg.listSessions))
 	programs.Handle("POST /sessions/revoke", post(cfg, cfg.revokeSessions))
+	programs.Handle("GET /notifications", get(cfg, cfg.listNotifications))
+	programs.Handle("GET /notifications/{id}", item(cfg, cfg.showNotification))
+	programs.Handle("POST /notifications/replay", post(cfg, cfg.replay))
 	programs.Handle("POST /break-glass", fromThisMachine(post(cfg, cfg.breakGlass)))
 
 	mux := probes(cfg.Ready, error.Error)

@@ -12,6 +12,7 @@ import (
 	"unicode"
 
 	"github.com/cocoom/cocoom-gateway/gateway"
+	"github.com/cocoom/cocoom-gateway/notifyhook"
 )
 
 const (
@@ -51,6 +52,13 @@ func get(cfg Config, read func(ctx context.Context, query url.Values) (any, erro
 			return
 		}
 		answer(w, http.StatusOK, body)
+	})
+}
+
+// item is get of one thing, by the {id} in its path.
+func item(cfg Config, read func(ctx context.Context, id string) (any, error)) http.Handler {
+	return http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
+		get(cfg, func(ctx context.Context, _ url.Values) (any, error) { return read(ctx, r.PathValue("id")) }).ServeHTTP(w, r)
 	})
 }
 
@@ -96,6 +104,10 @@ func (cfg Config) fail(w http.ResponseWriter, r *http.Request, err error) {
 	switch {
 	case errors.As(err, &theirs), errors.Is(err, gateway.ErrSelection), errors.Is(err, gateway.ErrBreakGlass):
 		answer(w, http.StatusBadRequest, Failure{err.Error()})
+	case errors.Is(err, notifyhook.ErrNotFound):
+		answer(w, http.StatusNotFound, Failure{"there is no such notification, or not any more"})
+	case errors.Is(err, notifyhook.ErrNothingToReplay):
+		answer(w, http.StatusConflict, Failure{"none of its recipients is without the message; to send it again all the same, say all"})
 	case errors.Is(err, gateway.ErrUnknownPerson):
 		answer(w, http.StatusNotFound, Failure{gateway.ErrUnknownPerson.Error()})
 	default:
