@@ -22,7 +22,8 @@ const (
 )
 
 // actions is the whole API. Paths come without the gateway's prefix; {name}
-// stands for one segment. Of several paths that match, the first one is meant.
+// stands for one segment, {name...} for all that follow. Of several paths that
+// match, the first one is meant.
 func actions() []action {
 	return []action{
 		{"POST", "/v1/notifications", signatureOrToken, maxBody, endpoint.post},
@@ -37,7 +38,7 @@ func actions() []action {
 
 // action is what one method does at one path.
 type action struct {
-	method string // GET serves HEAD, too
+	method string // GET serves HEAD, too; empty: whichever, its own to judge
 	path   string
 	needs  need
 	body   int64 // bytes at most; 0: none is read
@@ -52,6 +53,8 @@ const (
 	// token opens what is more than taking the signed body in.
 	tokenOnly need = iota
 	signatureOrToken
+	// itsOwn: it has credentials of another kind, and reads its body itself.
+	itsOwn
 )
 
 // endpoint is the notification API of one route.
@@ -97,6 +100,9 @@ func (e endpoint) serve(w http.ResponseWriter, r *http.Request) *problem {
 		return p
 	}
 	v := visit{w: w, r: r, args: args}
+	if a.needs == itsOwn {
+		return a.do(e, v)
+	}
 	if v.who, v.body, p = e.authenticate(w, r, a); p != nil {
 		if p.Status == http.StatusUnauthorized || p.Status == http.StatusForbidden {
 			e.refused(r, p)
@@ -123,7 +129,7 @@ func (e endpoint) find(method, path string) (a action, args map[string]string, p
 		if a.path != first {
 			continue
 		}
-		if a.method == method {
+		if a.method == method || a.method == "" {
 			return a, args, nil
 		}
 		allow = append(allow, a.method)
@@ -142,16 +148,22 @@ func (e endpoint) find(method, path string) (a action, args map[string]string, p
 // another one.
 func match(pattern, path string) map[string]string {
 	names, segments := strings.Split(pattern, "/"), strings.Split(path, "/")
-	if len(names) != len(segments) {
-		return nil
-	}
 	args := map[string]string{}
 	for i, name := range names {
-		if strings.HasPrefix(name, "{") && segments[i] != "" {
+		switch {
+		case i >= len(segments):
+			return nil
+		case strings.HasSuffix(name, "...}"):
+			args[strings.Trim(name, "{.}")] = strings.Join(segments[i:], "/")
+			return args
+		case strings.HasPrefix(name, "{") && segments[i] != "":
 			args[strings.Trim(name, "{}")] = segments[i]
-		} else if name != segments[i] {
+		case name != segments[i]:
 			return nil
 		}
+	}
+	if len(names) != len(segments) {
+		return nil
 	}
 	return args
 }
