@@ -33,6 +33,8 @@ func actions() []action {
 		{"DELETE", "/v1/notifications/{id}", tokenOnly, 0, endpoint.cancel},
 		{"POST", "/v1/notifications/{id}/replay", tokenOnly, maxBody, endpoint.replay},
 		{"POST", "/v1/ping", signatureOrToken, maxBody, endpoint.ping},
+		{"", hookPath + "{rest...}", itsOwn, 0, endpoint.hook},
+		{"", webAPIPath + "{rest...}", itsOwn, 0, endpoint.webAPI},
 	}
 }
 
@@ -86,14 +88,6 @@ func (e endpoint) serve(w http.ResponseWriter, r *http.Request) *problem {
 		p := &problem{Status: http.StatusForbidden, Code: "ip_not_allowed", Detail: "this route takes no callers from " + client.String()}
 		e.refused(r, p)
 		return p
-	}
-	switch path := r.URL.Path; { // what stands in Slack's place has its own ways
-	case strings.HasPrefix(path, hookPath):
-		e.hook(w, r)
-		return nil
-	case strings.HasPrefix(path, webAPIPath):
-		e.webAPI(w, r)
-		return nil
 	}
 	a, args, p := e.find(r.Method, r.URL.Path)
 	if p != nil {

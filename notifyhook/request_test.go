@@ -255,7 +255,7 @@ func TestPathsAndMethods(t *testing.T) {
 func TestActionWithItsOwnCredentials(t *testing.T) {
 	r, _, _ := newTestRelay(t, sqliteStore(t), "")
 	e := r.Handler(host).(endpoint)
-	e.actions = append(e.actions, action{"", "/services/{rest...}", itsOwn, 0, func(_ endpoint, v visit) *problem {
+	e.actions = append(e.actions, action{"", "/elsewhere/{rest...}", itsOwn, 0, func(_ endpoint, v visit) *problem {
 		body, _ := io.ReadAll(v.r.Body)
 		fmt.Fprintf(v.w, "%s %s %s", v.r.Method, v.args["rest"], body)
 		return nil
@@ -265,16 +265,16 @@ func TestActionWithItsOwnCredentials(t *testing.T) {
 		e.ServeHTTP(w, httptest.NewRequest(method, path, strings.NewReader("ok")))
 		return w
 	}
-	for path, want := range map[string]string{"/services/a/b": "PUT a/b ok", "/services/": "PUT  ok"} {
+	for path, want := range map[string]string{"/elsewhere/a/b": "PUT a/b ok", "/elsewhere/": "PUT  ok"} {
 		if w := ask("PUT", path); w.Body.String() != want {
 			t.Errorf("%s: %d %s, want %s", path, w.Code, w.Body, want)
 		}
 	}
-	if w := ask("POST", "/services"); w.Code != 404 {
+	if w := ask("POST", "/elsewhere"); w.Code != 404 {
 		t.Errorf("another path: %d", w.Code)
 	}
 	e.route.allowFrom = []netip.Prefix{netip.MustParsePrefix("10.0.0.0/8")}
-	if w := ask("PUT", "/services/a"); w.Code != 403 {
+	if w := ask("PUT", "/elsewhere/a"); w.Code != 403 {
 		t.Errorf("from a network that may not call: %d", w.Code)
 	}
 }

@@ -73,11 +73,12 @@ func apiRefusal(p *problem) slackAnswer {
 
 // webAPI answers the methods of Slack's Web API that an app with a bot token
 // calls to notify people. The token is one of the route's bearer tokens.
-func (e endpoint) webAPI(w http.ResponseWriter, r *http.Request) {
-	a := e.callWebAPI(w, r)
-	plainHeader(w, r, "application/json; charset=utf-8", a.wait)
-	w.WriteHeader(a.status)
-	_ = json.NewEncoder(w).Encode(a.body) // the caller is gone, nobody is left to tell
+func (e endpoint) webAPI(v visit) *problem {
+	a := e.callWebAPI(v.w, v.r)
+	plainHeader(v.w, v.r, "application/json; charset=utf-8", a.wait)
+	v.w.WriteHeader(a.status)
+	_ = json.NewEncoder(v.w).Encode(a.body) // the caller is gone, nobody is left to tell
+	return nil
 }
 
 func (e endpoint) callWebAPI(w http.ResponseWriter, r *http.Request) slackAnswer {

@@ -28,13 +28,15 @@ type hookAnswer struct {
 
 // hook answers what comes in place of an incoming webhook of Slack's: exactly
 // "ok" once the message is on disk.
-func (e endpoint) hook(w http.ResponseWriter, r *http.Request) {
+func (e endpoint) hook(v visit) *problem {
+	w, r := v.w, v.r
 	a := e.takeHook(w, r)
 	plainHeader(w, r, "text/plain; charset=utf-8", a.wait)
 	w.WriteHeader(a.status)
 	if r.Method != http.MethodHead {
 		_, _ = io.WriteString(w, a.word) // the caller is gone, nobody is left to tell
 	}
+	return nil
 }
 
 func (e endpoint) takeHook(w http.ResponseWriter, r *http.Request) hookAnswer {
