@@ -56,7 +56,7 @@ func (r *Relay) accept(ctx context.Context, rt *route, q request, now time.Time)
 	}
 	fresh := "ntf_" + strings.ToLower(rand.Text())
 	list := rt.deliveries(q, now)
-	err = r.store.Write(ctx, func(ctx context.Context, tx *sql.Tx) error {
+	err = r.write(ctx, func(ctx context.Context, tx *sql.Tx) error {
 		id, duplicate = fresh, false // the function may run again
 		status, finished := "queued", sql.NullInt64{}
 		if !slices.ContainsFunc(list, func(d newDelivery) bool { return !d.suppressed }) {
@@ -86,7 +86,7 @@ func (r *Relay) accept(ctx context.Context, rt *route, q request, now time.Time)
 		return "", false, err
 	}
 	if !duplicate {
-		r.nudge()
+		r.queued(rt.app)
 	}
 	return id, duplicate, nil
 }

@@ -27,6 +27,19 @@ type Settings struct {
 	// LinkHosts are hosts besides the route's own that a notification's link
 	// may point to.
 	LinkHosts []string `yaml:"link_hosts"`
+	// Retention is how long a notification is kept once it is finished, at least
+	// 24 h; 0 means 7 days. A failed one is kept for 30 days if that is longer.
+	// Its key is remembered as long: after that, the same key is a new
+	// notification.
+	Retention time.Duration `yaml:"retention"`
+}
+
+// retention is Retention with its default.
+func (s Settings) retention() time.Duration {
+	if s.Retention == 0 {
+		return defaultRetention
+	}
+	return s.Retention
 }
 
 // Credential is a secret of the webhook's callers. In YAML it may be just the
@@ -77,6 +90,9 @@ func (s Settings) Validate(report func(key, text string)) {
 		}
 		return ""
 	})
+	if s.Retention != 0 && s.Retention < minRetention {
+		report("retention", fmt.Sprintf("must be at least %.0fh: a caller may repeat a request for that long, and must not cause a second message", minRetention.Hours()))
+	}
 	for i, host := range s.LinkHosts {
 		if host == "" || host != strings.ToLower(host) || strings.ContainsAny(host, "/:@*? ") {
 			report(fmt.Sprintf("link_hosts[%d]", i), "must be a lower case host name alone, such as intranet.example.com")

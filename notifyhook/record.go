@@ -20,7 +20,7 @@ func (r *Relay) record(ctx context.Context, c claim, o outcome, v verdict) error
 		return err
 	}
 	c.at = now
-	return r.store.Write(ctx, func(ctx context.Context, tx *sql.Tx) error {
+	return r.write(ctx, func(ctx context.Context, tx *sql.Tx) error {
 		if err := c.fence(ctx, tx, v); err != nil {
 			return err
 		}
@@ -159,7 +159,7 @@ func (r *Relay) move(ctx context.Context, c claim, conversation string) error {
 	}
 	c.at = now
 	to := c.app.conversation(conversation)
-	return r.store.Write(ctx, func(ctx context.Context, tx *sql.Tx) error {
+	return r.write(ctx, func(ctx context.Context, tx *sql.Tx) error {
 		if err := c.fence(ctx, tx, verdict{notBefore: time.UnixMilli(0)}); err != nil {
 			return err
 		}
@@ -198,7 +198,7 @@ func (r *Relay) expire(ctx context.Context) (int, error) {
 	if err := rows.Err(); err != nil || len(list) == 0 {
 		return 0, err
 	}
-	return len(list), r.store.Write(ctx, func(ctx context.Context, tx *sql.Tx) error {
+	return len(list), r.write(ctx, func(ctx context.Context, tx *sql.Tx) error {
 		for _, c := range list {
 			var state string
 			if err := tx.QueryRowContext(ctx, `SELECT state FROM delivery WHERE id = $1 `+r.forUpdate(), c.delivery).Scan(&state); err != nil {
