@@ -2,10 +2,6 @@ package notifyhook
 
 import (
 	"container/heap"
-	"context"
-	"database/sql"
-	"fmt"
-	"math"
 	"slices"
 	"sync"
 	"time"
@@ -53,22 +49,6 @@ type share struct {
 	inRing  bool
 	isFull  bool
 	index   int // in later; -1: not there
-}
-
-// candidate is a lane that is due, or the first that comes due later.
-type candidate struct {
-	place
-	app *app
-	due time.Time
-}
-
-// cost is what claiming the lane costs, in calls to Slack: one for the message,
-// two to look a recipient up.
-func (c candidate) cost() int {
-	if c.conversation == "" {
-		return 2
-	}
-	return 1
 }
 
 // mayStart says whether an app with that many workers may have another.
@@ -144,13 +124,6 @@ func (s *shares) fill(one *share) {
 	s.full = append(s.full, one)
 }
 
-// turn is a share's place in one choice.
-type turn struct {
-	news   int         // of the share, when lanes was read
-	lanes  []candidate // not chosen yet; the last one says when the app comes due otherwise
-	chosen int
-}
-
 // serve gives the app its turn: as many of its due lanes as its deficit, its
 // workers and the limit allow, and then its new place. free are the workers
 // that nobody has.
@@ -203,7 +176,7 @@ func (s *shares) start(a *app) {
 	s.flight++
 }
 
-// end takes a worker off again, and has the app looked at: a lane may be due.
+// end takes a worker off again, which may let other apps start one.
 func (s *shares) end(a *app) {
 	s.mu.Lock()
 	defer s.mu.Unlock()
@@ -215,8 +188,7 @@ func (s *shares) end(a *app) {
 		s.join(other)
 	}
 	s.full = nil
-	one.news++
-	s.put(one, time.Time{})
+	s.drop(one)
 }
 
 // charge takes what a claim cost besides its call.
@@ -266,6 +238,13 @@ func (s *shares) nextDue() (at time.Time, ok bool) {
 	return s.later[0].due, true
 }
 
+// newsOf is the share's count of what was queued.
+func (s *shares) newsOf(one *share) int {
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	return one.news
+}
+
 // laterDue is a heap of shares by when they come due.
 type laterDue []*share
 
@@ -286,75 +265,4 @@ func (l *laterDue) Pop() any {
 	last := (*l)[len(*l)-1]
 	(*l)[len(*l)-1], *l, last.index = nil, (*l)[:len(*l)-1], -1
 	return last
-}
-
-// choose picks up to limit due lanes, in the order in which they are locked. It
-// looks at no more than a few apps for each of them, however many wait.
-func (r *Relay) choose(ctx context.Context, now time.Time, limit int) ([]candidate, error) {
-	var list []candidate
-	turns, again := map[*share]*turn{}, []*share(nil)
-	free := r.shares.free()
-	for range 4 * limit {
-		if len(list) == limit {
-			break
-		}
-		one := r.shares.next(now, r.alarms.isHeld)
-		if one == nil {
-			break
-		}
-		t := turns[one]
-		if t == nil {
-			var err error
-			if t, err = r.look(ctx, one); err != nil {
-				r.shares.queue(one.app, now)
-				return nil, err
-			}
-			turns[one] = t
-		} else if t.news != r.shares.newsOf(one) { // its lanes are to be read anew, after these are claimed
-			again = append(again, one)
-			continue
-		}
-		list = append(list, r.shares.serve(one, t, now, limit-len(list), free-len(list))...)
-	}
-	for _, one := range again {
-		r.shares.queue(one.app, now)
-	}
-	slices.SortFunc(list, func(a, b candidate) int { return a.place.compare(b.place) })
-	return list, nil
-}
-
-func (s *shares) newsOf(one *share) int {
-	s.mu.Lock()
-	defer s.mu.Unlock()
-	return one.news
-}
-
-// lanesQuery lists the first lanes of an app to come due. It compares pairs so
-// that no index but lane_app serves, which has them at hand however many others
-// are due.
-const lanesQuery = `SELECT lane, conversation, due_at FROM lane
-	WHERE due_at IS NOT NULL AND (app, due_at) >= ($1, 0) AND (app, due_at) <= ($1, $2) ORDER BY app, due_at LIMIT $3`
-
-// look reads as many lanes as the app may have workers, and the one after them.
-func (r *Relay) look(ctx context.Context, one *share) (*turn, error) {
-	t := &turn{news: r.shares.newsOf(one)}
-	rows, err := r.store.Read().QueryContext(ctx, lanesQuery, one.app.name, int64(math.MaxInt64), perApp+1)
-	if err != nil {
-		return nil, fmt.Errorf("list due lanes: %w", err)
-	}
-	defer rows.Close()
-	for rows.Next() {
-		c := candidate{app: one.app}
-		var conversation sql.NullString
-		var due int64
-		if err := rows.Scan(&c.lane, &conversation, &due); err != nil {
-			return nil, fmt.Errorf("list due lanes: %w", err)
-		}
-		c.conversation, c.due = conversation.String, time.UnixMilli(due)
-		t.lanes = append(t.lanes, c)
-	}
-	if err := rows.Err(); err != nil {
-		return nil, fmt.Errorf("list due lanes: %w", err)
-	}
-	return t, nil
 }
