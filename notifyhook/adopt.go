@@ -36,6 +36,43 @@ func (r *Relay) adoptAll(ctx context.Context) error {
 	return nil
 }
 
+// adoptMoved does the same for routes that have another app now, such as one that
+// got a token of its own. It reads all that is queued, so only at the start,
+// when nothing has been accepted yet that could overtake what waits.
+func (r *Relay) adoptMoved(ctx context.Context) error {
+	rows, err := r.store.Read().QueryContext(ctx, `SELECT DISTINCT l.app, d.route FROM lane l JOIN delivery d ON d.lane = l.lane AND d.state IN ('queued', 'sending')
+		WHERE l.due_at IS NOT NULL`)
+	if err != nil {
+		return fmt.Errorf("list routes that wait: %w", err)
+	}
+	defer rows.Close()
+	left := map[string]bool{}
+	for rows.Next() {
+		var app, host string
+		if err := rows.Scan(&app, &host); err != nil {
+			return fmt.Errorf("list routes that wait: %w", err)
+		}
+		if r.isStranger(host, app) {
+			left[app] = true
+		}
+	}
+	if err := rows.Err(); err != nil {
+		return fmt.Errorf("list routes that wait: %w", err)
+	}
+	for name := range left {
+		if err := r.adoptApp(ctx, name); err != nil {
+			return err
+		}
+	}
+	return nil
+}
+
+// isStranger says whether the host is a configured route's, of another app.
+func (r *Relay) isStranger(host, app string) bool {
+	rt := r.routes[host]
+	return rt != nil && rt.app.name != app
+}
+
 // adoptApp adopts the lanes of one app. What belongs to no configured route
 // stays where it is, and expires there.
 func (r *Relay) adoptApp(ctx context.Context, name string) error {
@@ -77,7 +114,7 @@ func (r *Relay) adoptable(ctx context.Context, name, after string) (list []strin
 		if err := rows.Scan(&last, &host); err != nil {
 			return nil, "", fmt.Errorf("list lanes to adopt: %w", err)
 		}
-		if host == "" || r.routes[host] != nil {
+		if host == "" && r.apps[name] == nil || r.isStranger(host, name) {
 			list = append(list, last)
 		}
 	}
@@ -152,8 +189,8 @@ func (r *Relay) strangers(ctx context.Context, tx *sql.Tx, lane, app string) ([]
 		if err := rows.Scan(&host); err != nil {
 			return nil, fmt.Errorf("list routes of a lane: %w", err)
 		}
-		if rt := r.routes[host]; rt != nil && rt.app.name != app {
-			list = append(list, rt)
+		if r.isStranger(host, app) {
+			list = append(list, r.routes[host])
 		}
 	}
 	if err := rows.Err(); err != nil {

@@ -117,6 +117,7 @@ func (r *Relay) settle(ctx context.Context, c claim, o outcome) {
 	if err != nil {
 		now = r.now()
 	}
+	r.shares.answered(c.app, o.reason != timedOut)
 	v := judge(o, c.before, c.failures, now, rand.Float64())
 	if r.beyond(c, o) {
 		v.notBefore = now.Add(lookupsWait)

@@ -130,6 +130,9 @@ func httpStatus(code int) outcome {
 // client library takes {"ok":false} for a success.
 var errNoTimestamp = errors.New("answer without ts")
 
+// timedOut is the reason of a call that nobody answered in time.
+const timedOut = "timeout"
+
 // transportReason is one word for an error of the network or of the parser.
 // Their own texts hold addresses.
 func transportReason(err error) string {
@@ -140,7 +143,7 @@ func transportReason(err error) string {
 		return "dns"
 	}
 	if isTimeout(err) {
-		return "timeout"
+		return timedOut
 	}
 	if _, ok := errors.AsType[*x509.UnknownAuthorityError](err); ok {
 		return "tls"

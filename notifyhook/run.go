@@ -50,9 +50,13 @@ func (r *Relay) Run(ctx context.Context) error {
 	return nil
 }
 
-// begin puts right what the last run left behind, and learns whom it held.
+// begin puts right what the last run left behind, also what a new configuration
+// made wrong, and learns whom it held.
 func (r *Relay) begin(ctx context.Context) error {
 	if err := r.takeOver(ctx); err != nil {
+		return err
+	}
+	if err := r.adoptMoved(ctx); err != nil {
 		return err
 	}
 	return r.syncAlarms(ctx)

@@ -25,7 +25,8 @@ const (
 // Sharing turns alone would let apps whose Slack is slow keep all workers in
 // the end. So an app holds at most perApp of them, and starts another only
 // while it holds fewer than a quarter of those that are free: each slow app
-// leaves three quarters of what it found.
+// leaves three quarters of what it found. One whose last call timed out holds a
+// single worker until a call of its is answered.
 //
 // What is known of the lanes here is a memory of the store, put right by each
 // look at an app's lanes; survey finds what came from elsewhere.
@@ -48,11 +49,20 @@ type share struct {
 	news    int       // counts what was queued; another number: look again
 	inRing  bool
 	isFull  bool
-	index   int // in later; -1: not there
+	isSlow  bool // its last call timed out
+	index   int  // in later; -1: not there
 }
 
-// mayStart says whether an app with that many workers may have another.
-func mayStart(has, free int) bool { return has < perApp && has*4 < free }
+// mayStart says whether the app may have another worker besides its own and those
+// chosen for it, when so many are free.
+func (one *share) mayStart(chosen, free int) bool {
+	most := perApp
+	if one.isSlow {
+		most = 1
+	}
+	has := one.flight + chosen
+	return has < most && has*4 < free
+}
 
 // queue notes that a lane of the app is due, by the store's clock. The zero
 // time means: it has to be looked at.
@@ -103,7 +113,7 @@ func (s *shares) next(now time.Time, isHeld func(app string) bool) *share {
 		case isHeld(one.app.name):
 			one.deficit, one.open = 0, false
 			s.drop(one)
-		case !mayStart(one.flight, workers-s.flight):
+		case !one.mayStart(0, workers-s.flight):
 			s.fill(one)
 		default:
 			return one
@@ -135,7 +145,7 @@ func (s *shares) serve(one *share, t *turn, now time.Time, limit, free int) (lis
 	}
 	one.open = false
 	due := func() bool { return len(t.lanes) > 0 && !t.lanes[0].due.After(now) }
-	for due() && one.deficit >= t.lanes[0].cost() && mayStart(one.flight+t.chosen, free-len(list)) {
+	for due() && one.deficit >= t.lanes[0].cost() && one.mayStart(t.chosen, free-len(list)) {
 		if len(list) == limit {
 			if one.index >= 0 {
 				heap.Remove(&s.later, one.index)
@@ -151,7 +161,7 @@ func (s *shares) serve(one *share, t *turn, now time.Time, limit, free int) (lis
 	}
 	switch {
 	case one.index >= 0: // something was queued meanwhile
-	case due() && mayStart(one.flight+t.chosen, free-len(list)):
+	case due() && one.mayStart(t.chosen, free-len(list)):
 		s.join(one)
 	case due():
 		s.fill(one)
@@ -189,6 +199,15 @@ func (s *shares) end(a *app) {
 	}
 	s.full = nil
 	s.drop(one)
+}
+
+// answered notes whether the app's last call was answered in time.
+func (s *shares) answered(a *app, inTime bool) {
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	if one := s.apps[a.name]; one != nil {
+		one.isSlow = !inTime
+	}
 }
 
 // charge takes what a claim cost besides its call.
