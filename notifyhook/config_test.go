@@ -49,6 +49,9 @@ func TestSettingsValidate(t *testing.T) {
 		{"same value", Settings{BearerTokens: []Credential{token, token}}, []string{"bearer_tokens[1].value"}},
 		{"no value", Settings{BearerTokens: []Credential{{ID: "a"}}}, []string{"bearer_tokens[0].value"}},
 		{"link host", Settings{LinkHosts: []string{"https://x.fr"}}, []string{"link_hosts[0]"}},
+		{"retention", Settings{Retention: 24 * time.Hour}, nil},
+		{"too short a retention", Settings{Retention: 24*time.Hour - 1}, []string{"retention"}},
+		{"retention before time", Settings{Retention: -48 * time.Hour}, []string{"retention"}},
 	}
 	for _, tt := range tests {
 		t.Run(tt.name, func(t *testing.T) {

@@ -30,6 +30,9 @@
 // wait for it; a look-up that fails or is throttled holds nobody. A crash at
 // any point leaves every delivery in exactly one lane, and that lane due.
 //
+// Whose lanes are claimed is decided by deficit round robin between the Slack
+// apps (see shares), so no app's queue delays another's.
+//
 // Each claim carries a random token, the fence: a holder whose lease ran out
 // can write nothing any more.
 package notifyhook

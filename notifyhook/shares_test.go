@@ -86,6 +86,30 @@ func TestSlowAppsLeaveWorkers(t *testing.T) {
 	}
 }
 
+// What is queued while an app has its turn is not forgotten with the turn.
+func TestQueuedDuringATurn(t *testing.T) {
+	now := newFakeClock().now()
+	nobody := func(string) bool { return false }
+	for name, lanes := range map[string][]candidate{
+		"nothing else": nil, "another is due": {{due: now}}, "another comes later": {{due: now.Add(time.Hour)}},
+	} {
+		t.Run(name, func(t *testing.T) {
+			s := shares{apps: map[string]*share{}}
+			a := &app{name: host}
+			s.queue(a, now)
+			one := s.next(now, nobody)
+			if one == nil || s.next(now, nobody) != nil {
+				t.Fatal("one app has one turn")
+			}
+			s.queue(a, now)
+			s.serve(one, &turn{lanes: lanes}, now, atOnce, workers)
+			if s.next(now, nobody) != one || s.next(now, nobody) != nil {
+				t.Error("it is not looked at again, or twice")
+			}
+		})
+	}
+}
+
 // Thousands of due lanes cost no more than the few that are chosen.
 func TestDueLanesAreFoundByIndex(t *testing.T) {
 	storetest.Each(t, func(t *testing.T, s *store.Store) {
