@@ -79,14 +79,16 @@ func room(i int) string { return fmt.Sprintf("C%05d", i) }
 func pushAside(t *testing.T, r *Relay, host string, n, lanes int) {
 	t.Helper()
 	now := time.Now().UnixMilli()
-	const numbers = `WITH RECURSIVE n (i) AS (SELECT 0 UNION ALL SELECT i + 1 FROM n WHERE i < $1 - 1) `
-	for _, query := range []string{
-		numbers + `INSERT INTO lane (lane, app, conversation, due_at) SELECT $2 || '/C' || substr('0000' || i, -5), $2, 'C' || substr('0000' || i, -5), $3 FROM n WHERE i < $4`,
-		numbers + `INSERT INTO notification (id, route, request, accepted_at, expires_at) SELECT $2 || i, $2, '{"to":["C"],"text":"x"}', $3, $3 + 86400000 + $4 * 0 FROM n`,
-		numbers + `INSERT INTO delivery (id, notification_id, route, recipient, lane, accepted_at, due_at)
-			SELECT 'dlv_' || $2 || i, $2 || i, $2, 'C', $2 || '/C' || substr('0000' || (i % $4), -5), $3, $3 FROM n`,
-	} {
-		execute(t, r.store, query, n, host, now, lanes)
+	const numbers = `WITH RECURSIVE n (i) AS (SELECT $1 UNION ALL SELECT i + 1 FROM n WHERE i < $2) `
+	const room = `'C' || substr('0000' || (i % $5), -5)`
+	for first := 0; first < n; first += 1000 { // a write may not take long
+		for _, query := range []string{
+			`INSERT INTO lane (lane, app, conversation, due_at) SELECT $3 || '/' || ` + room + `, $3, ` + room + `, $4 FROM n WHERE i < $5`,
+			`INSERT INTO notification (id, route, request, accepted_at, expires_at) SELECT $3 || i, $3, '{"to":["C"],"text":"x"}', $4, $4 + 86400000 * ($5 > 0) FROM n`,
+			`INSERT INTO delivery (id, notification_id, route, recipient, lane, accepted_at, due_at) SELECT 'dlv_' || $3 || i, $3 || i, $3, 'C', $3 || '/' || ` + room + `, $4, $4 FROM n`,
+		} {
+			execute(t, r.store, numbers+query, first, min(first+999, n-1), host, now, lanes)
+		}
 	}
 	r.queued(r.apps[host])
 }

@@ -90,9 +90,11 @@ func TestPruningGoesOn(t *testing.T) {
 		r, clock, _ := newTestRelay(t, s, "")
 		other, _, _ := newTestRelay(t, s, "")
 		const n = 3 * prunePage * prunePages / 2
-		numbers := fmt.Sprintf(`WITH RECURSIVE n (i) AS (SELECT 0 UNION ALL SELECT i + 1 FROM n WHERE i < %d - 1) `, n)
-		execute(t, s, numbers+`INSERT INTO notification (id, route, request, accepted_at, expires_at, finished_at, status)
-			SELECT 'n' || i, $1, '{}', 1, 1, CAST($2 AS BIGINT) - i % 7, CASE i % 3 WHEN 0 THEN 'failed' ELSE 'sent' END FROM n`, host, clock.now().Add(-10*24*time.Hour).UnixMilli())
+		for first := 0; first < n; first += 1000 { // a write may not take long
+			numbers := fmt.Sprintf(`WITH RECURSIVE n (i) AS (SELECT %d UNION ALL SELECT i + 1 FROM n WHERE i < %d) `, first, first+999)
+			execute(t, s, numbers+`INSERT INTO notification (id, route, request, accepted_at, expires_at, finished_at, status)
+				SELECT 'n' || i, $1, '{}', 1, 1, CAST($2 AS BIGINT) - i % 7, CASE i % 3 WHEN 0 THEN 'failed' ELSE 'sent' END FROM n`, host, clock.now().Add(-10*24*time.Hour).UnixMilli())
+		}
 		if err := r.pruneNotifications(t.Context()); err != nil {
 			t.Fatal(err)
 		}
