@@ -49,7 +49,7 @@ func (r *Relay) choose(ctx context.Context, now time.Time, limit int) ([]candida
 		t := turns[one]
 		if t == nil {
 			var err error
-			if t, err = r.look(ctx, one); err != nil {
+			if t, err = r.look(ctx, one, now); err != nil {
 				r.shares.queue(one.app, now)
 				return nil, err
 			}
@@ -73,10 +73,21 @@ func (r *Relay) choose(ctx context.Context, now time.Time, limit int) ([]candida
 const lanesQuery = `SELECT lane, conversation, due_at FROM lane
 	WHERE due_at IS NOT NULL AND (app, due_at) >= ($1, 0) AND (app, due_at) <= ($1, $2) ORDER BY app, due_at LIMIT $3`
 
+// unresolvedQuery lists those that have no conversation yet, by lane_unresolved.
+const unresolvedQuery = `SELECT lane, conversation, due_at FROM lane
+	WHERE due_at IS NOT NULL AND conversation IS NULL AND (app, due_at) >= ($1, 0) AND (app, due_at) <= ($1, $2) ORDER BY app, due_at LIMIT $3`
+
 // look reads as many lanes as the app may have workers, and the one after them.
-func (r *Relay) look(ctx context.Context, one *share) (*turn, error) {
+// While Slack wants no messages of the app, its conversations are let be, however
+// many are due: they come due together when that is over.
+func (r *Relay) look(ctx context.Context, one *share, now time.Time) (*turn, error) {
 	t := &turn{news: r.shares.newsOf(one)}
-	rows, err := r.store.Read().QueryContext(ctx, lanesQuery, one.app.name, int64(math.MaxInt64), perApp+1)
+	query := lanesQuery
+	if wait := one.app.limits.wait(postMessage, r.now()); wait > 0 {
+		query = unresolvedQuery
+		t.lanes = append(t.lanes, candidate{app: one.app, due: now.Add(wait)})
+	}
+	rows, err := r.store.Read().QueryContext(ctx, query, one.app.name, int64(math.MaxInt64), perApp+1)
 	if err != nil {
 		return nil, fmt.Errorf("list due lanes: %w", err)
 	}
@@ -94,5 +105,6 @@ func (r *Relay) look(ctx context.Context, one *share) (*turn, error) {
 	if err := rows.Err(); err != nil {
 		return nil, fmt.Errorf("list due lanes: %w", err)
 	}
+	slices.SortStableFunc(t.lanes, func(a, b candidate) int { return a.due.Compare(b.due) })
 	return t, nil
 }
