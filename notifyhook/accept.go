@@ -107,7 +107,7 @@ func (r *Relay) acceptAll(ctx context.Context, rt *route, asked []request, now t
 		}
 	}
 	slices.SortStableFunc(order, func(a, b int) int { return cmp.Compare(list[a].key(), list[b].key()) })
-	err := r.store.Write(ctx, func(ctx context.Context, tx *sql.Tx) error {
+	err := r.write(ctx, func(ctx context.Context, tx *sql.Tx) error {
 		// In the order of the keys, so that two batches with the same ones do not
 		// wait for each other in a circle.
 		for _, i := range order {
@@ -141,7 +141,7 @@ func (r *Relay) acceptAll(ctx context.Context, rt *route, asked []request, now t
 	}
 	r.reached(atAccepted)
 	if slices.ContainsFunc(list, entry.isNew) {
-		r.nudge()
+		r.queued(rt.app)
 	}
 	return list, nil
 }

@@ -18,10 +18,10 @@ func clientOf(remote string) netip.Addr {
 
 // admits says whether callers from the address are let in.
 func (rt *route) admits(client netip.Addr) bool {
-	if len(rt.allowFrom) == 0 {
+	if len(rt.AllowFrom) == 0 {
 		return true
 	}
-	for _, network := range rt.allowFrom {
+	for _, network := range rt.AllowFrom {
 		if network.Contains(client) {
 			return true
 		}

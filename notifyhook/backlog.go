@@ -75,7 +75,7 @@ func (b *backlog) isFull(n, limit int, now time.Time, count func() (int, error))
 // room refuses a request whose deliveries would be more than may wait for its
 // route. What was accepted before, under the same key, is not refused.
 func (r *Relay) room(ctx context.Context, rt *route, q request) *problem {
-	full, changed := r.open.of(rt.host).isFull(len(q.To), rt.backlog, r.now(), func() (int, error) {
+	full, changed := r.open.of(rt.host).isFull(len(q.To), rt.Limits.Backlog, r.now(), func() (int, error) {
 		open, err := r.countOpen(ctx, rt)
 		if err != nil {
 			r.log.Error("count backlog failed", "route", rt.host, "error", err)
@@ -84,21 +84,21 @@ func (r *Relay) room(ctx context.Context, rt *route, q request) *problem {
 	})
 	switch {
 	case changed && full:
-		r.raise(rt.host, "backlog", "too_many_open_deliveries")
+		r.raise(rt.app.name, "backlog", "too_many_open_deliveries")
 	case changed:
-		r.alarms.clear(rt.host, "backlog")
+		r.alarms.clear(rt.app.name, "backlog")
 	}
 	if !full || q.Key != "" && r.isKnown(ctx, rt, q.Key) {
 		return nil
 	}
 	return &problem{Status: http.StatusTooManyRequests, Code: "backlog_full", RetryAfter: fullAgain,
-		Detail: fmt.Sprintf("%d deliveries of this route wait already; send it again later, with the same key", rt.backlog)}
+		Detail: fmt.Sprintf("%d deliveries of this route wait already; send it again later, with the same key", rt.Limits.Backlog)}
 }
 
 // countOpen counts no further than the limit.
 func (r *Relay) countOpen(ctx context.Context, rt *route) (n int, err error) {
 	err = r.store.Read().QueryRowContext(ctx, `SELECT COUNT(*) FROM (SELECT 1 FROM delivery WHERE route = $1 AND state IN ('queued', 'sending') LIMIT $2) AS open`,
-		rt.host, rt.backlog).Scan(&n)
+		rt.host, rt.Limits.Backlog).Scan(&n)
 	if err != nil {
 		return 0, store.Classify(fmt.Errorf("count open deliveries: %w", err))
 	}

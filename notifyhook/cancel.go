@@ -45,7 +45,7 @@ func (r *Relay) cancel(ctx context.Context, host, id string) (ended int, err err
 	if err != nil {
 		return 0, err
 	}
-	err = r.store.Write(ctx, func(ctx context.Context, tx *sql.Tx) error {
+	err = r.write(ctx, func(ctx context.Context, tx *sql.Tx) error {
 		ended = 0 // the function may run again
 		list, err := r.lockQueued(ctx, tx, host, id)
 		if err != nil {

@@ -56,6 +56,11 @@ type Settings struct {
 	// look the same to who reads them, such as those of a form sent twice; 0: not
 	// at all.
 	Collapse time.Duration `yaml:"collapse"`
+	// Retention is how long a notification is kept once it is finished, at least
+	// 24 h; 0 means 7 days. A failed one is kept for 30 days if that is longer.
+	// Its key is remembered as long: after that, the same key is a new
+	// notification.
+	Retention time.Duration `yaml:"retention"`
 	// Limits bound what the route may ask of the gateway.
 	Limits Limits `yaml:"limits"`
 }
@@ -75,6 +80,14 @@ func (s Settings) fallback() []string {
 		list = append(list, same)
 	}
 	return list
+}
+
+// retention is Retention with its default.
+func (s Settings) retention() time.Duration {
+	if s.Retention == 0 {
+		return defaultRetention
+	}
+	return s.Retention
 }
 
 // Credential is a secret of the webhook's callers. In YAML it may be just the
@@ -136,6 +149,9 @@ func (s Settings) Validate(report func(key, text string)) {
 	}
 	if s.Limits.Backlog < 0 {
 		report("limits.backlog", "must be a number of deliveries, or 0 for the default of 100000")
+	}
+	if s.Retention != 0 && s.Retention < minRetention {
+		report("retention", fmt.Sprintf("must be at least %.0fh: a caller may repeat a request for that long, and must not cause a second message", minRetention.Hours()))
 	}
 	for i, host := range s.LinkHosts {
 		if host == "" || host != strings.ToLower(host) || strings.ContainsAny(host, "/:@*? ") {

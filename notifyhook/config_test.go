@@ -58,6 +58,9 @@ func TestSettingsValidate(t *testing.T) {
 		{"collapse for days", Settings{Collapse: 25 * time.Hour}, []string{"collapse"}},
 		{"backlog below zero", Settings{Limits: Limits{Backlog: -1}}, []string{"limits.backlog"}},
 		{"link host", Settings{LinkHosts: []string{"https://x.fr"}}, []string{"link_hosts[0]"}},
+		{"retention", Settings{Retention: 24 * time.Hour}, nil},
+		{"too short a retention", Settings{Retention: 24*time.Hour - 1}, []string{"retention"}},
+		{"retention before time", Settings{Retention: -48 * time.Hour}, []string{"retention"}},
 	}
 	for _, tt := range tests {
 		t.Run(tt.name, func(t *testing.T) {

@@ -272,7 +272,7 @@ func (d *decoder) link(rt *route) string {
 	}
 	host := strings.ToLower(u.Hostname())
 	own := host == rt.host
-	if !own && !slices.Contains(rt.linkHosts, host) {
+	if !own && !slices.Contains(rt.LinkHosts, host) {
 		d.mistake("link", "foreign_host", "must be on the route's host or one of its link_hosts")
 	}
 	if u.Scheme != "https" && (u.Scheme != "http" || !own || rt.scheme != "http") {

@@ -17,6 +17,7 @@ const (
 // and move its deliveries there. A stop must not lose what Slack said, so the
 // record ends with the lease only: after it, the fence would refuse it anyway.
 func (r *Relay) work(ctx context.Context, c claim) {
+	defer r.queued(c.app) // the lane may be due again
 	calls, cancel := context.WithDeadline(ctx, c.begun.Add(workLimit))
 	defer cancel()
 	record, cancelRecord := context.WithDeadline(context.WithoutCancel(ctx), c.begun.Add(lease))
@@ -182,6 +183,7 @@ func (r *Relay) settle(ctx context.Context, c claim, o outcome) {
 	if err != nil {
 		now = r.now()
 	}
+	r.shares.answered(c.app, o.reason != timedOut)
 	v := judge(o, c.before, c.failures, now, rand.Float64())
 	if r.beyond(c, o) {
 		v.notBefore = now.Add(lookupsWait)
@@ -263,7 +265,7 @@ func isScopeOnly(reason string) bool {
 
 func (r *Relay) raise(host, kind, reason string) {
 	if r.alarms.raise(host, kind, reason, r.now()) {
-		r.log.Error("route needs attention", "route", host, "kind", kind, "reason", reason)
+		r.log.Error("route needs attention", "routes", r.apps[host].hosts, "kind", kind, "reason", reason)
 	}
 }
 
@@ -275,9 +277,10 @@ func (r *Relay) probe(ctx context.Context) {
 			return
 		}
 		if o := outcomeOf(authTest, r.apps[host].test(ctx)); o.class == done {
-			r.alarms.tryAgain(host)
 			r.log.Info("held route is tried again", "route", host)
-			r.nudge()
+			if err := r.letGo(ctx, r.apps[host]); err != nil {
+				r.log.Error("let held route go failed", "route", host, "error", err)
+			}
 		}
 	}
 }

@@ -112,7 +112,7 @@ func (r *Relay) tryRecipient(ctx context.Context, rt *route, q request, to strin
 func (r *Relay) tryAudience(ctx context.Context, rt *route, q request, to string) audience {
 	a, o := r.audience(ctx, rt, q, to)
 	if o.class != done {
-		return audience{lang: rt.lang}
+		return audience{lang: rt.Lang}
 	}
 	return a
 }

@@ -12,7 +12,7 @@ import (
 func TestInBandRefuses(t *testing.T) {
 	s := sqliteStore(t)
 	r, _, log := newTestRelay(t, s, "")
-	r.routes[host].inBand = true
+	r.routes[host].InBand = true
 	if r.InBand(otherHost) != nil {
 		t.Error("a route that does not want them takes them")
 	}
@@ -45,7 +45,7 @@ func TestInBandRefuses(t *testing.T) {
 func TestInBandWithoutStore(t *testing.T) {
 	storetest.Each(t, func(t *testing.T, s *store.Store) {
 		r, _, log := newTestRelay(t, s, "")
-		r.routes[host].inBand = true
+		r.routes[host].InBand = true
 		if err := s.Close(); err != nil {
 			t.Fatal(err)
 		}

@@ -61,12 +61,12 @@ func (rt *route) prepare(q request, who caller, warnings []string) (request, []s
 	if q.Key != "" {
 		return q, warnings, nil
 	}
-	if rt.collapse == 0 {
+	if rt.Collapse == 0 {
 		return q, append(warnings, "no key was given: sent again, this would be another notification"), nil
 	}
 	same, err := q.sameness()
-	q.own = ownKey{name: ownMark + "same:" + same, window: rt.collapse}
-	return q, append(warnings, fmt.Sprintf("no key was given: sent again after %s, this would be another notification", rt.collapse)), err
+	q.own = ownKey{name: ownMark + "same:" + same, window: rt.Collapse}
+	return q, append(warnings, fmt.Sprintf("no key was given: sent again after %s, this would be another notification", rt.Collapse)), err
 }
 
 // sameness is the same for requests that look the same to who reads them: the

@@ -1,7 +1,6 @@
 package notifyhook
 
 import (
-	"cmp"
 	"context"
 	"crypto/rand"
 	"database/sql"
@@ -31,6 +30,8 @@ type claim struct {
 	at       time.Time
 	begun    time.Time // no later than at, by this process's clock: lease and workLimit count from here
 	ended    []ending  // heads that died on the way
+	taken    bool      // there is work
+	astray   bool      // the head belongs to another app
 
 	delivery     string
 	notification string
@@ -50,120 +51,63 @@ type claim struct {
 // ending is a delivery that was ended without a call to Slack.
 type ending struct{ route, delivery, reason string }
 
-// candidate is a lane that is due.
-type candidate struct {
-	place
-	app  string
-	rank int // among the due lanes of its app
-}
-
-// claim leases up to limit due lanes and begins the attempt of each head that
-// has a conversation. It returns nothing if nothing is due, without writing.
+// claim leases up to limit due lanes, and no more than atOnce, and begins the
+// attempt of each head that has a conversation. It returns nothing if nothing is
+// due, without writing. One goroutine at a time may call it.
 func (r *Relay) claim(ctx context.Context, limit int) ([]claim, error) {
 	begun := time.Now() // not later: what waits for its turn to write loses time to work, not safety
 	now, err := r.clock(ctx)
 	if err != nil {
 		return nil, err
 	}
-	list, err := r.due(ctx, now, limit)
+	r.looked.now, r.looked.at = now, begun
+	if err := r.survey.look(ctx, r, now); err != nil {
+		return nil, err
+	}
+	list, err := r.choose(ctx, now, min(limit, atOnce))
 	if err != nil || len(list) == 0 {
 		return nil, err
 	}
-	var claims []claim
-	var ended []ending
-	err = r.store.Write(ctx, func(ctx context.Context, tx *sql.Tx) error {
-		claims, ended = nil, nil // the function may run again
-		for _, one := range list {
-			c := claim{place: one.place, app: r.apps[one.app], owner: rand.Text(), at: now, begun: begun}
-			ok, err := r.take(ctx, tx, &c)
-			if err != nil {
+	claims := make([]claim, len(list))
+	err = r.write(ctx, func(ctx context.Context, tx *sql.Tx) error {
+		for i, one := range list {
+			claims[i] = claim{place: one.place, app: one.app, owner: rand.Text(), at: now, begun: begun} // anew: the function may run again
+			var err error
+			if claims[i].taken, err = r.take(ctx, tx, &claims[i]); err != nil {
 				return err
 			}
-			if ok {
-				claims = append(claims, c)
-			}
-			ended = append(ended, c.ended...)
 		}
 		return nil
 	})
 	if err != nil {
+		for _, one := range list {
+			r.shares.queue(one.app, now)
+		}
 		return nil, err
 	}
+	claims = slices.DeleteFunc(claims, func(c claim) bool { return !r.account(ctx, c) })
 	if len(claims) > 0 {
 		r.reached(atClaimed)
-	}
-	for _, e := range ended {
-		r.log.Warn("delivery dead", "route", e.route, "delivery", e.delivery, "reason", e.reason)
-	}
-	if len(list) == limit && len(claims) < limit {
-		r.nudge() // others are due, and workers free
 	}
 	return claims, nil
 }
 
-// due chooses among the due lanes so that apps get equal shares of the workers,
-// whatever the length of their queues: a lane counts as far back as its rank
-// within its app and the app's calls under way. Only apps that this process
-// knows and does not hold are looked at.
-func (r *Relay) due(ctx context.Context, now time.Time, limit int) ([]candidate, error) {
-	query, args := r.dueQuery(now, limit)
-	if query == "" {
-		return nil, nil
+// account does what is left to do about a lane after it was claimed, and reports
+// whether there is work in it.
+func (r *Relay) account(ctx context.Context, c claim) bool {
+	for _, e := range c.ended {
+		r.log.Warn("delivery dead", "route", e.route, "delivery", e.delivery, "reason", e.reason)
 	}
-	rows, err := r.store.Read().QueryContext(ctx, query, args...)
-	if err != nil {
-		return nil, fmt.Errorf("list due lanes: %w", err)
+	r.shares.charge(c.app, len(c.ended)/endedCost)
+	if !c.taken {
+		r.shares.queue(c.app, c.at) // it may be due again, or others of the app
 	}
-	defer rows.Close()
-	var list []candidate
-	for rows.Next() {
-		var c candidate
-		var conversation sql.NullString
-		if err := rows.Scan(&c.lane, &c.app, &conversation, &c.rank); err != nil {
-			return nil, fmt.Errorf("list due lanes: %w", err)
-		}
-		c.conversation = conversation.String
-		c.rank += r.flight.of(c.app)
-		list = append(list, c)
-	}
-	if err := rows.Err(); err != nil {
-		return nil, fmt.Errorf("list due lanes: %w", err)
-	}
-	slices.SortStableFunc(list, func(a, b candidate) int { return cmp.Compare(a.rank, b.rank) })
-	list = list[:min(len(list), limit)]
-	slices.SortFunc(list, func(a, b candidate) int { return a.place.compare(b.place) }) // the order of locking
-	return list, nil
-}
-
-// dueQuery lists the first due lanes of each app. It compares pairs so that
-// only lane_app serves, which finds the first limit lanes of an app at once,
-// however many are due. It is empty if there is no app to look at.
-func (r *Relay) dueQuery(now time.Time, limit int) (string, []any) {
-	args := []any{now.UnixMilli(), limit, limit * 4}
-	apps := ""
-	for name := range r.apps {
-		if !r.alarms.isHeld(name) {
-			args = append(args, name)
-			apps += fmt.Sprintf(", ($%d)", len(args))
+	if c.astray {
+		if err := r.adopt(ctx, c.lane); err != nil {
+			r.log.Error("adopt lane failed", "lane_app", c.app.name, "error", err)
 		}
 	}
-	if apps == "" {
-		return "", nil
-	}
-	among := "IN"
-	if r.store.Postgres() { // which would read all lanes for the other
-		among = "= ANY (ARRAY"
-	}
-	query := `WITH known (app) AS (VALUES ` + apps[2:] + `)
-		SELECT lane, app, conversation, position FROM (
-			SELECT l.lane, l.app, l.conversation, l.due_at, ROW_NUMBER() OVER (PARTITION BY l.app ORDER BY l.due_at) AS position
-			FROM known CROSS JOIN lane l WHERE l.lane ` + among + ` (SELECT d.lane FROM lane d
-				WHERE d.due_at IS NOT NULL AND (d.app, d.due_at) >= (known.app, 0) AND (d.app, d.due_at) <= (known.app, $1)
-				ORDER BY d.app, d.due_at LIMIT $2)`
-	if r.store.Postgres() {
-		query += ")"
-	}
-	return query + `) AS due ORDER BY position, due_at LIMIT $3`, args
+	return c.taken
 }
 
 // take leases one lane if it is still due, settles what an earlier holder left
@@ -191,10 +135,16 @@ func (r *Relay) take(ctx context.Context, tx *sql.Tx, c *claim) (bool, error) {
 		}
 		return false, err
 	}
+	if c.astray = c.route.app != c.app; c.astray {
+		return false, postpone(ctx, tx, c.lane, c.at.Add(holdAgain))
+	}
 	if err := c.lookBack(ctx, tx); err != nil {
 		return false, err
 	}
 	if c.conversation == "" {
+		if wait := r.lookupWait(c); wait > 0 {
+			return false, postpone(ctx, tx, c.lane, c.at.Add(wait))
+		}
 		return true, nil
 	}
 	if err := c.findStanding(ctx, tx); err != nil {

@@ -147,29 +147,3 @@ func TestClaimsDoNotOverlap(t *testing.T) {
 		}
 	})
 }
-
-func TestRoutesShareTheWorkers(t *testing.T) {
-	storetest.Each(t, func(t *testing.T, s *store.Store) {
-		r, clock, _ := newTestRelay(t, s, "")
-		for i := range 200 {
-			mustPost(t, r, to(fmt.Sprintf("C%03d", i), "x"))
-		}
-		clock.advance(time.Second)
-		for i := range 8 { // much later than all of the other route's
-			if _, _, err := r.accept(t.Context(), r.routes[otherHost], request{To: []string{fmt.Sprintf("C%03d", i)}, Text: "x"}, clock.now()); err != nil {
-				t.Fatal(err)
-			}
-		}
-		claims, err := r.claim(t.Context(), workers)
-		if err != nil {
-			t.Fatal(err)
-		}
-		n := map[string]int{}
-		for _, c := range claims {
-			n[c.app.name]++
-		}
-		if n[host] != 8 || n[otherHost] != 8 {
-			t.Errorf("shares %v", n)
-		}
-	})
-}

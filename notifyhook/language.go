@@ -32,7 +32,7 @@ func wordsOf(lang string) words {
 func (r *Relay) audience(ctx context.Context, rt *route, q request, to string) (audience, outcome) {
 	a := audience{lang: q.Lang, users: map[string]string{}}
 	if a.lang != french && a.lang != english {
-		if a.lang = rt.lang; q.dependsOnLanguage() {
+		if a.lang = rt.Lang; q.dependsOnLanguage() {
 			a.lang = r.language(ctx, rt, to)
 		}
 	}
@@ -80,7 +80,7 @@ func (r *Relay) language(ctx context.Context, rt *route, to string) string {
 		id = ""
 	}
 	if id == "" {
-		return rt.lang
+		return rt.Lang
 	}
 	locale, o := r.ask(ctx, localeKey(rt, id), userInfo, func(ctx context.Context) (string, error) { return rt.app.locale(ctx, id) })
 	if o.class != done && o.class != recipientGone { // such as a missing scope: not once for every message
@@ -90,7 +90,7 @@ func (r *Relay) language(ctx context.Context, rt *route, to string) string {
 	case french, english:
 		return lang
 	}
-	return rt.lang
+	return rt.Lang
 }
 
 func localeKey(rt *route, user string) string { return rt.app.name + "~" + user }

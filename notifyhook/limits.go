@@ -55,3 +55,29 @@ func (l *limits) lane(method, lane string, now, until time.Time) {
 		l.pause(method, until)
 	}
 }
+
+// lookupWait is how long a claimed lane has to wait because Slack asked to wait
+// with the method by which its recipient is looked up. A recipient that is
+// remembered does not wait.
+func (r *Relay) lookupWait(c *claim) time.Duration {
+	a := c.route.app
+	kind, same := classify(c.to)
+	if kind == emailRecipient {
+		user, ok := r.recall(a.name + ">" + same)
+		if !ok {
+			return a.limits.wait(lookupByEmail, r.now())
+		}
+		kind, same = userID, user.value
+		if user.gone != "" {
+			return 0
+		}
+	}
+	key, method := a.name+"="+same, openConversation
+	if kind == channelName {
+		key, method = a.name+same, listConversations
+	}
+	if _, ok := r.recall(key); ok {
+		return 0
+	}
+	return a.limits.wait(method, r.now())
+}

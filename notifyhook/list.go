@@ -56,7 +56,7 @@ func (r *Relay) List(ctx context.Context, q Query) (Page, error) {
 	}
 	page, last := Page{Items: []Notification{}}, int64(0)
 	for looked := 0; ; {
-		rows, more, err := r.look(ctx, &l)
+		rows, more, err := r.lookThrough(ctx, &l)
 		if err != nil {
 			return Page{}, err
 		}

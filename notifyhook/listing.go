@@ -73,9 +73,9 @@ func idsOf(list []listed) []string {
 	return ids
 }
 
-// look returns the next notifications that an index finds, and moves on. more
+// lookThrough returns the next notifications that an index finds, and moves on. more
 // says that others may follow.
-func (r *Relay) look(ctx context.Context, l *listing) (list []listed, more bool, err error) {
+func (r *Relay) lookThrough(ctx context.Context, l *listing) (list []listed, more bool, err error) {
 	limit := l.Limit + 1
 	if !l.exact {
 		limit = maxLooked / 4

@@ -36,7 +36,7 @@ const (
 // route says otherwise, only a person's is: in a channel, one message per thing
 // is what people answer to.
 func (rt *route) mergesIn(conversation string) bool {
-	switch rt.merge {
+	switch rt.Merge {
 	case mergeAll:
 		return true
 	case mergeOff:
@@ -334,7 +334,7 @@ func (r *Relay) disband(ctx context.Context, c *claim, refused outcome) error {
 	if err != nil {
 		return err
 	}
-	return r.store.Write(ctx, func(ctx context.Context, tx *sql.Tx) error {
+	return r.write(ctx, func(ctx context.Context, tx *sql.Tx) error {
 		if err := c.fence(ctx, tx, verdict{failures: c.failures, notBefore: time.UnixMilli(0)}); err != nil {
 			return err
 		}

@@ -120,7 +120,7 @@ func TestWhatIsMerged(t *testing.T) {
 	} {
 		t.Run(tt.name, func(t *testing.T) {
 			r, clock, sim, _ := relayOn(t, sqliteStore(t))
-			r.routes[host].merge = tt.merge
+			r.routes[host].Merge = tt.merge
 			backUp(t, r, clock, tt.bodies...)
 			clock.advance(time.Minute)
 			for range tt.want {
@@ -139,7 +139,7 @@ func TestWhatIsMerged(t *testing.T) {
 func TestWhereIsMerged(t *testing.T) {
 	for merge, want := range map[string][]string{"": {"a", "b", "c", "of the other"}, "all": {"a\n\nb\n\nc", "of the other"}} {
 		r, clock, sim, _ := relayOn(t, sqliteStore(t))
-		r.routes[host].merge = merge
+		r.routes[host].Merge = merge
 		for _, text := range []string{"a", "b", "c"} {
 			mustPost(t, r, to("C0GENERAL", text))
 		}

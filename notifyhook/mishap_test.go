@@ -303,32 +303,6 @@ func TestDeadHeadsLeaveNothingBehind(t *testing.T) {
 	})
 }
 
-// Thousands of due lanes cost no more than the few that are chosen.
-func TestDueLanesAreFoundByIndex(t *testing.T) {
-	storetest.Each(t, func(t *testing.T, s *store.Store) {
-		r, clock, _ := newTestRelay(t, s, "")
-		execute(t, s, `WITH RECURSIVE n (i) AS (SELECT 1 UNION ALL SELECT i + 1 FROM n WHERE i < 20000)
-			INSERT INTO lane (lane, app, conversation, due_at) SELECT 'C' || i, (i % 20) || CAST($1 AS TEXT), 'C' || i, i FROM n`, host)
-		execute(t, s, `UPDATE lane SET app = $1 WHERE app = '7' || $2`, host, host)
-		if s.Postgres() {
-			execute(t, s, `ANALYZE lane`)
-		}
-		query, args := r.dueQuery(clock.now(), workers)
-		explain := "EXPLAIN QUERY PLAN "
-		if s.Postgres() {
-			explain = "EXPLAIN "
-		}
-		plan := lines(t, s, explain+query, args)
-		if !strings.Contains(plan, "lane_app") || strings.Contains(plan, "Seq Scan") || strings.Contains(plan, "SCAN l") {
-			t.Errorf("plan:\n%s", plan)
-		}
-		list, err := r.due(t.Context(), clock.now(), workers)
-		if err != nil || len(list) != workers {
-			t.Fatalf("%d lanes, %v", len(list), err)
-		}
-	})
-}
-
 // lines is the last column of what a query answers.
 func lines(t *testing.T, s *store.Store, query string, args []any) string {
 	t.Helper()

@@ -171,6 +171,9 @@ func httpStatus(code int) outcome {
 // client library takes {"ok":false} for a success.
 var errNoTimestamp = errors.New("answer without ts")
 
+// timedOut is the reason of a call that nobody answered in time.
+const timedOut = "timeout"
+
 // transportReason is one word for an error of the network or of the parser.
 // Their own texts hold addresses.
 func transportReason(err error) string {
@@ -181,7 +184,7 @@ func transportReason(err error) string {
 		return "dns"
 	}
 	if isTimeout(err) {
-		return "timeout"
+		return timedOut
 	}
 	if _, ok := errors.AsType[*tls.CertificateVerificationError](err); ok {
 		return "tls"

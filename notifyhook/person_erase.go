@@ -69,7 +69,7 @@ func (r *Relay) eraseFrom(ctx context.Context, who someone, some []scanned, sum 
 		return err
 	}
 	var done Erased
-	err = r.store.Write(ctx, func(ctx context.Context, tx *sql.Tx) error {
+	err = r.write(ctx, func(ctx context.Context, tx *sql.Tx) error {
 		x := personErasure{tx: tx, who: who, done: *sum}
 		lanes, err := x.lockLanes(ctx, some)
 		if err != nil {
@@ -254,7 +254,7 @@ func (r *Relay) eraseConversations(ctx context.Context, who someone, sum *Erased
 	}
 	slices.Sort(lanes)
 	var threads int64
-	err := r.store.Write(ctx, func(ctx context.Context, tx *sql.Tx) error {
+	err := r.write(ctx, func(ctx context.Context, tx *sql.Tx) error {
 		threads = 0
 		x := personErasure{tx: tx, who: who}
 		for _, lane := range lanes {

@@ -165,13 +165,19 @@ func TestCredentialUse(t *testing.T) {
 		if got := used(r); got != want {
 			t.Errorf("got %s, want %s", got, want)
 		}
-		r.flushUses(t.Context())
+		if err := r.flushUses(t.Context()); err != nil {
+			t.Error(err)
+		}
 		clock.advance(time.Minute)
 		get(other, "/v1/notifications")
-		other.flushUses(t.Context())
+		if err := other.flushUses(t.Context()); err != nil {
+			t.Error(err)
+		}
 		clock.advance(-time.Minute)
 		get(r, "/v1/notifications") // later here, though it was earlier
-		r.flushUses(t.Context())
+		if err := r.flushUses(t.Context()); err != nil {
+			t.Error(err)
+		}
 		want = "signature:k1 09:01:00, signature:k2 -, signature:k0 -, bearer:1 09:02:00"
 		if got := used(other); got != want {
 			t.Errorf("got %s, want %s", got, want)
@@ -185,7 +191,9 @@ func TestCredentialUse(t *testing.T) {
 		if err := s.Close(); err != nil {
 			t.Fatal(err)
 		}
-		r.flushUses(t.Context())
+		if err := r.flushUses(t.Context()); err != nil {
+			t.Error(err)
+		}
 		if order, _ := r.uses.take(); len(order) != 1 || !strings.Contains(log.String(), "write uses of credentials failed") {
 			t.Errorf("left %v", order)
 		}

@@ -104,7 +104,7 @@ func (r *Relay) settleDoubts(ctx context.Context, c claim, what finding) error {
 		query = `UPDATE attempt SET outcome = $4 WHERE delivery_id = $3 AND outcome IN ($5, $6) AND EXISTS (SELECT 1 FROM lane WHERE lane = $1 AND lease_owner = $2)`
 		words = []any{notPosted.String(), ambiguous.String(), interrupted.String()}
 	}
-	return r.store.Write(ctx, func(ctx context.Context, tx *sql.Tx) error {
+	return r.write(ctx, func(ctx context.Context, tx *sql.Tx) error {
 		for _, one := range c.parts() {
 			result, err := tx.ExecContext(ctx, query, append([]any{c.lane, c.owner, one.delivery}, words...)...)
 			if err != nil {

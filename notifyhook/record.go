@@ -21,7 +21,7 @@ func (r *Relay) record(ctx context.Context, c claim, o outcome, v verdict) error
 		return err
 	}
 	c.at = now
-	return r.store.Write(ctx, func(ctx context.Context, tx *sql.Tx) error {
+	return r.write(ctx, func(ctx context.Context, tx *sql.Tx) error {
 		instead, err := r.substitute(ctx, tx, c, v, o)
 		if err != nil {
 			return err
@@ -169,7 +169,7 @@ func (r *Relay) move(ctx context.Context, c claim, conversation string) error {
 	}
 	c.at = now
 	to := c.app.conversation(conversation)
-	return r.store.Write(ctx, func(ctx context.Context, tx *sql.Tx) error {
+	return r.write(ctx, func(ctx context.Context, tx *sql.Tx) error {
 		if err := c.fence(ctx, tx, verdict{notBefore: time.UnixMilli(0)}); err != nil {
 			return err
 		}
@@ -195,7 +195,7 @@ func (r *Relay) redirect(ctx context.Context, c claim, o outcome, conversation s
 	c.at = now
 	to := c.app.conversation(conversation)
 	again := verdict{state: "queued", reason: o.reason, counted: true, notBefore: now}
-	return r.store.Write(ctx, func(ctx context.Context, tx *sql.Tx) error {
+	return r.write(ctx, func(ctx context.Context, tx *sql.Tx) error {
 		if err := c.fenceWith(ctx, tx, again, to, now); err != nil {
 			return err
 		}
@@ -238,7 +238,7 @@ func (r *Relay) expire(ctx context.Context) (int, error) {
 	if err := rows.Err(); err != nil || len(list) == 0 {
 		return 0, err
 	}
-	return len(list), r.store.Write(ctx, func(ctx context.Context, tx *sql.Tx) error {
+	return len(list), r.write(ctx, func(ctx context.Context, tx *sql.Tx) error {
 		for _, c := range list {
 			var state string
 			if err := tx.QueryRowContext(ctx, `SELECT state FROM delivery WHERE id = $1 `+r.forUpdate(), c.delivery).Scan(&state); err != nil {

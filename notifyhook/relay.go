@@ -33,6 +33,9 @@
 // wait for it; a look-up that fails or is throttled holds nobody. A crash at
 // any point leaves every delivery in exactly one lane, and that lane due.
 //
+// Whose lanes are claimed is decided by deficit round robin between the Slack
+// apps (see shares), so no app's queue delays another's.
+//
 // Each claim carries a random token, the fence: a holder whose lease ran out
 // can write nothing any more.
 package notifyhook
@@ -43,9 +46,7 @@ import (
 	"fmt"
 	"log/slog"
 	"net/http"
-	"net/netip"
 	"slices"
-	"sync"
 	"time"
 
 	lru "github.com/hashicorp/golang-lru/v2"
@@ -53,24 +54,6 @@ import (
 	"github.com/cocoom/cocoom-gateway/internal/secret"
 	"github.com/cocoom/cocoom-gateway/internal/store"
 )
-
-const (
-	workers   = 16
-	pollAlone = time.Second            // besides being woken, and when a lane comes due: for leases that ran out
-	pollShare = 250 * time.Millisecond // as well for what other replicas accepted
-	pollSoon  = 5 * time.Millisecond
-	retryPoll = time.Second // the store is in trouble
-	sweep     = 30 * time.Second
-	grace     = workLimit // of calls under way when the relay stops
-)
-
-// Route is a host with notifications.
-type Route struct {
-	Host      string // as the gateway routes by: lower case, no port
-	Workspace string // Slack team id; may be empty
-	BotToken  secret.String
-	Settings  Settings
-}
 
 // Config is what a Relay is made of.
 type Config struct {
@@ -92,43 +75,19 @@ type Relay struct {
 	cache   *lru.Cache[string, remembered]
 	said    *lru.Cache[string, remembered] // whole answers of Slack's to callers of the Web API
 	stamps  stamps
-	alarms  alarms
-	flight  flight
 	uses    uses
 	refused refusals
 	open    backlogs
+	alarms  alarms
+	shares  shares
+	survey  survey
+	counts  counts
+	looked  struct{ now, at time.Time } // the last claim, by the store's clock and by this process's
+	pruned  pruning
 	wake    chan struct{}
+	at      func(point)                              // nil but in the test that kills the process
 	now     func() time.Time                         // this process's clock: credentials, memory, alarms
 	clock   func(context.Context) (time.Time, error) // the one that replicas share: everything in the store
-	at      func(point)                              // nil but in the test that kills the process
-}
-
-// route is a Route ready to serve.
-type route struct {
-	host      string
-	scheme    string
-	linkHosts []string
-	broadcast bool     // of replies, unless their request says
-	merge     string   // Settings.Merge
-	fallback  []string // in their one spelling; for requests that name none
-	creds     credentials
-	inBand    bool
-	hooks     map[string]hook // by id
-	workspace string          // Slack team id; may be empty
-	allowFrom []netip.Prefix
-	collapse  time.Duration
-	backlog   int
-	app       *app
-	templates templates
-	lang      string // of what is for nobody's language in particular
-}
-
-// app is a Slack app. Routes with one bot token share it: its lanes, its limits
-// and its troubles.
-type app struct {
-	slackApp
-	name  string // the first host of those routes: it outlives a change of the token
-	first *route // stands in for routes that are not configured any more
 }
 
 // New checks the credentials and makes a relay. It neither connects nor sends
@@ -144,31 +103,21 @@ func New(cfg Config) (*Relay, error) {
 	if err != nil {
 		return nil, fmt.Errorf("make cache of answers: %w", err)
 	}
-	r := &Relay{store: cfg.Store, said: said, log: cfg.Log, routes: map[string]*route{}, apps: map[string]*app{}, foreign: map[[32]byte]string{}, cache: cache,
-		alarms: alarms{raised: map[[2]string]Alarm{}, probe: map[string]time.Time{}}, flight: flight{lanes: map[string]int{}},
-		wake: make(chan struct{}, 1), now: time.Now, clock: cfg.Store.Now}
+	r := &Relay{store: cfg.Store, log: cfg.Log, routes: map[string]*route{}, apps: map[string]*app{}, foreign: map[[32]byte]string{}, cache: cache, said: said,
+		alarms: newAlarms(), shares: shares{apps: map[string]*share{}}, wake: make(chan struct{}, 1), now: time.Now, clock: cfg.Store.Now}
 	byToken := map[secret.String]*app{}
 	for _, one := range slices.SortedFunc(slices.Values(cfg.Routes), func(a, b Route) int { return cmp.Compare(a.Host, b.Host) }) {
-		creds, err := newCredentials(one.Host, one.Settings)
+		rt, err := newRoute(one, cfg.PublicScheme)
 		if err != nil {
 			return nil, fmt.Errorf("route %s: %w", one.Host, err)
 		}
-		set, err := newTemplates(one.Settings.Templates)
-		if err != nil {
-			return nil, fmt.Errorf("route %s: %w", one.Host, err)
-		}
-		hooks, err := newHooks(one.Host, one.Settings.Hooks)
-		if err != nil {
-			return nil, fmt.Errorf("route %s: %w", one.Host, err)
-		}
-		rt := &route{host: one.Host, hooks: hooks, templates: set, lang: cmp.Or(one.Settings.Lang, french), scheme: cfg.PublicScheme, linkHosts: one.Settings.LinkHosts, inBand: one.Settings.InBand, fallback: one.Settings.fallback(), broadcast: one.Settings.Broadcast, merge: one.Settings.Merge, creds: creds, app: byToken[one.BotToken]}
-		if rt.app == nil || one.BotToken == "" {
+		if rt.app = byToken[one.BotToken]; rt.app == nil || one.BotToken == "" {
 			rt.app = &app{slackApp: newSlackApp(one.BotToken, cfg.APIURL, cfg.Client, func() time.Time { return r.now() }), name: one.Host, first: rt}
 			r.apps[one.Host], byToken[one.BotToken] = rt.app, rt.app
 		}
-		rt.workspace, rt.allowFrom, rt.collapse, rt.backlog = one.Workspace, one.Settings.AllowFrom, one.Settings.Collapse, cmp.Or(one.Settings.Limits.Backlog, defaultBacklog)
+		rt.app.hosts = append(rt.app.hosts, one.Host)
 		r.routes[one.Host] = rt
-		for _, t := range creds.tokens {
+		for _, t := range rt.creds.tokens {
 			r.foreign[t.sum] = one.Host
 		}
 	}
@@ -189,174 +138,4 @@ func (r *Relay) Handler(host string) http.Handler {
 func (r *Relay) foreignToken(host string, value secret.String) bool {
 	owner, ok := r.foreign[tokenSum(value)]
 	return ok && owner != host
-}
-
-// Alarms returns what needs a person, ordered by route.
-func (r *Relay) Alarms() []Alarm { return r.alarms.list() }
-
-// Stats are the deliveries of all routes by state.
-type Stats struct {
-	Queued     int `json:"queued"`
-	Sending    int `json:"sending"`
-	Sent       int `json:"sent"`
-	Dead       int `json:"dead"`
-	Cancelled  int `json:"cancelled"`
-	Suppressed int `json:"suppressed"`
-}
-
-// Stats counts the deliveries. It reads them all, so not for every request.
-func (r *Relay) Stats(ctx context.Context) (Stats, error) {
-	var s Stats
-	rows, err := r.store.Read().QueryContext(ctx, `SELECT state, COUNT(*) FROM delivery GROUP BY state`)
-	if err != nil {
-		return s, fmt.Errorf("count deliveries: %w", err)
-	}
-	defer rows.Close()
-	for rows.Next() {
-		var state string
-		var n int
-		if err := rows.Scan(&state, &n); err != nil {
-			return s, fmt.Errorf("count deliveries: %w", err)
-		}
-		switch state {
-		case "queued":
-			s.Queued = n
-		case "sending":
-			s.Sending = n
-		case "sent":
-			s.Sent = n
-		case "dead":
-			s.Dead = n
-		case "cancelled":
-			s.Cancelled = n
-		case "suppressed":
-			s.Suppressed = n
-		}
-	}
-	if err := rows.Err(); err != nil {
-		return s, fmt.Errorf("count deliveries: %w", err)
-	}
-	return s, nil
-}
-
-// Run delivers until ctx ends, then gives the calls under way some seconds to
-// end, and returns nil when no goroutine of its own is left. An error means
-// that it could not begin.
-func (r *Relay) Run(ctx context.Context) error {
-	if err := r.takeOver(ctx); err != nil {
-		if ctx.Err() != nil {
-			return nil
-		}
-		return err
-	}
-	calls, abort := context.WithCancel(context.WithoutCancel(ctx))
-	defer abort()
-	var group sync.WaitGroup
-	slots := make(chan struct{}, workers)
-	group.Go(func() {
-		for ctx.Err() == nil {
-			r.keepHouse(ctx)
-			wait(ctx, nil, sweep)
-		}
-	})
-	for looked := time.Now(); ctx.Err() == nil; {
-		now := time.Now()
-		if err := r.followClock(calls, clockStep(looked, now)); err != nil {
-			r.log.Error("follow clock failed", "error", err)
-		} else {
-			looked = now
-		}
-		wait(ctx, r.wake, r.round(calls, &group, slots))
-	}
-	ended := make(chan struct{})
-	go func() { group.Wait(); close(ended) }()
-	timer := time.NewTimer(grace)
-	defer timer.Stop()
-	select {
-	case <-ended:
-	case <-timer.C:
-		abort()
-		<-ended
-	}
-	r.flushUses(context.WithoutCancel(ctx))
-	return nil
-}
-
-// wait returns when ctx ends, when woken, or after the pause.
-func wait(ctx context.Context, wake <-chan struct{}, pause time.Duration) {
-	timer := time.NewTimer(pause)
-	defer timer.Stop()
-	select {
-	case <-ctx.Done():
-	case <-wake:
-	case <-timer.C:
-	}
-}
-
-// round claims for all free workers and returns how long to wait for the next.
-func (r *Relay) round(ctx context.Context, group *sync.WaitGroup, slots chan struct{}) time.Duration {
-	free := cap(slots) - len(slots)
-	if free == 0 {
-		return pollAlone // a worker that ends wakes us
-	}
-	claims, err := r.claim(ctx, free)
-	if err != nil {
-		r.log.Error("claim lanes failed", "error", err)
-		return retryPoll
-	}
-	for _, c := range claims {
-		slots <- struct{}{} // never waits: only this goroutine fills it
-		r.flight.add(c.app.name, 1)
-		group.Go(func() {
-			defer func() {
-				r.flight.add(c.app.name, -1)
-				<-slots
-				r.nudge()
-			}()
-			r.work(ctx, c)
-		})
-	}
-	return r.nextDue(ctx)
-}
-
-// nextDue is how long until the next lane comes due by itself.
-func (r *Relay) nextDue(ctx context.Context) time.Duration {
-	now, err := r.clock(ctx)
-	if err != nil {
-		return retryPoll
-	}
-	var due int64
-	err = r.store.Read().QueryRowContext(ctx, `SELECT due_at FROM lane WHERE due_at > $1 ORDER BY due_at LIMIT 1`, now.UnixMilli()).Scan(&due)
-	longest := pollAlone
-	if r.store.Postgres() {
-		longest = pollShare
-	}
-	if err != nil { // none, or a store in trouble, which the next claim tells
-		return longest
-	}
-	return min(max(time.UnixMilli(due).Sub(now), pollSoon), longest)
-}
-
-// keepHouse ends what has expired and asks Slack about held routes.
-func (r *Relay) keepHouse(ctx context.Context) {
-	for {
-		n, err := r.expire(ctx)
-		if err != nil && ctx.Err() == nil {
-			r.log.Error("expire deliveries failed", "error", err)
-		}
-		if err != nil || n == 0 {
-			break
-		}
-		r.log.Warn("deliveries expired", "count", n)
-	}
-	r.flushUses(ctx)
-	r.probe(ctx)
-}
-
-// nudge wakes Run; it never waits.
-func (r *Relay) nudge() {
-	select {
-	case r.wake <- struct{}{}:
-	default:
-	}
 }

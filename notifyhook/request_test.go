@@ -273,7 +273,7 @@ func TestActionWithItsOwnCredentials(t *testing.T) {
 	if w := ask("POST", "/elsewhere"); w.Code != 404 {
 		t.Errorf("another path: %d", w.Code)
 	}
-	e.route.allowFrom = []netip.Prefix{netip.MustParsePrefix("10.0.0.0/8")}
+	e.route.AllowFrom = []netip.Prefix{netip.MustParsePrefix("10.0.0.0/8")}
 	if w := ask("PUT", "/elsewhere/a"); w.Code != 403 {
 		t.Errorf("from a network that may not call: %d", w.Code)
 	}

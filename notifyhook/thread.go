@@ -86,7 +86,7 @@ func (r *Relay) put(ctx context.Context, c claim, m message) outcome {
 		}
 	} else if c.request.Mode == modeThread && c.standing.ts != "" {
 		reply := m
-		reply.threadTS, reply.broadcast = c.standing.ts, c.route.broadcast
+		reply.threadTS, reply.broadcast = c.standing.ts, c.route.Broadcast
 		if said := c.request.Broadcast; said != nil {
 			reply.broadcast = *said
 		}

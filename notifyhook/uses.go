@@ -74,14 +74,14 @@ func (u *uses) of(at use) time.Time {
 }
 
 // flushUses writes the last uses of credentials down.
-func (r *Relay) flushUses(ctx context.Context) {
+func (r *Relay) flushUses(ctx context.Context) error {
 	order, at := r.uses.take()
 	if len(order) == 0 {
-		return
+		return nil
 	}
 	ctx, cancel := context.WithTimeout(ctx, flushTimeout)
 	defer cancel()
-	err := r.store.Write(ctx, func(ctx context.Context, tx *sql.Tx) error {
+	err := r.write(ctx, func(ctx context.Context, tx *sql.Tx) error {
 		for _, one := range order {
 			_, err := tx.ExecContext(ctx, `INSERT INTO credential_use (route, credential, used_at) VALUES ($1, $2, $3)
 				ON CONFLICT (route, credential) DO UPDATE SET used_at = CASE WHEN excluded.used_at > credential_use.used_at THEN excluded.used_at ELSE credential_use.used_at END`,
@@ -94,8 +94,8 @@ func (r *Relay) flushUses(ctx context.Context) {
 	})
 	if err != nil {
 		r.uses.putBack(order)
-		r.log.Error("write uses of credentials failed", "error", err)
 	}
+	return err
 }
 
 // CredentialUse returns the credentials of a route's webhook as configured, with

@@ -171,7 +171,8 @@ CREATE TABLE lane (
 );
 CREATE INDEX lane_due        ON lane (due_at) WHERE due_at IS NOT NULL;
 CREATE INDEX lane_app        ON lane (app, due_at) WHERE due_at IS NOT NULL;
-CREATE INDEX lane_unresolved ON lane (app) WHERE conversation IS NULL AND due_at IS NOT NULL;
+CREATE INDEX lane_idle       ON lane (not_before) WHERE due_at IS NULL;
+CREATE INDEX lane_unresolved ON lane (app, due_at) WHERE conversation IS NULL AND due_at IS NOT NULL;
 
 -- Committed before each call to Slack, completed after it: a begun one without an end has an unknown outcome.
 CREATE TABLE attempt (
