@@ -120,7 +120,7 @@ func hundred(t *testing.T, dir string, lanes int, beside pushed) (median, last t
 			t.Fatal(err)
 		}
 	}
-	time.Sleep(10*time.Second + 2*time.Second*time.Duration(100/lanes))
+	time.Sleep(10*time.Second + 1200*time.Millisecond*time.Duration(100/lanes))
 	median, last = took(t, r)
 	cancel()
 	sim.Release()
