@@ -38,6 +38,22 @@ func idempotencyKey(h http.Header, inBody string) (string, *problem) {
 	return key, nil
 }
 
+// acceptance is a request on its way into the store.
+type acceptance struct {
+	route      *route
+	request    request
+	at         time.Time
+	canonical  string
+	hash       string
+	fresh      string // the id it gets if its key is new
+	deliveries []newDelivery
+
+	id        string // fresh, or that of the one accepted before
+	duplicate bool
+	err       error
+	done      chan struct{} // closed when those three are final
+}
+
 // newDelivery is a delivery about to be written, with the lane it begins in.
 type newDelivery struct {
 	id, to     string
@@ -54,41 +70,112 @@ func (r *Relay) accept(ctx context.Context, rt *route, q request, now time.Time)
 	if err != nil {
 		return "", false, err
 	}
-	fresh := "ntf_" + strings.ToLower(rand.Text())
-	list := rt.deliveries(q, now)
-	err = r.store.Write(ctx, func(ctx context.Context, tx *sql.Tx) error {
-		id, duplicate = fresh, false // the function may run again
-		status, finished := "queued", sql.NullInt64{}
-		if !slices.ContainsFunc(list, func(d newDelivery) bool { return !d.suppressed }) {
-			status, finished = "suppressed", sql.NullInt64{Int64: now.UnixMilli(), Valid: true}
-		}
-		result, err := tx.ExecContext(ctx, `INSERT INTO notification (id, route, idem_key, body_hash, request, type, status, accepted_at, expires_at, finished_at)
-			VALUES ($1, $2, $3, $4, $5, $6, $7, $8, $9, $10) ON CONFLICT (route, idem_key) DO NOTHING`,
-			id, rt.host, sql.NullString{String: q.Key, Valid: q.Key != ""}, hash, string(canonical), q.Type, status, now.UnixMilli(), q.ends(now).UnixMilli(), finished)
-		if err != nil {
-			return fmt.Errorf("insert notification: %w", err)
-		}
-		if n, err := result.RowsAffected(); err != nil {
-			return fmt.Errorf("insert notification: %w", err)
-		} else if n == 0 {
-			duplicate = true
-			id, err = known(ctx, tx, rt.host, q.Key, hash)
+	a := &acceptance{route: rt, request: q, at: now, canonical: string(canonical), hash: hash,
+		fresh: "ntf_" + strings.ToLower(rand.Text()), deliveries: rt.deliveries(q, now), done: make(chan struct{})}
+	if err := r.intake.wait(ctx, a, r.write); err != nil {
+		return "", false, err
+	}
+	if !a.duplicate {
+		r.nudge()
+	}
+	return a.id, a.duplicate, nil
+}
+
+// write is one transaction for all of the batch. Locks are taken in one order
+// everywhere: keys, then lanes (see place). seq is given under the lanes' locks,
+// so that it is the order of commits within a lane.
+func (r *Relay) write(ctx context.Context, batch []*acceptance) error {
+	return r.store.Write(ctx, func(ctx context.Context, tx *sql.Tx) error {
+		if err := r.insertNotifications(ctx, tx, batch); err != nil {
 			return err
 		}
-		for _, d := range list {
-			if err := d.insert(ctx, tx, rt, id, now); err != nil {
-				return err
+		var lanes []queued
+		var rows [][]any
+		for _, a := range batch {
+			if a.duplicate {
+				if err := a.find(ctx, tx); err != nil {
+					return err
+				}
+				continue
 			}
+			for _, d := range a.deliveries {
+				rows = append(rows, d.row(a))
+				if !d.suppressed {
+					lanes = append(lanes, queued{place: d.place, app: a.route.app, due: d.due})
+				}
+			}
+		}
+		if err := r.queue(ctx, tx, lanes); err != nil {
+			return err
+		}
+		if err := r.insert(ctx, tx, `INSERT INTO delivery (id, notification_id, route, recipient, lane, state, last_error, accepted_at, due_at, finished_at)`, rows, ``); err != nil {
+			return fmt.Errorf("insert delivery: %w", err)
 		}
 		return nil
 	})
+}
+
+// insertNotifications writes those whose key is new and tells the others that
+// they are duplicates.
+func (r *Relay) insertNotifications(ctx context.Context, tx *sql.Tx, batch []*acceptance) error {
+	inOrder := slices.SortedStableFunc(slices.Values(batch), func(a, b *acceptance) int {
+		return cmp.Or(cmp.Compare(a.route.host, b.route.host), cmp.Compare(a.request.Key, b.request.Key))
+	})
+	byID, rows := map[string]*acceptance{}, [][]any(nil)
+	for _, a := range inOrder {
+		a.id, a.duplicate, a.err = a.fresh, true, nil // the function may run again
+		byID[a.id], rows = a, append(rows, a.row())
+	}
+	for some := range slices.Chunk(rows, r.rowsAtOnce()) {
+		written, err := insertNew(ctx, tx, some)
+		if err != nil {
+			return fmt.Errorf("insert notification: %w", err)
+		}
+		for _, id := range written {
+			byID[id].duplicate = false
+		}
+	}
+	return nil
+}
+
+// insertNew inserts those whose key is new, and returns their ids.
+func insertNew(ctx context.Context, tx *sql.Tx, notifications [][]any) (ids []string, err error) {
+	text, args := values(notifications)
+	rows, err := tx.QueryContext(ctx, `INSERT INTO notification (id, route, idem_key, body_hash, request, type, status, accepted_at, expires_at, finished_at)`+
+		text+` ON CONFLICT (route, idem_key) DO NOTHING RETURNING id`, args...)
 	if err != nil {
-		return "", false, err
+		return nil, err
 	}
-	if !duplicate {
-		r.nudge()
+	defer rows.Close()
+	for rows.Next() {
+		var id string
+		if err := rows.Scan(&id); err != nil {
+			return nil, err
+		}
+		ids = append(ids, id)
 	}
-	return id, duplicate, nil
+	return ids, rows.Err()
+}
+
+// row is the notification as insertNotifications writes it.
+func (a *acceptance) row() []any {
+	status, finished := "queued", sql.NullInt64{}
+	if !slices.ContainsFunc(a.deliveries, func(d newDelivery) bool { return !d.suppressed }) {
+		status, finished = "suppressed", sql.NullInt64{Int64: a.at.UnixMilli(), Valid: true}
+	}
+	q := a.request
+	return []any{a.id, a.route.host, sql.NullString{String: q.Key, Valid: q.Key != ""}, a.hash, a.canonical, q.Type, status, a.at.UnixMilli(), q.ends(a.at).UnixMilli(), finished}
+}
+
+// find takes the id from the notification accepted under the same key before.
+// That it had other content is this acceptance's error, not the batch's.
+func (a *acceptance) find(ctx context.Context, tx *sql.Tx) (err error) {
+	a.id, err = known(ctx, tx, a.route.host, a.request.Key, a.hash)
+	if errors.Is(err, errKeyReused) {
+		a.err = err
+		return nil
+	}
+	return err
 }
 
 // known returns the id accepted under the key before.
@@ -104,8 +191,7 @@ func known(ctx context.Context, tx *sql.Tx, host, key, hash string) (id string, 
 	return id, nil
 }
 
-// deliveries returns one delivery per recipient, in the order in which lanes are
-// locked everywhere (see place).
+// deliveries returns one delivery per recipient.
 func (rt *route) deliveries(q request, now time.Time) []newDelivery {
 	var list []newDelivery
 	due := q.begins(now)
@@ -118,27 +204,16 @@ func (rt *route) deliveries(q request, now time.Time) []newDelivery {
 		}
 		list = append(list, d)
 	}
-	slices.SortFunc(list, func(a, b newDelivery) int { return a.place.compare(b.place) })
 	return list
 }
 
-// insert locks the lane first: from then on until the commit nobody else adds
-// to it, so that seq is the order of commits within a lane.
-func (d newDelivery) insert(ctx context.Context, tx *sql.Tx, rt *route, notification string, now time.Time) error {
-	state, reason, finished := "suppressed", "actor", sql.NullInt64{Int64: now.UnixMilli(), Valid: true}
-	if !d.suppressed {
-		state, reason, finished = "queued", "", sql.NullInt64{}
-		if err := d.place.queue(ctx, tx, rt.app, d.due); err != nil {
-			return err
-		}
+// row is the delivery as write writes it.
+func (d newDelivery) row(a *acceptance) []any {
+	state, reason, finished := "queued", "", sql.NullInt64{}
+	if d.suppressed {
+		state, reason, finished = "suppressed", "actor", sql.NullInt64{Int64: a.at.UnixMilli(), Valid: true}
 	}
-	_, err := tx.ExecContext(ctx, `INSERT INTO delivery (id, notification_id, route, recipient, lane, state, last_error, accepted_at, due_at, finished_at)
-		VALUES ($1, $2, $3, $4, $5, $6, $7, $8, $9, $10)`,
-		d.id, notification, rt.host, d.to, d.place.lane, state, reason, now.UnixMilli(), d.due.UnixMilli(), finished)
-	if err != nil {
-		return fmt.Errorf("insert delivery: %w", err)
-	}
-	return nil
+	return []any{d.id, a.id, a.route.host, d.to, d.place.lane, state, reason, a.at.UnixMilli(), d.due.UnixMilli(), finished}
 }
 
 // place is a lane by name. All transactions that lock several lanes and wait
@@ -176,15 +251,26 @@ func (p place) compare(other place) int {
 	return cmp.Compare(p.lane, other.lane)
 }
 
-// queue makes sure that the lane is there, is due no later than its own
-// not_before allows, and is locked until the transaction ends.
-func (p place) queue(ctx context.Context, tx *sql.Tx, a *app, due time.Time) error {
-	_, err := tx.ExecContext(ctx, `INSERT INTO lane (lane, app, conversation, due_at) VALUES ($1, $2, $3, $4)
-		ON CONFLICT (lane) DO UPDATE SET due_at = CASE
+// queued is a lane that a delivery joins, and when that is due.
+type queued struct {
+	place
+	app *app
+	due time.Time
+}
+
+// queue makes sure that the lanes are there, are due no later than their own
+// not_before allows, and are locked until the transaction ends.
+func (r *Relay) queue(ctx context.Context, tx *sql.Tx, lanes []queued) error {
+	slices.SortFunc(lanes, func(a, b queued) int { return cmp.Or(a.place.compare(b.place), a.due.Compare(b.due)) })
+	lanes = slices.CompactFunc(lanes, func(a, b queued) bool { return a.lane == b.lane }) // the first due stays
+	rows := make([][]any, len(lanes))
+	for i, l := range lanes {
+		rows[i] = []any{l.lane, l.app.name, sql.NullString{String: l.conversation, Valid: l.conversation != ""}, l.due.UnixMilli()}
+	}
+	err := r.insert(ctx, tx, `INSERT INTO lane (lane, app, conversation, due_at)`, rows, ` ON CONFLICT (lane) DO UPDATE SET due_at = CASE
 			WHEN lane.due_at IS NOT NULL THEN lane.due_at
 			WHEN lane.not_before > excluded.due_at THEN lane.not_before
-			ELSE excluded.due_at END`,
-		p.lane, a.name, sql.NullString{String: p.conversation, Valid: p.conversation != ""}, due.UnixMilli())
+			ELSE excluded.due_at END`)
 	if err != nil {
 		return fmt.Errorf("queue lane: %w", err)
 	}

@@ -330,7 +330,7 @@ func TestDueLanesAreFoundByIndex(t *testing.T) {
 }
 
 // lines is the last column of what a query answers.
-func lines(t *testing.T, s *store.Store, query string, args []any) string {
+func lines(t testing.TB, s *store.Store, query string, args []any) string {
 	t.Helper()
 	rows, err := s.Read().QueryContext(t.Context(), query, args...)
 	if err != nil {

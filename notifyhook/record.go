@@ -163,7 +163,7 @@ func (r *Relay) move(ctx context.Context, c claim, conversation string) error {
 		if err := c.fence(ctx, tx, verdict{notBefore: time.UnixMilli(0)}); err != nil {
 			return err
 		}
-		if err := to.queue(ctx, tx, c.app, now); err != nil {
+		if err := r.queue(ctx, tx, []queued{{place: to, app: c.app, due: now}}); err != nil {
 			return err
 		}
 		if _, err := tx.ExecContext(ctx, `UPDATE delivery SET lane = $1, resolved_at = $3 WHERE lane = $2 AND state IN ('queued', 'sending')`, to.lane, c.lane, now.UnixMilli()); err != nil {

@@ -86,6 +86,7 @@ type Relay struct {
 	apps    map[string]*app
 	foreign map[[32]byte]string // which route a bearer token belongs to, by its hash
 	cache   *lru.Cache[string, remembered]
+	intake  intake
 	alarms  alarms
 	flight  flight
 	wake    chan struct{}
@@ -119,7 +120,7 @@ func New(cfg Config) (*Relay, error) {
 	if err != nil {
 		return nil, fmt.Errorf("make recipient cache: %w", err)
 	}
-	r := &Relay{store: cfg.Store, log: cfg.Log, routes: map[string]*route{}, apps: map[string]*app{}, foreign: map[[32]byte]string{}, cache: cache,
+	r := &Relay{store: cfg.Store, log: cfg.Log, routes: map[string]*route{}, apps: map[string]*app{}, foreign: map[[32]byte]string{}, cache: cache, intake: intake{turn: make(chan struct{}, 1)},
 		alarms: alarms{raised: map[[2]string]Alarm{}, probe: map[string]time.Time{}}, flight: flight{lanes: map[string]int{}},
 		wake: make(chan struct{}, 1), now: time.Now, clock: cfg.Store.Now}
 	byToken := map[secret.String]*app{}

@@ -1,0 +1,149 @@
+package notifyhook
+
+import (
+	"context"
+	"database/sql"
+	"errors"
+	"fmt"
+	"slices"
+	"strconv"
+	"strings"
+	"sync"
+
+	"github.com/cocoom/cocoom-gateway/internal/store"
+)
+
+// intakeBatch is how many acceptances share a transaction: it bounds how long
+// the first waits for the last.
+const intakeBatch = 64
+
+// intake lets acceptances share a transaction, so that they scale with their
+// callers: whoever gets a turn writes all that wait by then, and meanwhile the
+// next batch grows. A lone caller is never delayed. The store does as much for
+// SQLite's commits; on PostgreSQL each statement is a round trip as well.
+type intake struct {
+	mu      sync.Mutex
+	waiting []*acceptance
+	turn    chan struct{} // a lock that a context can end the wait for: full while a batch is being written
+}
+
+// errNotWritten is the outcome for the neighbours of a panic.
+var errNotWritten = fmt.Errorf("%w: the batch was not written", store.ErrUnavailable)
+
+// wait returns when a is written, with its own error. ctx decides only how long
+// to wait for that to begin, as in [store.Store.Write]: the one whose turn it is
+// writes for others, too.
+func (in *intake) wait(ctx context.Context, a *acceptance, write func(context.Context, []*acceptance) error) error {
+	in.mu.Lock()
+	in.waiting = append(in.waiting, a)
+	in.mu.Unlock()
+	ended := ctx.Done()
+	for {
+		select {
+		case <-a.done:
+			return a.err
+		case in.turn <- struct{}{}:
+			in.serve(context.WithoutCancel(ctx), a, write)
+		case <-ended:
+			if in.leave(a) {
+				return fmt.Errorf("%w: wait for a turn to write: %w", store.ErrUnavailable, ctx.Err())
+			}
+			ended = nil // too late to leave: the result is near and tells more than ctx
+		}
+	}
+}
+
+// leave reports whether a was still waiting.
+func (in *intake) leave(a *acceptance) bool {
+	in.mu.Lock()
+	defer in.mu.Unlock()
+	i := slices.Index(in.waiting, a)
+	if i >= 0 {
+		in.waiting = slices.Delete(in.waiting, i, i+1)
+	}
+	return i >= 0
+}
+
+// serve writes the first batch of those that wait, unless a was in the last
+// one, and ends the turn.
+func (in *intake) serve(ctx context.Context, a *acceptance, write func(context.Context, []*acceptance) error) {
+	defer func() { <-in.turn }()
+	if a.isDone() {
+		return
+	}
+	in.mu.Lock()
+	n := min(len(in.waiting), intakeBatch)
+	batch := slices.Clone(in.waiting[:n])
+	in.waiting = slices.Delete(in.waiting, 0, n)
+	in.mu.Unlock()
+	err := errNotWritten
+	defer func() { // also if write panics
+		for _, one := range batch {
+			one.finish(err)
+		}
+	}()
+	ctx, cancel := context.WithTimeout(ctx, storeTimeout)
+	defer cancel()
+	if err = write(ctx, batch); err == nil || n == 1 || errors.Is(err, store.ErrUnavailable) {
+		return
+	}
+	for _, one := range batch { // one of them cannot be written; nobody else pays for that
+		one.finish(write(ctx, []*acceptance{one}))
+	}
+}
+
+func (a *acceptance) isDone() bool {
+	select {
+	case <-a.done:
+		return true
+	default:
+		return false
+	}
+}
+
+// finish tells the outcome to who waits, the first time.
+func (a *acceptance) finish(err error) {
+	if a.isDone() {
+		return
+	}
+	if err != nil {
+		a.err = err
+	}
+	close(a.done)
+}
+
+// rowsAtOnce is how many rows one statement inserts. On PostgreSQL a statement
+// is a round trip. On SQLite it is none, and a short text stays prepared.
+func (r *Relay) rowsAtOnce() int {
+	if r.store.Postgres() {
+		return intakeBatch
+	}
+	return 1
+}
+
+// insert inserts rows by as few statements as pay: into, VALUES, end.
+func (r *Relay) insert(ctx context.Context, tx *sql.Tx, into string, rows [][]any, end string) error {
+	for some := range slices.Chunk(rows, r.rowsAtOnce()) {
+		text, args := values(some)
+		if _, err := tx.ExecContext(ctx, into+text+end, args...); err != nil {
+			return err
+		}
+	}
+	return nil
+}
+
+// values is the VALUES clause for rows of one width, and its arguments.
+func values(rows [][]any) (text string, args []any) {
+	var b strings.Builder
+	before := " VALUES ("
+	for _, row := range rows {
+		for _, v := range row {
+			args = append(args, v)
+			b.WriteString(before + "$" + strconv.Itoa(len(args)))
+			before = ", "
+		}
+		before = "), ("
+	}
+	b.WriteString(")")
+	return b.String(), args
+}
