@@ -146,11 +146,7 @@ func BenchmarkPost(b *testing.B) {
 func BenchmarkDeliver(b *testing.B) {
 	eachEngine(b, func(b *testing.B, s *store.Store) {
 		sim := newSlack(b, slacksim.Config{NoChannelLimit: true, NoMethodLimit: true})
-		for i := range filledLanes {
-			if err := sim.SetChannel(team, slacksim.Channel{ID: filledChannel(i), Name: fmt.Sprintf("filled-%d", i)}); err != nil {
-				b.Fatal(err)
-			}
-		}
+		addFilledChannels(b, sim.Sim)
 		start := time.Now()
 		fill(b, s, b.N, start)
 		ctx, stop := context.WithCancel(b.Context())
@@ -192,31 +188,4 @@ func (c *counter) RoundTrip(r *http.Request) (*http.Response, error) {
 		c.reached()
 	}
 	return resp, err
-}
-
-const filledLanes = 1000
-
-func filledChannel(i int) string { return fmt.Sprintf("C0FILL%d", i) }
-
-// fill makes n queued deliveries in filledLanes lanes of host, as accept would.
-func fill(t testing.TB, s *store.Store, n int, now time.Time) {
-	t.Helper()
-	const numbers = `WITH RECURSIVE numbers (i) AS (SELECT CAST($1 AS BIGINT) UNION ALL SELECT i + 1 FROM numbers WHERE i + 1 < CAST($2 AS BIGINT)) `
-	ms := now.UnixMilli()
-	const chunk = 50000 // a Func has ten seconds
-	for from := 0; from < n; from += chunk {
-		until := min(from+chunk, n)
-		execute(t, s, numbers+`INSERT INTO notification (id, route, idem_key, body_hash, request, type, accepted_at, expires_at)
-			SELECT 'ntf_filled' || i, CAST($3 AS TEXT), 'invoice-' || i, 'da39a3ee5e6b4b0d3255bfef95601890afd80709da39a3ee5e6b4b0d3255bfef',
-				'{"type":"invoice.approved","to":["C0FILL' || (i % 1000) || '"],"actor":"paul@agrafmania.fr","text":"La facture ' || i || ' de la société Éditions du Port a été validée par Paul, il reste à l''envoyer.","link":"https://agrafmania.cocoom.com/invoice/1","entity":"invoice:1"}',
-				'invoice.approved', CAST($4 AS BIGINT), CAST($5 AS BIGINT) FROM numbers`, from, until, host, ms, now.Add(defaultExpires).UnixMilli())
-		execute(t, s, numbers+`INSERT INTO delivery (id, notification_id, route, recipient, lane, accepted_at, due_at)
-			SELECT 'dlv_filled' || i, 'ntf_filled' || i, CAST($3 AS TEXT), 'C0FILL' || (i % 1000), CAST($4 AS TEXT) || '/C0FILL' || (i % 1000), CAST($5 AS BIGINT), CAST($5 AS BIGINT) FROM numbers`,
-			from, until, host, host, ms)
-	}
-	execute(t, s, numbers+`INSERT INTO lane (lane, app, conversation, due_at)
-		SELECT CAST($3 AS TEXT) || '/C0FILL' || i, CAST($4 AS TEXT), 'C0FILL' || i, CAST($5 AS BIGINT) FROM numbers`, 0, filledLanes, host, host, ms)
-	if s.Postgres() {
-		execute(t, s, `ANALYZE`)
-	}
 }

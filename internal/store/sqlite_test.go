@@ -109,6 +109,9 @@ func TestQueriesUseTheirIndex(t *testing.T) {
 	for query, index := range map[string]string{
 		`SELECT lane FROM lane WHERE due_at <= $1 ORDER BY due_at LIMIT 8`:                                "lane_due",
 		`SELECT id FROM delivery WHERE lane = $1 AND state IN ('queued', 'sending') ORDER BY seq LIMIT 1`: "delivery_head",
+		`SELECT id FROM delivery WHERE lane = $1 AND state = 'sending' ORDER BY seq LIMIT 1`:              "delivery_sending",
+		`SELECT 1 FROM lane u JOIN delivery d ON d.lane = u.lane AND d.state IN ('queued', 'sending') WHERE u.app = $1 AND u.conversation IS NULL
+			AND u.due_at IS NOT NULL AND (u.due_at <= $2 OR u.lease_owner IS NOT NULL) AND u.failures = 0 AND d.seq < $3 LIMIT 1`: "lane_unresolved",
 		`SELECT id FROM delivery WHERE route = $1 AND state = 'dead' ORDER BY seq DESC LIMIT 50`:  "delivery_list",
 		`SELECT id FROM delivery WHERE route = $1 AND recipient = $2 ORDER BY seq DESC LIMIT 50`:  "delivery_recipient",
 		`SELECT id FROM notification WHERE finished_at < $1 LIMIT 500`:                                    "notification_prune",
