@@ -89,6 +89,24 @@ func TestDiskFull(t *testing.T) {
 	}
 }
 
+// PRAGMA query_only makes SQLite answer what it answers when the file system has
+// turned read-only.
+func TestReadOnly(t *testing.T) {
+	s := openSQLite(t)
+	for _, row := range []struct {
+		queryOnly, name string
+		want            error
+	}{{"1", "refused", store.ErrUnavailable}, {"0", "kept", nil}} {
+		if _, err := s.WriterDB().Exec(`PRAGMA query_only = ` + row.queryOnly); err != nil {
+			t.Fatal(err)
+		}
+		if err := s.Write(t.Context(), put(row.name, "")); !errors.Is(err, row.want) {
+			t.Errorf("query_only %s: got %v, want %v", row.queryOnly, err, row.want)
+		}
+	}
+	wantNames(t, s, "kept")
+}
+
 func TestDirectoryNamesThatAnAddressCouldMisread(t *testing.T) {
 	for _, name := range []string{"a b", "a?mode=memory", "a#b", "a%20b", "été", "a;b&c=d"} {
 		dir := filepath.Join(t.TempDir(), name)
