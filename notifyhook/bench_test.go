@@ -95,7 +95,7 @@ func BenchmarkAccept(b *testing.B) {
 		r := benchRelay(b, s, "")
 		ask := jsonRequest()
 		measure(b, func(n int) error {
-			now, err := r.clock(b.Context())
+			now, err := r.arrival(b.Context())
 			if err != nil {
 				return err
 			}

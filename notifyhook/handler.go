@@ -59,7 +59,7 @@ func (e endpoint) post(w http.ResponseWriter, r *http.Request) *problem {
 	}
 	ctx, cancel := context.WithTimeout(r.Context(), storeTimeout)
 	defer cancel()
-	now, err := e.relay.clock(ctx)
+	now, err := e.relay.arrival(ctx)
 	if err != nil {
 		return e.fault(r, err)
 	}

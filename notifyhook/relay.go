@@ -92,6 +92,7 @@ type Relay struct {
 	wake    chan struct{}
 	now     func() time.Time                         // this process's clock: credentials, memory, alarms
 	clock   func(context.Context) (time.Time, error) // the one that replicas share: everything in the store
+	arrival func(context.Context) (time.Time, error) // the same, read a moment ago: when a request came
 }
 
 // route is a Route ready to serve.
@@ -122,7 +123,7 @@ func New(cfg Config) (*Relay, error) {
 	}
 	r := &Relay{store: cfg.Store, log: cfg.Log, routes: map[string]*route{}, apps: map[string]*app{}, foreign: map[[32]byte]string{}, cache: cache, intake: intake{turn: make(chan struct{}, 1)},
 		alarms: alarms{raised: map[[2]string]Alarm{}, probe: map[string]time.Time{}}, flight: flight{lanes: map[string]int{}},
-		wake: make(chan struct{}, 1), now: time.Now, clock: cfg.Store.Now}
+		wake: make(chan struct{}, 1), now: time.Now, clock: cfg.Store.Now, arrival: cfg.Store.RecentNow}
 	byToken := map[secret.String]*app{}
 	for _, one := range slices.SortedFunc(slices.Values(cfg.Routes), func(a, b Route) int { return cmp.Compare(a.Host, b.Host) }) {
 		creds, err := newCredentials(one.Host, one.Settings)
