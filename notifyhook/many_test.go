@@ -96,6 +96,9 @@ func TestListIsReadAlongItsIndex(t *testing.T) {
 
 // BenchmarkList measures a page of fifty among a million deliveries.
 func BenchmarkList(b *testing.B) {
+	if testing.Short() {
+		b.Skip("a million rows, not under -short")
+	}
 	eachEngine(b, func(b *testing.B, s *store.Store) {
 		fill(b, s, 1_000_000, time.Now())
 		for _, row := range []struct{ name, query, argument string }{{"recipient", listOfRecipient, "C0FILL7"}, {"state", listOfState, "queued"}} {
@@ -174,6 +177,9 @@ func TestMemory(t *testing.T) {
 // BenchmarkMemory measures a process that works with a million queued
 // deliveries.
 func BenchmarkMemory(b *testing.B) {
+	if testing.Short() {
+		b.Skip("a million rows, not under -short")
+	}
 	for b.Loop() {
 		got := peakMemory(b, 1_000_000)
 		b.ReportMetric(float64(got>>20), "MiB")
