@@ -23,7 +23,7 @@ import (
 // The benchmarks are run by hand:
 //
 //	go test ./notifyhook -run '^$' -bench 'Accept|Post|Deliver' -benchtime 20000x -count 5
-//	go test ./notifyhook -run '^$' -bench 'List|Memory' -benchtime 1x -timeout 30m
+//	go test ./notifyhook -run '^$' -bench 'List|Memory' -benchtime 200x -timeout 30m
 //
 // Beside the usual figures they tell how many were done in a second, the
 // slowest of a hundred (p99) and the processor's time that each took, PostgreSQL's

@@ -10,6 +10,7 @@ import (
 	"os"
 	"os/exec"
 	"path/filepath"
+	"slices"
 	"strconv"
 	"strings"
 	"testing"
@@ -27,7 +28,7 @@ func fill(t testing.TB, s *store.Store, n int, now time.Time) {
 	t.Helper()
 	const numbers = `WITH RECURSIVE numbers (i) AS (SELECT CAST($1 AS BIGINT) UNION ALL SELECT i + 1 FROM numbers WHERE i + 1 < CAST($2 AS BIGINT)) `
 	ms := now.UnixMilli()
-	const chunk = 50000 // a Func has ten seconds
+	const chunk = 10000 // a Func has ten seconds
 	for from := 0; from < n; from += chunk {
 		until := min(from+chunk, n)
 		execute(t, s, numbers+`INSERT INTO notification (id, route, idem_key, body_hash, request, type, accepted_at, expires_at)
@@ -103,16 +104,20 @@ func BenchmarkList(b *testing.B) {
 		fill(b, s, 1_000_000, time.Now())
 		for _, row := range []struct{ name, query, argument string }{{"recipient", listOfRecipient, "C0FILL7"}, {"state", listOfState, "queued"}} {
 			b.Run(row.name, func(b *testing.B) {
+				took := make([]time.Duration, b.N)
 				for i := range b.N {
 					args := []any{host, row.argument, 1 << 40}
 					if row.name == "recipient" {
-						args[1] = fmt.Sprintf("C0FILL%d", i*7%filledLanes)
+						args[1] = fmt.Sprintf("C0FILL%d", i*7%filledLanes) // mostly another: what a page costs that nobody has just read
 					}
+					start := time.Now()
 					if got := strings.Count(lines(b, s, row.query, args), "\n"); got != 50 {
 						b.Fatalf("%d rows", got)
 					}
+					took[i] = time.Since(start)
 				}
-				b.ReportMetric(float64(b.Elapsed().Microseconds())/1000/float64(b.N), "ms/page")
+				slices.Sort(took)
+				b.ReportMetric(float64(took[b.N/2].Microseconds())/1000, "p50-ms")
 			})
 		}
 	})
@@ -180,12 +185,10 @@ func BenchmarkMemory(b *testing.B) {
 	if testing.Short() {
 		b.Skip("a million rows, not under -short")
 	}
-	for b.Loop() {
-		got := peakMemory(b, 1_000_000)
-		b.ReportMetric(float64(got>>20), "MiB")
-		if got > maxMemory {
-			b.Errorf("%d MiB, at most %d wanted", got>>20, maxMemory>>20)
-		}
+	got := peakMemory(b, 1_000_000)
+	b.ReportMetric(float64(got>>20), "MiB")
+	if got > maxMemory {
+		b.Errorf("%d MiB, at most %d wanted", got>>20, maxMemory>>20)
 	}
 }
 
