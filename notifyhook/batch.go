@@ -47,7 +47,7 @@ type batch struct {
 func (e endpoint) postBatch(v visit) *problem {
 	ctx, cancel := context.WithTimeout(v.r.Context(), storeTimeout)
 	defer cancel()
-	now, err := e.relay.clock(ctx)
+	now, err := e.relay.arrival(ctx)
 	if err != nil {
 		return e.fault(v.r, err)
 	}

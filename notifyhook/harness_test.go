@@ -116,6 +116,7 @@ func relayOf(t testing.TB, s *store.Store, clock *fakeClock, cfg Config) *Relay 
 	}
 	r.now = clock.now
 	r.clock = func(context.Context) (time.Time, error) { return clock.now(), nil }
+	r.arrival = r.clock
 	return r
 }
 

@@ -43,7 +43,7 @@ func (r *Relay) InBand(host string) func(ctx context.Context, actor, requestID s
 
 func (r *Relay) takeInBand(ctx context.Context, rt *route, actor, requestID, value string) {
 	log := r.log.With("route", rt.host, "request_id", requestID)
-	now, err := r.clock(ctx)
+	now, err := r.arrival(ctx)
 	if err != nil {
 		r.inBandFailed(rt, requestID, err)
 		return

@@ -2,152 +2,165 @@ package notifyhook
 
 import (
 	"context"
-	"crypto/sha256"
-	"encoding/hex"
+	"database/sql"
 	"errors"
 	"fmt"
-	"net/http"
+	"slices"
+	"strconv"
+	"strings"
+	"sync"
+
+	"github.com/cocoom/cocoom-gateway/internal/store"
 )
 
-// post accepts a notification: 202 once it is on disk, 200 if it already was.
-func (e endpoint) post(v visit) *problem {
-	ctx, cancel := context.WithTimeout(v.r.Context(), storeTimeout)
-	defer cancel()
-	now, err := e.relay.clock(ctx)
-	if err != nil {
-		return e.fault(v.r, err)
-	}
-	dry, p := flag(v.r, "dry_run")
-	if p != nil {
-		return p
-	}
-	req, warnings, p := e.route.parse(v.r, v.body, now)
-	if p != nil {
-		return p
-	}
-	if req.Key, p = idempotencyKey(v.r.Header, req.Key); p != nil {
-		return p
-	}
-	if dry || req.DryRun {
-		writeJSON(v.w, http.StatusOK, e.relay.tryOut(v.r.Context(), e.route, []request{req}, now)[0].with(warnings))
-		return nil
-	}
-	if req, warnings, err = e.route.prepare(req, v.who, warnings); err != nil {
-		return e.fault(v.r, err)
-	}
-	if p := e.relay.room(ctx, e.route, req); p != nil {
-		return p
-	}
-	id, duplicate, err := e.relay.accept(ctx, e.route, req, now)
-	if errors.Is(err, errKeyReused) {
-		return keyReused()
-	}
-	if err != nil {
-		return e.fault(v.r, err)
-	}
-	e.relay.log.Debug("notification accepted", "route", e.route.host, "notification", id, "duplicate", duplicate, "credential", req.Credential)
-	return e.accepted(ctx, v, req.asAccepted(id, now), duplicate, warnings)
+// intakeBatch is how many acceptances share a transaction: it bounds how long
+// the first waits for the last.
+const intakeBatch = 64
+
+// intake lets acceptances share a transaction, so that they scale with their
+// callers: whoever gets a turn writes all that wait by then, and meanwhile the
+// next batch grows. A lone caller is never delayed. The store does as much for
+// SQLite's commits; on PostgreSQL each statement is a round trip as well.
+type intake struct {
+	mu      sync.Mutex
+	waiting []*ticket
+	turn    chan struct{} // a lock that a context can end the wait for: full while a batch is being written
 }
 
-func keyReused() *problem {
-	return &problem{Status: http.StatusUnprocessableEntity, Code: "key_reused",
-		Detail: "the key was used before for a notification with other content"}
+// ticket is what one caller waits for: its acceptances, all in one transaction.
+type ticket struct {
+	list []*acceptance
+	err  error
+	done chan struct{} // closed when err and the list are final
 }
 
-// prepare says by which credential a request came, and what stands in for a key
-// that its caller did not give.
-func (rt *route) prepare(q request, who caller, warnings []string) (request, []string, error) {
-	q.Credential = who.credential()
-	if q.Key != "" {
-		return q, warnings, nil
-	}
-	if rt.Collapse == 0 {
-		return q, append(warnings, "no key was given: sent again, this would be another notification"), nil
-	}
-	same, err := q.sameness()
-	q.own = ownKey{name: ownMark + "same:" + same, window: rt.Collapse}
-	return q, append(warnings, fmt.Sprintf("no key was given: sent again after %s, this would be another notification", rt.Collapse)), err
-}
+// errNotWritten is the outcome for the neighbours of a panic.
+var errNotWritten = fmt.Errorf("%w: the batch was not written", store.ErrUnavailable)
 
-// sameness is the same for requests that look the same to who reads them: the
-// fingerprint of all but the application's own notes. What is to be sent at
-// another time is another thing, even if it says the same.
-func (q request) sameness() (string, error) {
-	q.Meta, q.ExpiresIn = nil, 0
-	canonical, _, err := q.fingerprint()
-	if err != nil {
-		return "", err
-	}
-	sum := sha256.Sum256(canonical)
-	return hex.EncodeToString(sum[:16]), nil
-}
-
-// accepted answers with a notification as it is right after the commit, or, if
-// it was there before, as it is by now.
-func (e endpoint) accepted(ctx context.Context, v visit, n Notification, duplicate bool, warnings []string) *problem {
-	status := http.StatusAccepted
-	if duplicate {
-		var err error
-		if n, err = e.relay.show(ctx, e.route.host, n.ID); err != nil {
-			return e.fault(v.r, err)
+// wait returns when the list is written. ctx decides only how long to wait for
+// that to begin, as in [store.Store.Write]: the one whose turn it is writes for
+// others, too.
+func (in *intake) wait(ctx context.Context, list []*acceptance, write func(context.Context, []*acceptance) error) error {
+	t := &ticket{list: list, done: make(chan struct{})}
+	in.mu.Lock()
+	in.waiting = append(in.waiting, t)
+	in.mu.Unlock()
+	ended := ctx.Done()
+	for {
+		select {
+		case <-t.done:
+			return t.err
+		case in.turn <- struct{}{}:
+			in.serve(context.WithoutCancel(ctx), t, write)
+		case <-ended:
+			if in.leave(t) {
+				return fmt.Errorf("%w: wait for a turn to write: %w", store.ErrUnavailable, ctx.Err())
+			}
+			ended = nil // too late to leave: the result is near and tells more than ctx
 		}
-		status = http.StatusOK
-		v.w.Header().Set("Idempotent-Replayed", "true")
 	}
-	out := struct {
-		ID         string          `json:"id"`
-		Key        string          `json:"key,omitempty"`
-		ReplayOf   string          `json:"replay_of,omitempty"`
-		Status     string          `json:"status"`
-		Duplicate  bool            `json:"duplicate"`
-		Recipients []recipientLine `json:"recipients"`
-		Warnings   []string        `json:"warnings"`
-	}{ID: n.ID, Key: n.Key, ReplayOf: n.ReplayOf, Status: n.Status, Duplicate: duplicate, Warnings: append([]string{}, warnings...)}
-	for _, d := range n.Recipients {
-		out.Recipients = append(out.Recipients, recipientLine{To: d.To, State: d.State})
-	}
-	writeJSON(v.w, status, out)
-	return nil
 }
 
-type recipientLine struct {
-	To    string `json:"to"`
-	State string `json:"state"`
+// leave reports whether t was still waiting.
+func (in *intake) leave(t *ticket) bool {
+	in.mu.Lock()
+	defer in.mu.Unlock()
+	i := slices.Index(in.waiting, t)
+	if i >= 0 {
+		in.waiting = slices.Delete(in.waiting, i, i+1)
+	}
+	return i >= 0
 }
 
-// get shows one notification of the route.
-func (e endpoint) get(v visit) *problem {
-	ctx, cancel := context.WithTimeout(v.r.Context(), storeTimeout)
+// next takes the first of those that wait, together no more than intakeBatch
+// acceptances unless it is one caller's.
+func (in *intake) next() (batch []*ticket, all []*acceptance) {
+	in.mu.Lock()
+	defer in.mu.Unlock()
+	for _, t := range in.waiting {
+		if len(batch) > 0 && len(all)+len(t.list) > intakeBatch {
+			break
+		}
+		batch, all = append(batch, t), append(all, t.list...)
+	}
+	in.waiting = slices.Delete(in.waiting, 0, len(batch))
+	return batch, all
+}
+
+// serve writes the first batch of those that wait, unless t was in the last
+// one, and ends the turn.
+func (in *intake) serve(ctx context.Context, t *ticket, write func(context.Context, []*acceptance) error) {
+	defer func() { <-in.turn }()
+	if t.isDone() {
+		return
+	}
+	batch, all := in.next()
+	err := errNotWritten
+	defer func() { // also if write panics
+		for _, one := range batch {
+			one.finish(err)
+		}
+	}()
+	ctx, cancel := context.WithTimeout(ctx, storeTimeout)
 	defer cancel()
-	id, p := v.id()
-	if p != nil {
-		return p
+	if err = write(ctx, all); err == nil || len(batch) == 1 || errors.Is(err, store.ErrUnavailable) {
+		return
 	}
-	n, err := e.relay.show(ctx, e.route.host, id)
-	if err != nil {
-		return e.missing(v.r, err)
+	for _, one := range batch { // one of them cannot be written; nobody else pays for that
+		one.finish(write(ctx, one.list))
 	}
-	writeJSON(v.w, http.StatusOK, n)
+}
+
+func (t *ticket) isDone() bool {
+	select {
+	case <-t.done:
+		return true
+	default:
+		return false
+	}
+}
+
+// finish tells the outcome to who waits, the first time.
+func (t *ticket) finish(err error) {
+	if t.isDone() {
+		return
+	}
+	t.err = err
+	close(t.done)
+}
+
+// rowsAtOnce is how many rows one statement inserts. On PostgreSQL a statement
+// is a round trip. On SQLite it is none, and a short text stays prepared.
+func (r *Relay) rowsAtOnce() int {
+	if r.store.Postgres() {
+		return intakeBatch
+	}
+	return 1
+}
+
+// insert inserts rows by as few statements as pay: into, VALUES, end.
+func (r *Relay) insert(ctx context.Context, tx *sql.Tx, into string, rows [][]any, end string) error {
+	for some := range slices.Chunk(rows, r.rowsAtOnce()) {
+		text, args := values(some)
+		if _, err := tx.ExecContext(ctx, into+text+end, args...); err != nil {
+			return err
+		}
+	}
 	return nil
 }
 
-// id is the notification's in the path.
-func (v visit) id() (string, *problem) {
-	if id := v.args["id"]; idForm.MatchString(id) {
-		return id, nil
+// values is the VALUES clause for rows of one width, and its arguments.
+func values(rows [][]any) (text string, args []any) {
+	var b strings.Builder
+	before := " VALUES ("
+	for _, row := range rows {
+		for _, v := range row {
+			args = append(args, v)
+			b.WriteString(before + "$" + strconv.Itoa(len(args)))
+			before = ", "
+		}
+		before = "), ("
 	}
-	return "", noSuchNotification()
-}
-
-func noSuchNotification() *problem {
-	return &problem{Status: http.StatusNotFound, Code: "not_found", Detail: "this route has no notification with this id"}
-}
-
-// missing is fault, for what may also be the caller's asking for what is not
-// there.
-func (e endpoint) missing(r *http.Request, err error) *problem {
-	if errors.Is(err, ErrNotFound) {
-		return noSuchNotification()
-	}
-	return e.fault(r, err)
+	b.WriteString(")")
+	return b.String(), args
 }

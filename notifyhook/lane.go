@@ -175,7 +175,7 @@ func (r *Relay) take(ctx context.Context, tx *sql.Tx, c *claim) (bool, error) {
 func (r *Relay) recover(ctx context.Context, tx *sql.Tx, c *claim) (rest time.Duration, err error) {
 	var id, notification string
 	for {
-		err := tx.QueryRowContext(ctx, `SELECT id, notification_id FROM delivery WHERE lane = $1 AND state IN ('queued', 'sending') AND state = 'sending'
+		err := tx.QueryRowContext(ctx, `SELECT id, notification_id FROM delivery WHERE lane = $1 AND state = 'sending'
 			ORDER BY seq LIMIT 1`, c.lane).Scan(&id, &notification)
 		if errors.Is(err, sql.ErrNoRows) {
 			return rest, nil

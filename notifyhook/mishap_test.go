@@ -17,7 +17,7 @@ import (
 )
 
 // execute changes the store behind the relay's back.
-func execute(t *testing.T, s *store.Store, query string, args ...any) {
+func execute(t testing.TB, s *store.Store, query string, args ...any) {
 	t.Helper()
 	err := s.Write(t.Context(), func(ctx context.Context, tx *sql.Tx) error {
 		_, err := tx.ExecContext(ctx, query, args...)
@@ -304,7 +304,7 @@ func TestDeadHeadsLeaveNothingBehind(t *testing.T) {
 }
 
 // lines is the last column of what a query answers.
-func lines(t *testing.T, s *store.Store, query string, args []any) string {
+func lines(t testing.TB, s *store.Store, query string, args []any) string {
 	t.Helper()
 	rows, err := s.Read().QueryContext(t.Context(), query, args...)
 	if err != nil {

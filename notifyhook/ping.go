@@ -112,7 +112,7 @@ func readPing(v visit) (fields, bodyReport) {
 func (e endpoint) sendTest(v visit, f fields) (*testReport, *problem) {
 	ctx, cancel := context.WithTimeout(v.r.Context(), storeTimeout)
 	defer cancel()
-	now, err := e.relay.clock(ctx)
+	now, err := e.relay.arrival(ctx)
 	if err != nil {
 		return nil, e.fault(v.r, err)
 	}

@@ -78,6 +78,7 @@ type Relay struct {
 	uses    uses
 	refused refusals
 	open    backlogs
+	intake  intake
 	alarms  alarms
 	shares  shares
 	survey  survey
@@ -88,6 +89,7 @@ type Relay struct {
 	at      func(point)                              // nil but in the test that kills the process
 	now     func() time.Time                         // this process's clock: credentials, memory, alarms
 	clock   func(context.Context) (time.Time, error) // the one that replicas share: everything in the store
+	arrival func(context.Context) (time.Time, error) // the same, read a moment ago: when a request came
 }
 
 // New checks the credentials and makes a relay. It neither connects nor sends
@@ -104,7 +106,7 @@ func New(cfg Config) (*Relay, error) {
 		return nil, fmt.Errorf("make cache of answers: %w", err)
 	}
 	r := &Relay{store: cfg.Store, log: cfg.Log, routes: map[string]*route{}, apps: map[string]*app{}, foreign: map[[32]byte]string{}, cache: cache, said: said,
-		alarms: newAlarms(), shares: shares{apps: map[string]*share{}}, wake: make(chan struct{}, 1), now: time.Now, clock: cfg.Store.Now}
+		intake: intake{turn: make(chan struct{}, 1)}, alarms: newAlarms(), shares: shares{apps: map[string]*share{}}, wake: make(chan struct{}, 1), now: time.Now, clock: cfg.Store.Now, arrival: cfg.Store.RecentNow}
 	byToken := map[secret.String]*app{}
 	for _, one := range slices.SortedFunc(slices.Values(cfg.Routes), func(a, b Route) int { return cmp.Compare(a.Host, b.Host) }) {
 		rt, err := newRoute(one, cfg.PublicScheme)

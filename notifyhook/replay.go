@@ -60,7 +60,7 @@ func (e endpoint) replay(v visit) *problem {
 	if p := e.relay.room(ctx, e.route, q); p != nil {
 		return p
 	}
-	now, err := e.relay.clock(ctx)
+	now, err := e.relay.arrival(ctx)
 	if err != nil {
 		return e.fault(v.r, err)
 	}

@@ -125,7 +125,7 @@ func (e endpoint) keep(r *http.Request, q request, who caller) (ts string, p *pr
 	}
 	ctx, cancel := context.WithTimeout(r.Context(), storeTimeout)
 	defer cancel()
-	now, err := e.relay.clock(ctx)
+	now, err := e.relay.arrival(ctx)
 	if err != nil {
 		return "", e.fault(r, err)
 	}

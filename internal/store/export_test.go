@@ -32,4 +32,6 @@ func (s *Store) Migrate(ctx context.Context) error {
 const (
 	BatchSize   = batchSize
 	QueueLength = queueLength
+	// MaxStatements is what a connection keeps prepared.
+	MaxStatements = maxStatements
 )

@@ -140,7 +140,11 @@ func (v *verified) Connect(ctx context.Context) (driver.Conn, error) {
 			return 1
 		})
 	}
-	return conn, nil
+	kept, err := newPreparing(conn)
+	if err != nil {
+		return nil, errors.Join(err, conn.Close())
+	}
+	return kept, nil
 }
 
 func verify(ctx context.Context, conn driver.Conn, readOnly bool) error {

@@ -89,6 +89,24 @@ func TestDiskFull(t *testing.T) {
 	}
 }
 
+// PRAGMA query_only makes SQLite answer what it answers when the file system has
+// turned read-only.
+func TestReadOnly(t *testing.T) {
+	s := openSQLite(t)
+	for _, row := range []struct {
+		queryOnly, name string
+		want            error
+	}{{"1", "refused", store.ErrUnavailable}, {"0", "kept", nil}} {
+		if _, err := s.WriterDB().Exec(`PRAGMA query_only = ` + row.queryOnly); err != nil {
+			t.Fatal(err)
+		}
+		if err := s.Write(t.Context(), put(row.name, "")); !errors.Is(err, row.want) {
+			t.Errorf("query_only %s: got %v, want %v", row.queryOnly, err, row.want)
+		}
+	}
+	wantNames(t, s, "kept")
+}
+
 func TestDirectoryNamesThatAnAddressCouldMisread(t *testing.T) {
 	for _, name := range []string{"a b", "a?mode=memory", "a#b", "a%20b", "été", "a;b&c=d"} {
 		dir := filepath.Join(t.TempDir(), name)
@@ -109,12 +127,15 @@ func TestQueriesUseTheirIndex(t *testing.T) {
 	for query, index := range map[string]string{
 		`SELECT lane FROM lane WHERE due_at <= $1 ORDER BY due_at LIMIT 8`:                                "lane_due",
 		`SELECT id FROM delivery WHERE lane = $1 AND state IN ('queued', 'sending') ORDER BY seq LIMIT 1`: "delivery_head",
-		`SELECT id FROM delivery WHERE route = $1 AND state = 'dead' ORDER BY seq DESC LIMIT 50`:          "delivery_list",
-		`SELECT id FROM delivery WHERE route = $1 AND recipient = $2 ORDER BY seq DESC LIMIT 50`:          "delivery_recipient",
-		`SELECT id FROM notification WHERE finished_at < $1 LIMIT 500`:                                    "notification_prune",
-		`SELECT id FROM delivery WHERE notification_id = $1`:                                              "delivery_of",
-		`DELETE FROM session WHERE expires_at < $1`:                                                       "session_prune",
-		`SELECT value FROM revocation WHERE seq > $1 AND expires_at > $2`:                                 "revocation_new",
+		`SELECT id FROM delivery WHERE lane = $1 AND state = 'sending' ORDER BY seq LIMIT 1`:              "delivery_sending",
+		`SELECT 1 FROM lane u JOIN delivery d ON d.lane = u.lane AND d.state IN ('queued', 'sending') WHERE u.app = $1 AND u.conversation IS NULL
+			AND u.due_at IS NOT NULL AND (u.due_at <= $2 OR u.lease_owner IS NOT NULL) AND u.failures = 0 AND d.seq < $3 LIMIT 1`: "lane_unresolved",
+		`SELECT id FROM delivery WHERE route = $1 AND state = 'dead' ORDER BY seq DESC LIMIT 50`: "delivery_list",
+		`SELECT id FROM delivery WHERE route = $1 AND recipient = $2 ORDER BY seq DESC LIMIT 50`: "delivery_recipient",
+		`SELECT id FROM notification WHERE finished_at < $1 LIMIT 500`:                           "notification_prune",
+		`SELECT id FROM delivery WHERE notification_id = $1`:                                     "delivery_of",
+		`DELETE FROM session WHERE expires_at < $1`:                                              "session_prune",
+		`SELECT value FROM revocation WHERE seq > $1 AND expires_at > $2`:                        "revocation_new",
 	} {
 		if plan := explain(t, s, query); !strings.Contains(plan, "INDEX "+index) || strings.Contains(plan, "TEMP B-TREE") {
 			t.Errorf("%s\n\tplan: %s, want %s and no sort", query, plan, index)

@@ -7,6 +7,7 @@ import (
 	"fmt"
 	"log/slog"
 	"strings"
+	"sync"
 	"time"
 )
 
@@ -19,6 +20,7 @@ type Store struct {
 	read     *sql.DB
 	postgres bool
 	epoch    string
+	sample   sample
 }
 
 // engine is what SQLite and PostgreSQL do differently.
@@ -144,6 +146,35 @@ func (s *Store) NowTx(ctx context.Context, tx *sql.Tx) (time.Time, error) {
 		return processNow(), nil
 	}
 	return databaseNow(tx.QueryRowContext(ctx, clockSQL))
+}
+
+// sampleAge is how long one reading of the database's clock serves.
+const sampleAge = time.Second
+
+// sample is a reading of the database's clock, and when it came.
+type sample struct {
+	mu        sync.Mutex
+	time, got time.Time
+}
+
+// RecentNow is Now without a round trip each time: a reading that is at most a
+// second old, carried on by this process's monotonic clock. It is never ahead of
+// Now unless that was set back. It is for when something came, not for leases.
+func (s *Store) RecentNow(ctx context.Context) (time.Time, error) {
+	if !s.postgres {
+		return processNow(), nil
+	}
+	s.sample.mu.Lock()
+	defer s.sample.mu.Unlock()
+	age := time.Since(s.sample.got)
+	if age > sampleAge {
+		now, err := s.Now(ctx)
+		if err != nil {
+			return time.Time{}, err
+		}
+		s.sample.time, s.sample.got, age = now, time.Now(), 0
+	}
+	return s.sample.time.Add(age.Truncate(time.Millisecond)), nil
 }
 
 // clock_timestamp() and not now(): the latter stands still in a transaction.

@@ -277,3 +277,24 @@ func TestSchema(t *testing.T) {
 		}
 	})
 }
+
+// The recent time is the shared one, read at most a second ago and never ahead.
+func TestRecentNow(t *testing.T) {
+	storetest.Each(t, func(t *testing.T, s *store.Store) {
+		var last time.Time
+		for range 50 {
+			recent, err := s.RecentNow(t.Context())
+			if err != nil {
+				t.Fatal(err)
+			}
+			now, err := s.Now(t.Context())
+			if err != nil {
+				t.Fatal(err)
+			}
+			if recent.After(now) || now.Sub(recent) > time.Second || recent.Before(last) {
+				t.Errorf("recent %s, now %s, before %s", recent, now, last)
+			}
+			last = recent
+		}
+	})
+}

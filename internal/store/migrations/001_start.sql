@@ -154,6 +154,7 @@ CREATE TABLE delivery (
 );
 -- SQLite uses delivery_head only if the query repeats this very condition, with literals, not parameters.
 CREATE INDEX delivery_head      ON delivery (lane, seq) WHERE state IN ('queued', 'sending');
+CREATE INDEX delivery_sending   ON delivery (lane, seq) WHERE state = 'sending';
 CREATE INDEX delivery_of        ON delivery (notification_id);
 CREATE INDEX delivery_list      ON delivery (route, state, seq);
 CREATE INDEX delivery_recipient ON delivery (route, recipient, seq);
@@ -172,7 +173,7 @@ CREATE TABLE lane (
 CREATE INDEX lane_due        ON lane (due_at) WHERE due_at IS NOT NULL;
 CREATE INDEX lane_app        ON lane (app, due_at) WHERE due_at IS NOT NULL;
 CREATE INDEX lane_idle       ON lane (not_before) WHERE due_at IS NULL;
-CREATE INDEX lane_unresolved ON lane (app, due_at) WHERE conversation IS NULL AND due_at IS NOT NULL;
+CREATE INDEX lane_unresolved ON lane (app, conversation, due_at) WHERE conversation IS NULL AND due_at IS NOT NULL; -- all three, or SQLite prefers lane_app
 
 -- Committed before each call to Slack, completed after it: a begun one without an end has an unknown outcome.
 CREATE TABLE attempt (

@@ -22,29 +22,36 @@ import (
 type server struct {
 	dir  string
 	port int
-	life io.Closer // the supervisor's standard input: open as long as this process lives
+	life io.WriteCloser // the supervisor's standard input: open as long as this process lives
 }
 
-// theServer starts the one server of this test process when first asked; it
-// tries again because the free port it found may be taken before PostgreSQL
-// listens on it.
-var theServer = sync.OnceValues(func() (s *server, err error) {
+// theServer starts the one server of this test process when first asked.
+var theServer = sync.OnceValues(startServer)
+
+// startServer tries again because the free port it found may be taken before
+// PostgreSQL listens on it.
+func startServer() (s *server, err error) {
 	for range 3 {
 		if s, err = start(); err == nil {
 			break
 		}
 	}
 	return s, err
-})
+}
 
 // supervise runs PostgreSQL until its standard input ends, which it does
-// however the test process ends, kill -9 included; then it cleans up.
+// however the test process ends, kill -9 included; then it cleans up. A line
+// stops the server as a crash does, the next starts it again.
 const supervise = `
-"$1/postgres" -D "$2/data" -p "$3" -k "$2" -c listen_addresses=127.0.0.1 -c max_connections=300 -c shared_buffers=32MB </dev/null >"$2/log" 2>&1 &
-pid=$!
-read _
-kill -INT $pid
-wait $pid
+while :; do
+	"$1/postgres" -D "$2/data" -p "$3" -k "$2" -c listen_addresses=127.0.0.1 -c max_connections=300 -c shared_buffers=32MB </dev/null >>"$2/log" 2>&1 &
+	pid=$!
+	how=QUIT
+	read _ || how=INT
+	kill -$how $pid
+	wait $pid
+	[ $how = QUIT ] && read _ || break
+done
 rm -rf "$2"
 `
 
@@ -124,6 +131,32 @@ func serve(bin, dir string, who *syscall.Credential) (*server, error) {
 		return nil, errors.Join(fmt.Errorf("start PostgreSQL: %w: %s", err, bytes.TrimSpace(log)), life.Close(), cmd.Wait())
 	}
 	return s, nil
+}
+
+// stop stops the server as a crash does, and waits until nobody listens.
+func (s *server) stop() error {
+	if _, err := io.WriteString(s.life, "stop\n"); err != nil {
+		return err
+	}
+	for deadline := time.Now().Add(30 * time.Second); ; {
+		conn, err := net.Dial("tcp", net.JoinHostPort("127.0.0.1", strconv.Itoa(s.port)))
+		if err != nil {
+			return nil
+		}
+		conn.Close()
+		if time.Now().After(deadline) {
+			return errors.New("PostgreSQL does not stop")
+		}
+		time.Sleep(20 * time.Millisecond)
+	}
+}
+
+// restart starts a stopped server and waits until it answers.
+func (s *server) restart() error {
+	if _, err := io.WriteString(s.life, "start\n"); err != nil {
+		return err
+	}
+	return s.ready()
 }
 
 // address returns the address of a database, for store.Open.

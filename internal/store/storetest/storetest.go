@@ -58,12 +58,7 @@ func Postgres(t testing.TB) string {
 		t.Skip("needs PostgreSQL, not under -short")
 	}
 	server, err := theServer()
-	if err != nil {
-		if os.Getenv("CI") == "true" {
-			t.Fatalf("CI=true requires PostgreSQL: %v", err)
-		}
-		t.Skipf("needs PostgreSQL: %v", err)
-	}
+	needPostgres(t, err)
 	name := "t_" + strings.ToLower(rand.Text())
 	admin, err := sql.Open("pgx", server.address("postgres"))
 	if err != nil {
@@ -80,4 +75,36 @@ func Postgres(t testing.TB) string {
 		admin.Close()
 	})
 	return server.address(name)
+}
+
+// StoppablePostgres returns the address of an empty database on a server of the
+// test's own, which stop stops as a crash does and start starts again. It skips
+// or fails the test as Each says.
+func StoppablePostgres(t testing.TB) (state string, stop, start func()) {
+	t.Helper()
+	if testing.Short() {
+		t.Skip("needs PostgreSQL, not under -short")
+	}
+	server, err := startServer()
+	needPostgres(t, err)
+	t.Cleanup(func() { server.life.Close() })
+	must := func(do func() error) func() {
+		return func() {
+			t.Helper()
+			if err := do(); err != nil {
+				t.Fatal(err)
+			}
+		}
+	}
+	return server.address("postgres"), must(server.stop), must(server.restart)
+}
+
+func needPostgres(t testing.TB, err error) {
+	t.Helper()
+	if err != nil && os.Getenv("CI") == "true" {
+		t.Fatalf("CI=true requires PostgreSQL: %v", err)
+	}
+	if err != nil {
+		t.Skipf("needs PostgreSQL: %v", err)
+	}
 }
