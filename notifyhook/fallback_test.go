@@ -135,6 +135,7 @@ func TestFallbackIsTakenOnce(t *testing.T) {
 		for range 8 {
 			id := mustPost(t, r, `{"to":["C01","C02","C03","C04","C05","C06"],"text":"x","fallback":["C0VENTES"]}`)
 			recordDead(t, r, clock.now())
+			r.nudge()
 			var n int
 			if err := r.store.Read().QueryRow(`SELECT COUNT(*) FROM delivery WHERE notification_id = $1 AND instead_of IS NOT NULL`, id).Scan(&n); err != nil || n != 1 {
 				t.Fatalf("%d fallbacks, %v", n, err)

@@ -50,7 +50,7 @@ func TestInBandWithoutStore(t *testing.T) {
 			t.Fatal(err)
 		}
 		r.InBand(host)(t.Context(), "", "req-1", []string{url.PathEscape(to("C01", "lost"))})
-		if a := r.Alarms(); len(a) != 1 || a[0].Kind != "in_band" || a[0].Route != host || !strings.Contains(log.String(), "notification in band lost") {
+		if a := r.Alarms(); len(a) != 2 || a[0].Kind != "store" || a[1].Kind != "in_band" || a[1].Route != host || !strings.Contains(log.String(), "notification in band lost") {
 			t.Errorf("alarms %+v, log %s", a, log)
 		}
 		if strings.Contains(log.String(), `"lost"`) {

@@ -140,7 +140,9 @@ func TestMemoryChild(t *testing.T) {
 	if err != nil {
 		t.Fatal(err)
 	}
-	r, err := New(Config{Routes: testRoutes(), Store: s, APIURL: os.Getenv(memorySlack), Log: slog.New(slog.DiscardHandler), PublicScheme: "https"})
+	routes := testRoutes()
+	routes[0].Settings.Limits.Backlog = 2_000_000
+	r, err := New(Config{Routes: routes, Store: s, APIURL: os.Getenv(memorySlack), Log: slog.New(slog.DiscardHandler), PublicScheme: "https"})
 	if err != nil {
 		t.Fatal(err)
 	}
