@@ -99,6 +99,7 @@ func (p *program) buildGateway(ctx context.Context, cfg *configs.Config) error {
 	c := gateway.Config{
 		Prefix: cfg.ReservedPrefix, TrustedProxies: cfg.TrustedProxies, Slack: cfg.Slack, Session: cfg.Session,
 		Sealer: &p.keys.sealer, JWKS: p.keys.signing.JWKS, Store: p.store, Log: p.log,
+		PersonChanged: p.relay.PersonChanged,
 	}
 	for i := range cfg.Routes {
 		rt, err := newRoute(cfg, &cfg.Routes[i], routeParts{p.keys.signing, &p.keys.appCookies, p.relay, p.log})

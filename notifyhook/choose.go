@@ -73,9 +73,10 @@ func (r *Relay) choose(ctx context.Context, now time.Time, limit int) ([]candida
 const lanesQuery = `SELECT lane, conversation, due_at FROM lane
 	WHERE due_at IS NOT NULL AND (app, due_at) >= ($1, 0) AND (app, due_at) <= ($1, $2) ORDER BY app, due_at LIMIT $3`
 
-// unresolvedQuery lists those that have no conversation yet, by lane_unresolved.
+// unresolvedQuery lists those that have no conversation yet. The OR says nothing
+// new; without it SQLite would read all lanes of the app, by lane_app.
 const unresolvedQuery = `SELECT lane, conversation, due_at FROM lane
-	WHERE due_at IS NOT NULL AND conversation IS NULL AND (app, due_at) >= ($1, 0) AND (app, due_at) <= ($1, $2) ORDER BY app, due_at LIMIT $3`
+	WHERE app = $1 AND conversation IS NULL AND due_at IS NOT NULL AND (due_at <= $2 OR lease_owner IS NOT NULL) ORDER BY conversation, due_at LIMIT $3`
 
 // look reads as many lanes as the app may have workers, and the one after them.
 // While Slack wants no messages of the app, its conversations are let be, however

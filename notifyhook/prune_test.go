@@ -137,7 +137,7 @@ func TestIdleLanesAndEntitiesGo(t *testing.T) {
 			execute(t, s, `INSERT INTO lane (lane, app, due_at, not_before) VALUES ($1, 'gone', $2, $3)`, lane, times[0], times[1])
 		}
 		for entity, at := range map[string]int64{"old": now - 90*day - 1, "young": now - 90*day + 1} {
-			execute(t, s, `INSERT INTO entity (lane, route, entity, ts, changed_at) VALUES ('l', 'r', $1, '1.1', $2)`, entity, at)
+			execute(t, s, `INSERT INTO entity (lane, route, entity, channel, ts, changed_at) VALUES ('l', 'r', $1, 'C1', '1.1', $2)`, entity, at)
 		}
 		execute(t, s, `INSERT INTO notification (id, route, request, accepted_at, expires_at) VALUES ('n', 'gone', '{}', 1, $1)`, now+day)
 		execute(t, s, `INSERT INTO delivery (id, notification_id, route, recipient, lane, accepted_at, due_at) VALUES ('d', 'n', 'gone', 'C', 'queued', 1, 1)`)

@@ -25,7 +25,9 @@ func TestReplicasThatDieAndStall(t *testing.T) {
 	storetest.Each(t, func(t *testing.T, s *store.Store) {
 		clock := newFakeClock()
 		sim := newSlack(t, slacksim.Config{Now: clock.now})
-		start := func() *Relay { return relayOf(t, s, clock, Config{Routes: testRoutes(), APIURL: sim.APIURL()}) }
+		routes := testRoutes()
+		routes[0].Settings.Merge = mergeOff
+		start := func() *Relay { return relayOf(t, s, clock, Config{Routes: routes, APIURL: sim.APIURL()}) }
 		replicas := []*Relay{start(), start(), start()}
 		seed := rand.Uint64()
 		rnd := rand.New(rand.NewPCG(seed, 0))

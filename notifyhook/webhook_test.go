@@ -181,7 +181,7 @@ func TestHookIdentity(t *testing.T) {
 			if err != nil {
 				t.Fatal(err)
 			}
-			bold.now, bold.clock = r.now, r.clock
+			bold.now, bold.clock, bold.arrival = r.now, r.clock, r.arrival
 			if w := call(bold, "POST", hookAddress, fmt.Sprintf(`{"text":"x","username":"Alertmanager","icon_emoji":":fire:","channel":%q}`, row.channel)); w.Body.String() != "ok" {
 				t.Fatalf("answered %d %s", w.Code, w.Body)
 			}
