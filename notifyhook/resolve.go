@@ -201,12 +201,18 @@ func (r *Relay) PersonChanged(host, user string) {
 		return
 	}
 	r.cache.Remove(rt.app.name + "=" + user)
+	r.cache.Remove(localeKey(rt, user))
 	for _, key := range r.cache.Keys() {
 		if !strings.HasPrefix(key, rt.app.name+">") {
 			continue
 		}
 		if one, ok := r.cache.Peek(key); ok && (one.gone != "" || one.value == user) {
 			r.cache.Remove(key)
+		}
+	}
+	for _, key := range r.said.Keys() { // whole answers, of whom is in there
+		if one, ok := r.said.Peek(key); ok && strings.HasPrefix(key, rt.app.name+">") && strings.Contains(one.value, user) {
+			r.said.Remove(key)
 		}
 	}
 }

@@ -259,3 +259,22 @@ func TestWebAPIAsksSlack(t *testing.T) {
 		t.Errorf("a revoked bot token: %+v", s)
 	}
 }
+
+// What Slack's events say of somebody is not contradicted by what was remembered.
+func TestPersonChangedIsForgottenByTheWebAPI(t *testing.T) {
+	r, _, sim, _ := relayOn(t, sqliteStore(t))
+	lookup := func() string { return webCall(r, lookupByEmail, "email=marie@agrafmania.fr", "Content-Type", formType).Body.String() }
+	if got := lookup(); !strings.Contains(got, `"Marie"`) {
+		t.Fatalf("answered %s", got)
+	}
+	if err := sim.UpdatePerson(team, "U0MARIE", func(p *slacksim.Person) { p.Name = "Marie-Anne" }); err != nil {
+		t.Fatal(err)
+	}
+	if got := lookup(); strings.Contains(got, "Marie-Anne") {
+		t.Fatalf("asked again within minutes: %s", got)
+	}
+	r.PersonChanged(host, "U0MARIE")
+	if got := lookup(); !strings.Contains(got, "Marie-Anne") {
+		t.Errorf("after the event: %s", got)
+	}
+}
