@@ -161,6 +161,9 @@ func TestLoudRouteDoesNotDelayAQuietOne(t *testing.T) {
 	if testing.Short() {
 		t.Skip("works off thousands of messages, not under -short")
 	}
+	if racing {
+		t.Skip("measures the scheduling; TestRunForHours and others have the same loop")
+	}
 	for _, lanes := range []int{100, 1} {
 		var alone, lastAlone time.Duration
 		inBubble(t, func(t *testing.T, dir string) { alone, lastAlone = hundred(t, dir, lanes, pushed{}) })

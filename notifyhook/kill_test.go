@@ -102,7 +102,7 @@ func TestKill(t *testing.T) {
 		t.Skip("starts processes, not under -short")
 	}
 	rounds := 12 // a pair of points and any time, for each pair
-	if os.Getenv("CI") == "true" {
+	if os.Getenv("CI") == "true" && !racing {
 		rounds = 50 // for each of the four: 200
 	}
 	var mu sync.Mutex

@@ -173,6 +173,9 @@ func TestMemory(t *testing.T) {
 	if testing.Short() {
 		t.Skip("starts a process, not under -short")
 	}
+	if racing {
+		t.Skip("the race detector's memory is not the program's")
+	}
 	if _, err := os.Stat("/proc/self/status"); err != nil {
 		t.Skip("needs /proc")
 	}
