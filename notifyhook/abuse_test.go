@@ -7,6 +7,9 @@ import (
 	"strings"
 	"testing"
 	"time"
+
+	"github.com/cocoom/cocoom-gateway/internal/store"
+	"github.com/cocoom/cocoom-gateway/internal/store/storetest"
 )
 
 // A form or a list with very many small parts costs what its size says, and its
@@ -56,5 +59,53 @@ func TestSignedWithAnExpiredSecretToo(t *testing.T) {
 	}
 	if w := call(r, "POST", "/v1/notifications", minimalJSON, old...); w.Code != http.StatusUnauthorized || !bytes.Contains(w.Body.Bytes(), []byte("secret_expired")) {
 		t.Errorf("with the expired one alone: %d %s", w.Code, w.Body)
+	}
+}
+
+// A signature covers neither method nor path: who has seen a signed request must
+// not get its message out a second time at another door.
+func TestSignedRequestAtAnotherDoor(t *testing.T) {
+	storetest.Each(t, func(t *testing.T, s *store.Store) {
+		r, clock, _ := newTestRelay(t, s, "")
+		doors := []string{"/v1/notifications", "/v1/ping", "/v1/notifications/batch"}
+		for i, body := range []string{minimalJSON, `{"to":["C0GENERAL"],"text":"x","type":"ping"}`, `{"items":[` + minimalJSON + `]}`} {
+			for _, first := range doors {
+				headers := signed(t, testSecret, fmt.Sprintf("door-%d-%s", i, strings.ReplaceAll(first, "/", "_")), clock.now(), body)
+				before := accepted(t, s)
+				call(r, "POST", first, body, headers...)
+				sent := accepted(t, s) - before
+				for _, door := range doors {
+					if door != first {
+						call(r, "POST", door, body, headers...)
+					}
+				}
+				if n := accepted(t, s) - before; sent == 1 && n != 1 {
+					t.Errorf("%s, sent to %s, became %d notifications", body, first, n)
+				}
+			}
+		}
+	})
+}
+
+func accepted(t testing.TB, s *store.Store) (n int) {
+	t.Helper()
+	if err := s.Read().QueryRow(`SELECT COUNT(*) FROM notification`).Scan(&n); err != nil {
+		t.Fatal(err)
+	}
+	return n
+}
+
+// Slack looks for names of people in the markup of a block that is not verbatim.
+func TestNamesInALongBatchPingNobody(t *testing.T) {
+	r, clock, sim, _ := relayOn(t, sqliteStore(t))
+	var bodies []string
+	for i := range 6 {
+		bodies = append(bodies, fmt.Sprintf(`{"to":["U0MARIE"],"format":"mrkdwn","text":"%d @channel %s"}`, i, strings.Repeat("é", 2400)))
+	}
+	backUp(t, r, clock, bodies...)
+	step(t, r)
+	m := sim.Messages(team, "U0MARIE")
+	if last := string(m[len(m)-1].Blocks); strings.Count(last, `"mrkdwn"`) < 2 || strings.Count(last, `"mrkdwn"`) != strings.Count(last, `"verbatim":true`) {
+		t.Errorf("got %.300s", last)
 	}
 }
