@@ -28,7 +28,7 @@ type Alarm struct {
 	//     conversation are reached;
 	//   - "quota": the workspace's plan takes no more messages; tried every hour;
 	//   - "backlog": as many deliveries wait as may, and callers get 429;
-	//   - "in_band": a notification on a page was lost, since the store failed;
+	//   - "in_band": a notification on a page was lost, or is late, since the store failed;
 	//   - "store": what is accepted or sent cannot be written down, so nothing
 	//     is. This process's own, and kept nowhere.
 	Kind string `json:"kind"`

@@ -21,8 +21,19 @@ type decoder struct {
 	warnings []string
 }
 
+// mistake notes what makes the request one that is refused; warn, what does not.
+// Neither notes more than anybody reads: a list has room for thousands of each.
 func (d *decoder) mistake(field, code, detail string) {
+	if len(d.errors) >= maxMistakes {
+		return
+	}
 	d.errors = append(d.errors, fieldError{Field: field, Code: code, Detail: detail})
+}
+
+func (d *decoder) warn(format string, args ...any) {
+	if len(d.warnings) < maxMistakes {
+		d.warnings = append(d.warnings, fmt.Sprintf(format, args...))
+	}
 }
 
 // take removes and returns a field; null is the same as absent.
@@ -118,7 +129,7 @@ func (d *decoder) recipients(field string) []string {
 				continue
 			}
 			if seen[same] {
-				d.warnings = append(d.warnings, fmt.Sprintf("%s[%d] names a recipient again", field, i))
+				d.warn("%s[%d] names a recipient again", field, i)
 				continue
 			}
 			seen[same] = true
@@ -324,7 +335,7 @@ func (d *decoder) rest(strict bool) {
 		if strict {
 			d.mistake(name, "unknown_field", "")
 		} else {
-			d.warnings = append(d.warnings, fmt.Sprintf("unknown field %q was ignored", name))
+			d.warn("unknown field %q was ignored", name)
 		}
 	}
 }

@@ -101,6 +101,7 @@ func readForm(body []byte, latin bool) (fields, []string, *problem) {
 		warnings = append(warnings, notUTF8)
 	}
 	lists, maps, f := map[string][]string{}, map[string]map[string]string{}, fields{}
+	whole := map[string]any{} // by name: the list or map that f gets once it has all its parts
 	for _, p := range pairs {
 		if !valid || latin {
 			p.name, p.value = fromWindows1252(p.name), fromWindows1252(p.value)
@@ -111,18 +112,23 @@ func readForm(body []byte, latin bool) (fields, []string, *problem) {
 		switch {
 		case p.name == "to" || p.name == "fallback" || p.name == "mentions":
 			lists[p.name] = append(lists[p.name], p.value)
-			f[p.name] = quote(lists[p.name])
+			whole[p.name] = lists[p.name]
 		case p.sub != "":
 			if maps[p.name] == nil {
 				maps[p.name] = map[string]string{}
 			}
 			maps[p.name][p.sub] = p.value
-			f[p.name] = quote(maps[p.name])
+			whole[p.name] = maps[p.name]
 		case (p.name == "blocks" || p.name == "meta" || p.name == "data") && json.Valid([]byte(p.value)):
 			f[p.name] = json.RawMessage(p.value)
+			delete(whole, p.name)
 		default: // the last one counts, as in PHP
 			f[p.name] = quote(p.value)
+			delete(whole, p.name)
 		}
+	}
+	for name, parts := range whole {
+		f[name] = quote(parts)
 	}
 	return f, warnings, nil
 }

@@ -3,6 +3,7 @@ package notifyhook
 import (
 	"context"
 	"errors"
+	"fmt"
 	"net/url"
 	"strings"
 	"time"
@@ -12,6 +13,7 @@ const (
 	maxInBand     = 8 << 10         // bytes of all X-Notify headers of one page
 	maxInBandNews = 10              // of them
 	inBandTimeout = 3 * time.Second // how long a page waits for the store
+	maxInBandOpen = 256             // pages whose notifications are being written
 )
 
 // InBand returns what takes the X-Notify headers of a page that the route's app
@@ -21,31 +23,71 @@ const (
 // actor whoever asked for it, whatever the JSON says.
 //
 // It returns when the notifications are committed, so that the page is not seen
-// before. If that fails the page goes out all the same: the error is logged, and
-// an alarm raised while the store fails. ctx should not end with the request.
+// before, or after 3 s: a store that hangs holds up no page, and what it takes
+// later is taken. If it fails the page goes out all the same: the error is
+// logged, and an alarm raised while the store fails. ctx should not end with the
+// request.
 func (r *Relay) InBand(host string) func(ctx context.Context, actor, requestID string, values []string) {
 	rt := r.routes[host]
 	if rt == nil || !rt.InBand {
 		return nil
 	}
 	return func(ctx context.Context, actor, requestID string, values []string) {
-		ctx, cancel := context.WithTimeout(ctx, inBandTimeout)
-		defer cancel()
 		if size := len(strings.Join(values, "")); size > maxInBand || len(values) > maxInBandNews {
 			r.log.Warn("notifications in band refused", "route", host, "request_id", requestID, "reason", "too_large", "headers", len(values), "bytes", size)
 			return
 		}
-		for _, value := range values {
-			r.takeInBand(ctx, rt, actor, requestID, value)
+		select {
+		case r.inBand <- struct{}{}:
+		default:
+			r.inBandFailed(rt, requestID, errors.New("too many pages wait for the store"))
+			return
+		}
+		page := inBandPage{route: rt, actor: actor, requestID: requestID, values: values}
+		done := make(chan struct{})
+		go func() {
+			defer func() { <-r.inBand; close(done) }()
+			r.takePage(ctx, page)
+		}()
+		patience := time.NewTimer(inBandTimeout)
+		defer patience.Stop()
+		select {
+		case <-done:
+		case <-patience.C:
+			r.log.Warn("page sent before its notifications were on disk", "route", host, "request_id", requestID)
+			r.raise(rt.app.name, "in_band", "store_unavailable")
 		}
 	}
 }
 
-func (r *Relay) takeInBand(ctx context.Context, rt *route, actor, requestID, value string) {
-	log := r.log.With("route", rt.host, "request_id", requestID)
+// inBandPage is one page with notifications.
+type inBandPage struct {
+	route            *route
+	actor, requestID string
+	values           []string
+}
+
+// takePage accepts what a page asks for. A panic would here end the process, and
+// not, as in a handler, the request alone.
+func (r *Relay) takePage(ctx context.Context, page inBandPage) {
+	defer func() {
+		if fault := recover(); fault != nil {
+			r.inBandFailed(page.route, page.requestID, fmt.Errorf("panic: %v", fault))
+		}
+	}()
+	for _, value := range page.values {
+		r.takeInBand(ctx, page, value)
+	}
+}
+
+func (r *Relay) takeInBand(ctx context.Context, page inBandPage, value string) {
+	ctx, cancel := context.WithTimeout(ctx, storeTimeout)
+	defer cancel()
+	rt := page.route
+	log := r.log.With("route", rt.host, "request_id", page.requestID)
 	now, err := r.arrival(ctx)
 	if err != nil {
-		r.inBandFailed(rt, requestID, err)
+		r.inBandFailed(rt, page.requestID, err)
 		return
 	}
 	q, p := rt.readInBand(value, now)
@@ -57,7 +99,12 @@ func (r *Relay) takeInBand(ctx context.Context, rt *route, actor, requestID, val
 		log.Warn("notification in band refused", "reason", reason)
 		return
 	}
-	q.Actor, q.Credential = actor, "in_band"
+	q.Actor = page.actor
+	if q, _, err = rt.prepare(q, caller{}, nil); err != nil {
+		r.inBandFailed(rt, page.requestID, err)
+		return
+	}
+	q.Credential = "in_band"
 	if p := r.room(ctx, rt, q); p != nil {
 		log.Warn("notification in band refused", "reason", p.Code)
 		return
@@ -68,7 +115,7 @@ func (r *Relay) takeInBand(ctx context.Context, rt *route, actor, requestID, val
 		return
 	}
 	if err != nil {
-		r.inBandFailed(rt, requestID, err)
+		r.inBandFailed(rt, page.requestID, err)
 		return
 	}
 	r.alarms.clear(rt.app.name, "in_band")
@@ -86,6 +133,9 @@ func (rt *route) readInBand(value string, now time.Time) (request, *problem) {
 		return request{}, p
 	}
 	q, _, p := rt.check(f, false, now)
+	if p == nil && q.DryRun { // a page has nobody to be shown what would be sent
+		p = invalid(fieldError{Field: "dry_run", Code: "not_here"})
+	}
 	return q, p
 }
 

@@ -1,9 +1,14 @@
 package notifyhook
 
 import (
+	"context"
+	"database/sql"
 	"net/url"
+	"path/filepath"
 	"strings"
 	"testing"
+	"testing/synctest"
+	"time"
 
 	"github.com/cocoom/cocoom-gateway/internal/store"
 	"github.com/cocoom/cocoom-gateway/internal/store/storetest"
@@ -25,6 +30,7 @@ func TestInBandRefuses(t *testing.T) {
 		"not JSON":       {[]string{"hello"}, "unparsable"},
 		"nothing":        {[]string{""}, "empty_body"},
 		"no text":        {[]string{`{"to":"C01"}`}, "validation text:required"},
+		"a trial":        {[]string{`{"to":"C01","text":"x","dry_run":true}`}, "validation dry_run:not_here"},
 		"8 KiB and more": {[]string{url.PathEscape(to("C01", strings.Repeat("x", maxInBand)))}, "too_large"},
 		"too many":       {strings.Split(strings.Repeat(url.PathEscape(minimalJSON)+"\n", maxInBandNews+1), "\n"), "too_large"},
 	} {
@@ -57,4 +63,65 @@ func TestInBandWithoutStore(t *testing.T) {
 			t.Error("the text is in the log")
 		}
 	})
+}
+
+// A store that hangs in the middle of a write holds a page for 3 s, not until it
+// gives up; what it takes later is taken.
+func TestInBandOnAStoreThatHangs(t *testing.T) {
+	dir := filepath.Join(t.TempDir(), "state")
+	synctest.Test(t, func(t *testing.T) {
+		r, s, _ := relayInBubble(t, dir)
+		r.routes[host].InBand = true
+		hold, held := make(chan struct{}), make(chan struct{})
+		go func() {
+			_ = s.Write(context.Background(), func(context.Context, *sql.Tx) error { close(held); <-hold; return nil })
+		}()
+		<-held
+		take, start := r.InBand(host), time.Now()
+		for range 2 {
+			take(t.Context(), "", "req-1", []string{url.PathEscape(to("C01", "late"))})
+		}
+		if took := time.Since(start); took != 2*inBandTimeout {
+			t.Errorf("two pages waited %s, want %s", took, 2*inBandTimeout)
+		}
+		if a := r.Alarms(); len(a) != 1 || a[0].Kind != "in_band" {
+			t.Errorf("alarms %+v", a)
+		}
+		close(hold)
+		synctest.Wait()
+		if st, err := r.Stats(t.Context()); err != nil || st.Queued != 2 || len(r.Alarms()) != 0 {
+			t.Errorf("then there are %+v, alarms %+v, %v", st, r.Alarms(), err)
+		}
+		for range maxInBandOpen {
+			r.inBand <- struct{}{}
+		}
+		start = time.Now()
+		take(t.Context(), "", "req-1", []string{url.PathEscape(to("C01", "one too many"))})
+		if took := time.Since(start); took != 0 || len(r.Alarms()) != 1 {
+			t.Errorf("when too many wait a page waited %s, alarms %+v", took, r.Alarms())
+		}
+	})
+}
+
+// A panic on the way loses the notification, not the process.
+func TestPanicInBand(t *testing.T) {
+	r, _, log := newTestRelay(t, sqliteStore(t), "")
+	r.routes[host].InBand = true
+	r.arrival = func(context.Context) (time.Time, error) { panic("boom") }
+	r.InBand(host)(t.Context(), "", "req-1", []string{url.PathEscape(minimalJSON)})
+	if !strings.Contains(log.String(), "notification in band lost") || len(r.inBand) != 0 {
+		t.Errorf("log %s", log)
+	}
+}
+
+// A page that is reloaded tells once, without a key, what collapse makes one.
+func TestInBandCollapses(t *testing.T) {
+	r, _, _ := newTestRelay(t, sqliteStore(t), "")
+	r.routes[host].InBand, r.routes[host].Collapse = true, 10*time.Second
+	for _, actor := range []string{"U0MARIE", "U0MARIE", "U0PAUL"} {
+		r.InBand(host)(t.Context(), actor, "req-1", []string{url.PathEscape(minimalJSON)})
+	}
+	if st, err := r.Stats(t.Context()); err != nil || st.Queued != 2 {
+		t.Errorf("got %+v, %v, want one for each actor", st, err)
+	}
 }

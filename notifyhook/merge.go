@@ -124,7 +124,8 @@ func (c claim) compose() message {
 	m.text = shorten(m.text, maxMessageText)
 	for _, text := range list {
 		if m.mrkdwn {
-			m.blocks = append(m.blocks, slack.NewSectionBlock(slack.NewTextBlockObject(slack.MarkdownType, text, false, false), nil, nil))
+			// Verbatim, as in sections: else an @channel in a title would ping.
+			m.blocks = append(m.blocks, slack.NewSectionBlock(slack.NewTextBlockObject(slack.MarkdownType, text, false, true), nil, nil))
 		} else {
 			m.blocks = append(m.blocks, literal(text))
 		}

@@ -8,8 +8,6 @@ import (
 	"slices"
 	"strings"
 	"time"
-
-	standardwebhooks "github.com/standard-webhooks/standard-webhooks/libraries/go"
 )
 
 const (
@@ -107,8 +105,9 @@ func readPing(v visit) (fields, bodyReport) {
 	return f, out
 }
 
-// sendTest accepts a test message. A signed request that is sent again, by
-// whomever, is the same test as long as its signature is good.
+// sendTest accepts a test message, under the key that it would have as a
+// notification: a signature does not cover the path, so what was signed for one
+// of the two must not be sent a second time by way of the other.
 func (e endpoint) sendTest(v visit, f fields) (*testReport, *problem) {
 	ctx, cancel := context.WithTimeout(v.r.Context(), storeTimeout)
 	defer cancel()
@@ -126,10 +125,13 @@ func (e endpoint) sendTest(v visit, f fields) (*testReport, *problem) {
 	if p != nil {
 		return nil, p
 	}
-	req.Credential = v.who.credential()
-	if id := v.r.Header.Get(standardwebhooks.HeaderWebhookID); req.Key == "" && v.who.Kind == bySignature {
-		req.own = ownKey{name: ownMark + "ping:" + id, window: 2 * signatureTolerance}
+	if req.DryRun {
+		return nil, invalid(fieldError{Field: "dry_run", Code: "not_here", Detail: "a ping without to sends nothing"})
 	}
+	if req.Key, p = idempotencyKey(v.r.Header, req.Key); p != nil {
+		return nil, p
+	}
+	req.Credential = v.who.credential()
 	if p := e.relay.room(ctx, e.route, req); p != nil {
 		return nil, p
 	}

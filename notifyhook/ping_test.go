@@ -116,7 +116,7 @@ func TestPingSendsATest(t *testing.T) {
 		if m := sim.Messages(team, "C0GENERAL"); len(m) != 1 || !strings.Contains(m[0].Text, host) {
 			t.Errorf("messages %q", texts(m))
 		}
-		if n := show(t, r, first.ID); n.Status != "sent" || n.Type != "ping" || n.Key != "" {
+		if n := show(t, r, first.ID); n.Status != "sent" || n.Type != "ping" || n.Key != "msg_1" {
 			t.Errorf("got %+v", n)
 		}
 		if again := ponged(t, call(r, "POST", "/v1/ping", body, headers...)).Test; again.Status != "sent" {

@@ -79,6 +79,7 @@ type Relay struct {
 	refused refusals
 	open    backlogs
 	intake  intake
+	inBand  chan struct{} // full: no more pages are waited for
 	alarms  alarms
 	shares  shares
 	survey  survey
@@ -106,7 +107,7 @@ func New(cfg Config) (*Relay, error) {
 		return nil, fmt.Errorf("make cache of answers: %w", err)
 	}
 	r := &Relay{store: cfg.Store, log: cfg.Log, routes: map[string]*route{}, apps: map[string]*app{}, foreign: map[[32]byte]string{}, cache: cache, said: said,
-		intake: intake{turn: make(chan struct{}, 1)}, alarms: newAlarms(), shares: shares{apps: map[string]*share{}}, wake: make(chan struct{}, 1), now: time.Now, clock: cfg.Store.Now, arrival: cfg.Store.RecentNow}
+		intake: intake{turn: make(chan struct{}, 1)}, inBand: make(chan struct{}, maxInBandOpen), alarms: newAlarms(), shares: shares{apps: map[string]*share{}}, wake: make(chan struct{}, 1), now: time.Now, clock: cfg.Store.Now, arrival: cfg.Store.RecentNow}
 	byToken := map[secret.String]*app{}
 	for _, one := range slices.SortedFunc(slices.Values(cfg.Routes), func(a, b Route) int { return cmp.Compare(a.Host, b.Host) }) {
 		rt, err := newRoute(one, cfg.PublicScheme)
