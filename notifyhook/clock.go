@@ -13,7 +13,8 @@ import (
 const longestWait = 72 * time.Minute
 
 // takeOver clears the leases of this directory's former process, which is dead:
-// the store let us in. If the clock was set back in between, waits that only
+// the store let us in. The lanes that it had are due since their heads are, as
+// younger deliveries wait for those (see olderUnresolved). If the clock was set back in between, waits that only
 // that explains are cut short; else what Slack asked to wait for outlives the
 // restart. On PostgreSQL another replica may well be alive, so leases run out
 // there, and the clock is the database's.
@@ -27,7 +28,8 @@ func (r *Relay) takeOver(ctx context.Context) error {
 		return fmt.Errorf("clear old leases: %w", err)
 	}
 	err = r.write(ctx, func(ctx context.Context, tx *sql.Tx) error {
-		_, err := tx.ExecContext(ctx, `UPDATE lane SET lease_owner = NULL, due_at = CASE WHEN not_before > $1 THEN not_before ELSE $1 END
+		_, err := tx.ExecContext(ctx, `UPDATE lane SET lease_owner = NULL, due_at = CASE WHEN not_before > $1 THEN not_before
+			ELSE COALESCE((SELECT d.due_at FROM delivery d WHERE d.lane = lane.lane AND d.state IN ('queued', 'sending') AND d.due_at < $1 ORDER BY d.seq LIMIT 1), $1) END
 			WHERE lease_owner IS NOT NULL`, now.UnixMilli())
 		if err != nil {
 			return err

@@ -67,7 +67,7 @@ func (r *Relay) send(ctx context.Context, c *claim) outcome {
 	if r.isActor(ctx, *c) {
 		return outcome{class: suppressed, reason: "actor"}
 	}
-	if c.method() == postMessage { // an update may be repeated freely
+	if c.method() == postMessage { // an update may be repeated freely, as long as it is one (see put)
 		if o, over := r.clearDoubts(ctx, c); over {
 			return o
 		}
@@ -75,7 +75,7 @@ func (r *Relay) send(ctx context.Context, c *claim) outcome {
 	if o := r.meet(ctx, c); o.class != done {
 		return o
 	}
-	o := r.postOrMend(ctx, *c)
+	o := r.postOrMend(ctx, c)
 	if o.class == staleThread { // of a message that is no reply
 		o.class = recipientGone
 	}
@@ -88,10 +88,10 @@ func (r *Relay) send(ctx context.Context, c *claim) outcome {
 // postOrMend posts, and mends what Slack refuses, each thing once: an app that is
 // no member joins the channel, blocks or markup are replaced by plain text. All
 // that is one attempt, since the refusals were certain.
-func (r *Relay) postOrMend(ctx context.Context, c claim) outcome {
+func (r *Relay) postOrMend(ctx context.Context, c *claim) outcome {
 	o := r.put(ctx, c, c.compose())
 	if o.reason == "not_in_channel" {
-		if o = r.join(ctx, c, o); o.class == done {
+		if o = r.join(ctx, *c, o); o.class == done {
 			o = r.put(ctx, c, c.compose())
 		}
 	}

@@ -140,7 +140,7 @@ func TestKill(t *testing.T) {
 // killPoints come in pairs, of which the first may leave behind what the second
 // needs.
 func killPoints() []point {
-	return []point{atClaimed, atRepeating, atAnswered, atSearched, atRecorded, atAccepted, atMoving, atMoved}
+	return []point{atAnswered, atRepeating, atClaimed, atSearched, atRecorded, atAccepted, atMoving, atMoved}
 }
 
 // killing is a series of processes killed on one state, and a Slack that

@@ -18,6 +18,8 @@ const (
 	workLimit = 25 * time.Second // all calls of one claim together; less than the lease
 	holdAgain = 100 * time.Millisecond
 	maxEnded  = 50 // deliveries ended while one lane is claimed
+
+	arrivalSpread = 2 * storeTimeout // what arrived earlier may be written that much later, also by a replica
 )
 
 // claim is a leased lane with the delivery at its head.
@@ -256,22 +258,31 @@ func (r *Relay) head(ctx context.Context, tx *sql.Tx, c *claim) (found bool, ove
 	return true, over, nil
 }
 
+// olderQuery asks whether a recipient's lane has something older than $3 and is
+// being looked up, or due since $2 at the latest; who waits there with something
+// older has done so for as long. So it reads no more than such lanes, however
+// many wait.
+const olderQuery = `SELECT EXISTS (SELECT 1 FROM lane u
+		WHERE u.app = $1 AND u.conversation IS NULL AND u.due_at IS NOT NULL AND u.due_at <= $2 AND u.failures = 0
+			AND EXISTS (SELECT 1 FROM delivery d WHERE d.lane = u.lane AND d.state IN ('queued', 'sending') AND d.seq < $3))
+	OR EXISTS (SELECT 1 FROM lane u
+		WHERE u.app = $1 AND u.conversation IS NULL AND u.lease_owner IS NOT NULL AND u.failures = 0
+			AND EXISTS (SELECT 1 FROM delivery d WHERE d.lane = u.lane AND d.state IN ('queued', 'sending') AND d.seq < $3))`
+
 // olderUnresolved says whether an older delivery of the app is just being
 // looked up for the first time. It may turn out to belong to this conversation,
-// so the younger one waits. A lookup that failed or was throttled holds nobody.
-func (r *Relay) olderUnresolved(ctx context.Context, tx *sql.Tx, c *claim) (bool, error) {
-	var one int
-	err := tx.QueryRowContext(ctx, `SELECT 1 FROM lane u JOIN delivery d ON d.lane = u.lane AND d.state IN ('queued', 'sending')
-		WHERE u.app = $1 AND u.conversation IS NULL AND u.due_at IS NOT NULL AND (u.due_at <= $2 OR u.lease_owner IS NOT NULL)
-			AND u.failures = 0 AND d.seq < $3 LIMIT 1`,
-		c.app.name, c.at.UnixMilli(), c.seq).Scan(&one)
-	if errors.Is(err, sql.ErrNoRows) {
-		return false, nil
+// so the younger one waits. A lookup that failed or was throttled holds nobody
+// that waited before it is tried again.
+func (r *Relay) olderUnresolved(ctx context.Context, tx *sql.Tx, c *claim) (older bool, err error) {
+	since := c.due.Add(arrivalSpread)
+	if since.After(c.at) {
+		since = c.at
 	}
+	err = tx.QueryRowContext(ctx, olderQuery, c.app.name, since.UnixMilli(), c.seq).Scan(&older)
 	if err != nil {
 		return false, fmt.Errorf("look for older deliveries: %w", err)
 	}
-	return true, nil
+	return older, nil
 }
 
 // begin writes down that an attempt begins, before it does. It reports whether

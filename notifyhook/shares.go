@@ -84,10 +84,15 @@ func (s *shares) get(a *app) *share {
 	return one
 }
 
-// put makes the share known to come due then or, if it was known to, earlier.
-// The caller holds mu.
+// put makes the share known to come due then or, if it was known to, earlier. One
+// that was full need not be any more: of the lanes chosen for it, perhaps none
+// got a worker, whose end it would wait for. The caller holds mu.
 func (s *shares) put(one *share, due time.Time) {
 	switch {
+	case one.isFull && one.mayStart(0, workers-s.flight):
+		s.full = slices.DeleteFunc(s.full, func(other *share) bool { return other == one })
+		one.isFull = false
+		s.join(one)
 	case one.inRing || one.isFull || one.index >= 0 && !due.Before(one.due):
 	case one.index >= 0:
 		one.due = due

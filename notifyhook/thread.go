@@ -75,13 +75,17 @@ func (c claim) method() string {
 
 // put makes the message stand where its request wants it: in place of the
 // entity's message, below it, or by itself. Where Slack refuses for certain to
-// change that message, or to take a reply to it, the new one takes its part.
-func (r *Relay) put(ctx context.Context, c claim, m message) outcome {
+// change that message, or to take a reply to it, the new one takes its part: an
+// earlier attempt may have posted that already.
+func (r *Relay) put(ctx context.Context, c *claim, m message) outcome {
 	if m.slack != nil {
-		return r.postAsAsked(ctx, c, m)
+		return r.postAsAsked(ctx, *c, m)
 	}
 	if c.method() == updateMessage {
-		if o := r.update(ctx, c, m); o.class != stale {
+		if o := r.update(ctx, *c, m); o.class != stale {
+			return o
+		}
+		if o, over := r.clearDoubts(ctx, c); over {
 			return o
 		}
 	} else if c.request.Mode == modeThread && c.standing.ts != "" {
@@ -90,11 +94,11 @@ func (r *Relay) put(ctx context.Context, c claim, m message) outcome {
 		if said := c.request.Broadcast; said != nil {
 			reply.broadcast = *said
 		}
-		if o := r.post(ctx, c, reply); o.class != staleThread {
+		if o := r.post(ctx, *c, reply); o.class != staleThread {
 			return o
 		}
 	}
-	return r.post(ctx, c, m)
+	return r.post(ctx, *c, m)
 }
 
 func (r *Relay) update(ctx context.Context, c claim, m message) outcome {

@@ -174,6 +174,7 @@ CREATE INDEX lane_due        ON lane (due_at) WHERE due_at IS NOT NULL;
 CREATE INDEX lane_app        ON lane (app, due_at) WHERE due_at IS NOT NULL;
 CREATE INDEX lane_idle       ON lane (not_before) WHERE due_at IS NULL;
 CREATE INDEX lane_unresolved ON lane (app, conversation, due_at) WHERE conversation IS NULL AND due_at IS NOT NULL; -- all three, or SQLite prefers lane_app
+CREATE INDEX lane_looking    ON lane (app) WHERE conversation IS NULL AND lease_owner IS NOT NULL;
 
 -- Committed before each call to Slack, completed after it: a begun one without an end has an unknown outcome.
 CREATE TABLE attempt (
