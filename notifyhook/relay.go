@@ -4,19 +4,28 @@
 //
 // A notification has one delivery per recipient. A delivery's states:
 //
-//	           ┌──── 429, token refused, plan's limit: not counted ─────┐
-//	           │┌─── transient; ambiguous* ────────────────────────────┐│
-//	           ▼▼                                                      ││
-//	accept ─► queued ──── attempt begun (committed) ──► sending ───────┴┴─► sent
-//	           │ ▲                                        │ │ │
-//	           │ └── lease ran out: crashed meanwhile* ───┘ │ └─► suppressed (to its actor)
-//	           └──── expired, unreadable ────► dead ◄───────┘
-//	                                            │   permanent; unknown 5 times; ambiguous after an unproven repeat
-//	                                            └─► a new delivery, to the fallback, if the recipient cannot be reached
+//	           ┌── 429, token refused, plan's limit: not counted ──┐
+//	           │┌─ transient · ambiguous* ──────────────────────────┤
+//	           ▼▼                                                  │
+//	accept ─► queued ──── attempt begun (committed) ──► sending ───┴─► sent: posted; or in the entity's
+//	│          │ ▲ ▲                                     │ │ │         message; or merged_into another's
+//	│          │ │ └── lease ran out: crashed there* ────┘ │ └─► suppressed: it is its actor's
+//	│          │ └──── batch refused: each goes alone ─────┤
+//	│          │                                           ▼
+//	│          ├──── expired, unreadable ──────────────► dead: recipient gone, content refused twice,
+//	│          └──── taken back by the caller ─► cancelled     unknown 5 times, in doubt again
+//	└─► suppressed                                         │
+//	                                                       └─► if nobody can be reached there: a new
+//	                                                           delivery, queued, instead_of this one
 //
-//	* Slack may have it. Before the repeat its history is asked: there, it is sent;
-//	  certainly not there, it is repeated; not to be known, it is repeated, once,
-//	  and marked possible_duplicate before.
+//	* Slack may have it. Before the repeat its history is asked, by the metadata of
+//	  every message: there, it is sent; certainly not there, it is repeated like
+//	  any; not to be known, it is marked possible_duplicate and repeated, once.
+//
+// An address that leads elsewhere by now takes its deliveries along to the other
+// lane, still queued. A notification is finished with the last of its
+// deliveries; one with a fallback counts by that. [Relay.Replay] makes a new
+// notification; history stays as it was.
 //
 // What is leased is the lane, the ordered stream of one Slack app to one
 // conversation, and only the delivery at its head is sent. A lane whose

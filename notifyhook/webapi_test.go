@@ -263,7 +263,9 @@ func TestWebAPIAsksSlack(t *testing.T) {
 // What Slack's events say of somebody is not contradicted by what was remembered.
 func TestPersonChangedIsForgottenByTheWebAPI(t *testing.T) {
 	r, _, sim, _ := relayOn(t, sqliteStore(t))
-	lookup := func() string { return webCall(r, lookupByEmail, "email=marie@agrafmania.fr", "Content-Type", formType).Body.String() }
+	lookup := func() string {
+		return webCall(r, lookupByEmail, "email=marie@agrafmania.fr", "Content-Type", formType).Body.String()
+	}
 	if got := lookup(); !strings.Contains(got, `"Marie"`) {
 		t.Fatalf("answered %s", got)
 	}
