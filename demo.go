@@ -139,7 +139,7 @@ func (d *demo) writeConfig() (string, error) {
 	var b bytes.Buffer
 	err := demoConfig.Execute(&b, map[string]any{
 		"Listen": loopback(d.Port), "Admin": loopback(d.AdminPort), "Slack": d.slack.URL(),
-		"Upstream": d.upstream, "Login": cmp.Or(d.login, "{app_cookies: [PHPSESSID], sign_out_paths: [/logout.php]}"), "Customers": customers,
+		"Upstream": d.upstream, "Login": cmp.Or(d.login, "{app_cookies: [PHPSESSID], sign_out_paths: [/logout.php]}"), "Customers": customers, "Templates": demoTemplates,
 	})
 	if err != nil {
 		return "", err
@@ -168,6 +168,9 @@ routes:
     login: {{$.Login}}
     notify:
       bearer_tokens: [{{.HookToken}}]
+      in_band: true
+      hooks: [{id: alerts, tokens: [{{.AlertToken}}], to: "#general"}]
+      templates: {{$.Templates}}
     policy:
       - {path: /assets/*, allow: public}
       - {path: /aide, allow: public}
@@ -175,6 +178,15 @@ routes:
       - {path: "/**", allow: members}
 {{- end}}
 `))
+
+// demoTemplates are the wording of what happens to tasks.
+const demoTemplates = `
+        task.assigned:
+          fr: "{{.by}} vous a assigné la tâche « {{.title}} » (dossier {{.dossier}}, {{.client}})."
+          en: "{{.by}} assigned you the task “{{.title}}” (file {{.dossier}}, {{.client}})."
+        task.closed:
+          fr: "Tâche close par {{.by}} : « {{.title}} » (dossier {{.dossier}}, {{.client}})."
+          en: "Task closed by {{.by}}: “{{.title}}” (file {{.dossier}}, {{.client}})."`
 
 // serveApp serves the legacy app until ctx ends.
 func (d *demo) serveApp(ctx context.Context) error {
@@ -195,7 +207,8 @@ func (d *demo) welcome(w io.Writer) {
 	}
 	agraf, port, slack, config := at(customers[0]), at(customers[1]), d.slack.URL(), filepath.Join(d.State, "demo.yaml")
 	_ = welcomeText.Execute(w, map[string]string{ // a terminal that is gone misses nothing
-		"Agraf": agraf, "Port": port, "Reserved": agraf + customers[0].Reserved, "Slack": slack,
+		"Agraf": agraf, "Port": port, "Alerts": agraf + "/.gateway/services/alerts/" + customers[0].AlertToken,
+		"General": slack + "/workspace/T0AGRAF001?c=C0AGENERAL", "Reserved": agraf + customers[0].Reserved, "Slack": slack,
 		"Paul": slack + "/workspace/T0AGRAF001?as=U0PAUL", "Self": self(), "Config": config, "Log": d.logFile.Name(), "Admin": d.gateway.admin.addr(),
 	})
 }
@@ -208,6 +221,11 @@ cocoom-gateway demo: two customers of one old web app, each with a Slack workspa
                  Open it in several tabs of a new private window, and sign in in any of them.
   Notify         In the tab "Tâches", assign a task to Paul Martin. The old app calls the webhook,
                  and the message stands in his Slack: {{.Paul}}
+                 "Clore" changes that message in place. Emma Clarke, whose Slack is English, reads hers in English.
+                 In the tab "Notes", add two notes. The app adds a header to its pages, X-Notify, and #general
+                 has a thread about the dossier: {{.General}}
+                 As Alertmanager or Grafana would, with the address in place of a Slack webhook's:
+                 curl -d '{"text":"Disk almost full"}' {{.Alerts}}
   Be refused     {{.Port}}/  with somebody of another workspace (at the bottom), then as Anne Le Goff.
                  {{.Agraf}}/  as Louis Petit, who is a guest.
                  {{.Reserved}}  as Paul Martin: it is for the usergroup cocoom-admins.
@@ -221,6 +239,8 @@ As an operator, in another terminal here:
 
   {{.Self}} sessions list -c {{.Config}}
   {{.Self}} sessions revoke -c {{.Config}} --person marie@agrafmania.fr
+  {{.Self}} notifications list -c {{.Config}}
+  {{.Self}} notifications show -c {{.Config}} ntf_…   (an id of that list, or from the app's page)
   {{.Self}} explain -c {{.Config}} {{.Reserved}} --as paul@agrafmania.fr
   {{.Self}} break-glass -c {{.Config}} agrafmania.localhost --as marie@agrafmania.fr
 

@@ -14,6 +14,7 @@ type customer struct {
 	ClientSecret, BotToken string
 	SigningSecret          string
 	HookToken              string
+	AlertToken             string // of the address that stands in for an incoming webhook
 	Reserved               string // a page for the usergroup cocoom-admins alone
 	Distributed            bool   // then it is we who refuse people of other workspaces, else Slack itself
 	people                 []slacksim.Person
@@ -25,15 +26,16 @@ var customers = []customer{
 	{
 		Host: "agrafmania.localhost", Name: "Agrafmania", Team: "T0AGRAF001", AppID: "A0AGRAF001",
 		ClientID: "1234567890.1111111111", ClientSecret: "demo-client-secret-agrafmania", BotToken: "xoxb-demo-agrafmania",
-		SigningSecret: "demo-signing-secret-agrafmania", HookToken: "ck_agrafmania_demo-only-3f7c1b", Reserved: "/dossiers/7",
+		SigningSecret: "demo-signing-secret-agrafmania", HookToken: "ck_agrafmania_demo-only-3f7c1b", AlertToken: "demo-only-alerts-agrafmania", Reserved: "/dossiers/7",
 		people: []slacksim.Person{
 			{ID: "U0MARIE", Name: "Marie Dupont", Email: "marie@agrafmania.fr", Admin: true, Locale: "fr-FR"},
 			{ID: "U0PAUL", Name: "Paul Martin", Email: "paul@agrafmania.fr", Locale: "fr-FR"},
 			{ID: "U0INES", Name: "Inès Benali", Email: "ines@agrafmania.fr", Locale: "fr-FR"},
 			{ID: "U0LOUIS", Name: "Louis Petit", Email: "louis@stagiaires.example", Guest: true, Locale: "fr-FR"},
+			{ID: "U0EMMA", Name: "Emma Clarke", Email: "emma@agrafmania.fr", Locale: "en-GB"},
 		},
 		channels: []slacksim.Channel{
-			{ID: "C0AGENERAL", Name: "general", Members: []string{"U0MARIE", "U0PAUL", "U0INES"}},
+			{ID: "C0AGENERAL", Name: "general", Members: []string{"U0MARIE", "U0PAUL", "U0INES", "U0EMMA"}},
 			{ID: "C0AVENTES", Name: "ventes", Members: []string{"U0MARIE", "U0PAUL"}},
 		},
 		usergroups: []slacksim.Usergroup{{ID: "S0AADMINS", Handle: "cocoom-admins", Name: "Cocoom admins", Members: []string{"U0MARIE"}}},
@@ -41,7 +43,7 @@ var customers = []customer{
 	{
 		Host: "editionsduport.localhost", Name: "Éditions du Port", Team: "T0EDPORT01", AppID: "A0EDPORT01",
 		ClientID: "1234567890.2222222222", ClientSecret: "demo-client-secret-editionsduport", BotToken: "xoxb-demo-editionsduport",
-		SigningSecret: "demo-signing-secret-editionsduport", HookToken: "ck_editionsduport_demo-only-9a2e4d", Reserved: "/dossiers/5", Distributed: true,
+		SigningSecret: "demo-signing-secret-editionsduport", HookToken: "ck_editionsduport_demo-only-9a2e4d", AlertToken: "demo-only-alerts-editionsduport", Reserved: "/dossiers/5", Distributed: true,
 		people: []slacksim.Person{
 			{ID: "U0ANNE", Name: "Anne Le Goff", Email: "anne@editionsduport.fr", Owner: true, Locale: "fr-FR"},
 			{ID: "U0YANN", Name: "Yann Morvan", Email: "yann@editionsduport.fr", Locale: "fr-FR"},
@@ -60,13 +62,14 @@ func (c customer) app(origin string) slacksim.App {
 		ID: c.AppID, Name: "Cocoom", ClientID: c.ClientID, ClientSecret: c.ClientSecret, SigningSecret: c.SigningSecret, Workspace: c.Team, Distributed: c.Distributed,
 		RedirectURLs: []string{origin + "/.gateway/callback"}, EventsURL: origin + "/.gateway/slack/events",
 		BotToken: c.BotToken, BotName: "Cocoom", MessagesTab: true,
-		BotScopes: []string{"chat:write", "chat:write.public", "im:write", "users:read", "users:read.email", "usergroups:read", "channels:read"},
+		BotScopes: []string{"chat:write", "chat:write.public", "im:write", "users:read", "users:read.email", "channels:read", "groups:read", "usergroups:read",
+			"channels:history", "groups:history", "im:history", "channels:join", "chat:write.customize"}, // the optional ones, too
 	}
 }
 
 func (c customer) tenant(origin string) cocoomsim.Tenant {
 	t := cocoomsim.Tenant{
-		Host: c.Host, Name: c.Name, HookURL: origin + "/.gateway/v1/notifications", HookToken: c.HookToken,
+		Host: c.Host, Name: c.Name, HookURL: origin + "/.gateway/v1/notifications", HookToken: c.HookToken, NoteChannel: "#general",
 		JWKSURL: origin + "/.gateway/jwks.json", Issuer: origin,
 	}
 	for _, p := range c.people {

@@ -35,6 +35,11 @@ func scopeUses() []missingScope {
 		{"im:write", "the order between messages to a person and to the id of their conversation with the bot"},
 		{"channels:read", "recipients by #channel"},
 		{"groups:read", "recipients by the #name of a private channel"},
+		{"channels:history", "after a timeout, whether a message arrived in a public channel: it may come twice"},
+		{"groups:history", "after a timeout, whether a message arrived in a private channel: it may come twice"},
+		{"im:history", "after a timeout, whether a direct message arrived: it may come twice"},
+		{"channels:join", "public channels that answer not_in_channel, until somebody invites the bot"},
+		{"chat:write.customize", "the username and icon that an app which speaks Slack asks for"},
 	}
 }
 

@@ -68,7 +68,11 @@ func (t teller) history() string {
 	if t.d.FinishedAt == nil {
 		return strings.Join(parts, "; ") + "."
 	}
-	say("%s %s, %s after it was %s", endings[t.d.State], t.at(*t.d.FinishedAt), span(t.d.FinishedAt.Sub(t.d.DueAt)), t.fromWord())
+	if early := t.d.DueAt.Sub(*t.d.FinishedAt); early > 0 {
+		say("%s %s, %s before it was due", endings[t.d.State], t.at(*t.d.FinishedAt), span(early))
+	} else {
+		say("%s %s, %s after it was %s", endings[t.d.State], t.at(*t.d.FinishedAt), span(-early), t.fromWord())
+	}
 	s := strings.Join(parts, "; ")
 	if went := t.account().String(); went != "" {
 		s += ", of which " + went
@@ -177,7 +181,7 @@ func (t teller) end() []string {
 const plainText = "sent_as_plain_text: "
 
 func because(reason string) string {
-	if reason == "" {
+	if reason == "" || reason == "cancelled" {
 		return ""
 	}
 	return ": " + reasonWords(reason)

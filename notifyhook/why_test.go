@@ -55,6 +55,8 @@ func TestTell(t *testing.T) {
 		"actor": {d: Delivery{State: "suppressed", Error: "actor", FinishedAt: after(0)},
 			want: []string{"suppressed 09:00:00.120, 0 ms after it was accepted.", "Not sent because the recipient is its actor"}},
 		"cancelled": {d: Delivery{State: "cancelled", FinishedAt: after(s)}, want: []string{"cancelled 09:00:01.120", "Cancelled before it was sent."}},
+		"cancelled before its time": {d: Delivery{State: "cancelled", Error: "cancelled", DueAt: nine.Add(time.Hour), FinishedAt: after(0)},
+			want: []string{"to be sent at 10:00:00.120, as asked; cancelled 09:00:00.120, 60 min before it was due.", "Cancelled before it was sent."}},
 		"expired": {d: Delivery{State: "dead", Error: "expired", FinishedAt: after(time.Hour), History: []Attempt{
 			attempted(0, s, postMessage, routeDown, "invalid_auth", 5*time.Minute)}},
 			want: []string{"Slack refused the app's token with chat.postMessage (invalid_auth); given up 10:00:00.120, 60 min after it was accepted, of which 55 min waiting for its turn, 5 min because Slack refused the app's token.",

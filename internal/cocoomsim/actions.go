@@ -35,21 +35,44 @@ func (a *App) assign(w http.ResponseWriter, v *visit) error {
 	t := v.tenant.board.addTask(d.N, task{Title: title, For: colleague, By: v.who.Person, At: a.now()})
 	tab := fmt.Sprintf("/dossiers/%d?onglet=taches", d.N)
 	// A visitor who does not wait for the page must not undo the call.
-	result := a.notify(context.WithoutCancel(v.Context()), v.tenant, notification{
-		to:       colleague.Email,
-		actor:    v.who.Email,
-		text:     fmt.Sprintf("%s vous a assigné la tâche « %s » (dossier %d, %s).", v.who.Person, title, d.N, d.Title),
-		link:     v.origin() + tab,
-		event:    "task.assigned",
-		dedupKey: "task-" + t.ID + "-assigned",
-	})
+	result := a.notify(context.WithoutCancel(v.Context()), v.tenant, v.about(t, d, "assigned"))
 	v.tenant.board.setHook(d.N, t.ID, result)
 	v.session.setFlash(flash{result.Kind, fmt.Sprintf("Tâche assignée à %s. %s", colleague, result.Text)})
 	http.Redirect(w, v.Request, tab, http.StatusSeeOther)
 	return nil
 }
 
-// addNote adds a note to a dossier.
+// closeTask ends a task, and has what its colleague was told of it say so.
+func (a *App) closeTask(w http.ResponseWriter, v *visit) error {
+	d, err := v.formDossier(w)
+	if err != nil {
+		return err
+	}
+	t, ok := v.tenant.board.closeTask(d.N, v.PostFormValue("tache"), v.who.String(), a.now())
+	if !ok {
+		return &pageError{http.StatusNotFound, "Cette tâche n’existe pas, ou elle est déjà close."}
+	}
+	result := a.notify(context.WithoutCancel(v.Context()), v.tenant, v.about(t, d, "closed"))
+	v.session.setFlash(flash{result.Kind, "Tâche close. " + result.Text})
+	http.Redirect(w, v.Request, fmt.Sprintf("/dossiers/%d?onglet=taches", d.N), http.StatusSeeOther)
+	return nil
+}
+
+// about is what the webhook is told when something has happened to a task. Its
+// wording is not the app's: who reads it may read another language.
+func (v *visit) about(t task, d dossier, what string) notification {
+	return notification{
+		to: t.For.Email, actor: v.who.Email,
+		data:   map[string]string{"by": v.who.String(), "title": t.Title, "dossier": fmt.Sprint(d.N), "client": d.Client},
+		link:   fmt.Sprintf("%s/dossiers/%d?onglet=taches", v.origin(), d.N),
+		event:  "task." + what,
+		entity: "task:" + t.ID, mode: "update", // one message per task, which changes with it
+		dedupKey: "task-" + t.ID + "-" + what,
+	}
+}
+
+// addNote adds a note to a dossier, and tells the customer's channel of it in
+// band: there is no answer to show.
 func (a *App) addNote(w http.ResponseWriter, v *visit) error {
 	d, err := v.formDossier(w)
 	if err != nil {
@@ -60,6 +83,9 @@ func (a *App) addNote(w http.ResponseWriter, v *visit) error {
 		return &pageError{http.StatusUnprocessableEntity, "La note est vide."}
 	}
 	v.tenant.board.addNote(d.N, note{v.who.String(), text, a.now()})
+	if v.tenant.NoteChannel != "" {
+		w.Header().Add("X-Notify", v.noteHeader(d, text))
+	}
 	v.session.setFlash(flash{"ok", "Note ajoutée."})
 	http.Redirect(w, v.Request, fmt.Sprintf("/dossiers/%d?onglet=notes", d.N), http.StatusSeeOther)
 	return nil

@@ -5,7 +5,8 @@
 //
 // It knows nothing of the gateway but HTTP: the identity headers, the signed
 // assertion (which it verifies itself, against the JWKS at a configured
-// address), and the webhook it calls when a task is assigned. Without any of
+// address), the webhook it calls when a task is assigned or closed, and the
+// response header by which it tells a channel of a new note. Without any of
 // them it says so on its pages. All state is in memory and bounded.
 package cocoomsim
 
@@ -48,6 +49,9 @@ type Tenant struct {
 	HookURL string
 	// HookToken is the bearer token for HookURL.
 	HookToken string
+	// NoteChannel is told of new notes, such as "#general", by an X-Notify header
+	// on the answer to the form; empty: nobody is.
+	NoteChannel string
 
 	// JWKSURL is where the keys of the signed assertion are published. Empty:
 	// the app reads the plain identity headers and leaves assertions unread.
@@ -147,6 +151,7 @@ func (a *App) routes() *http.ServeMux {
 	mux.Handle("GET /dossiers/{n}", a.member(a.dossier))
 	mux.Handle("POST /dossiers/{n}/fichiers", a.member(a.upload))
 	mux.Handle("POST /taches", a.member(a.assign))
+	mux.Handle("POST /taches/cloture", a.member(a.closeTask))
 	mux.Handle("POST /notes", a.member(a.addNote))
 	mux.Handle("GET /flux", a.member(a.feed))
 	mux.Handle("GET /profil", a.anyone(a.profile))

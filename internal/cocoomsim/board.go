@@ -16,6 +16,7 @@ const (
 	maxFeeds   = 100  // open event feeds per tenant
 	maxText    = 2000 // characters of a note
 	maxTitle   = 160  // characters of a title or file name
+	maxQuoted  = 300  // characters of a note in a notification
 )
 
 // board is everything a tenant's people work on.
@@ -49,6 +50,7 @@ type task struct {
 	ID, Title string
 	For, By   Person
 	At        time.Time
+	Closed    bool
 	Hook      hookResult // zero: nobody was told
 }
 
@@ -129,6 +131,21 @@ func (b *board) addTask(n int, x task) task {
 	return x
 }
 
+// closeTask ends an open task; it reports false when there is none.
+func (b *board) closeTask(n int, taskID, by string, at time.Time) (closed task, ok bool) {
+	b.mu.Lock()
+	defer b.mu.Unlock()
+	tasks := b.find(n).Tasks
+	for i := range tasks {
+		if tasks[i].ID == taskID && !tasks[i].Closed {
+			tasks[i].Closed = true
+			b.tell(event{at, fmt.Sprintf("%s a clos « %s »", by, tasks[i].Title)})
+			return tasks[i], true
+		}
+	}
+	return task{}, false
+}
+
 // setHook records what the webhook answered for a task.
 func (b *board) setHook(n int, taskID string, result hookResult) {
 	b.mu.Lock()
@@ -145,7 +162,11 @@ func (b *board) setHook(n int, taskID string, result hookResult) {
 func (b *board) change(n int, apply func(*dossier) string, at time.Time) {
 	b.mu.Lock()
 	defer b.mu.Unlock()
-	e := event{at, apply(b.find(n))}
+	b.tell(event{at, apply(b.find(n))})
+}
+
+// tell adds a line of recent activity. The caller holds mu.
+func (b *board) tell(e event) {
 	b.events = latest(e, b.events)
 	b.events = b.events[:min(len(b.events), maxEvents)]
 	for feed := range b.feeds {

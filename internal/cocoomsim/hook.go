@@ -53,8 +53,10 @@ func localAddr(addr string) string {
 
 // notification is what the app tells the webhook.
 type notification struct {
-	to, actor       string // e-mail addresses
-	text, link      string
+	to, actor       string            // e-mail addresses
+	data            map[string]string // what the event's template needs
+	link            string
+	entity, mode    string // which message this one belongs to, and how
 	event, dedupKey string
 }
 
@@ -72,7 +74,10 @@ func (a *App) notify(ctx context.Context, t *tenant, n notification) hookResult 
 		return hookResult{"warn", 0, "Aucune notification : le webhook n’est pas configuré."}
 	}
 	form := url.Values{
-		"to": {n.to}, "text": {n.text}, "type": {n.event}, "key": {n.dedupKey}, "link": {n.link}, "actor": {n.actor},
+		"to": {n.to}, "type": {n.event}, "key": {n.dedupKey}, "link": {n.link}, "actor": {n.actor}, "entity": {n.entity}, "mode": {n.mode},
+	}
+	for name, value := range n.data {
+		form.Set("data["+name+"]", value)
 	}
 	req, err := http.NewRequestWithContext(ctx, http.MethodPost, t.HookURL, strings.NewReader(form.Encode()))
 	if err != nil {
@@ -90,11 +95,34 @@ func (a *App) notify(ctx context.Context, t *tenant, n notification) hookResult 
 	body, _ := io.ReadAll(io.LimitReader(res.Body, maxAnswer))
 	switch res.StatusCode {
 	case http.StatusAccepted:
-		return hookResult{"ok", res.StatusCode, "Notification acceptée (202)."}
+		return hookResult{"ok", res.StatusCode, "Notification acceptée (202)" + idIn(body) + "."}
 	case http.StatusOK:
 		return hookResult{"ok", res.StatusCode, "Notification déjà connue (200)."}
 	}
 	return hookResult{"error", res.StatusCode, fmt.Sprintf("Notification refusée (%d) : %s", res.StatusCode, problem(body))}
+}
+
+// idIn is the notification's number, by which support finds it again.
+func idIn(body []byte) string {
+	var doc struct{ ID string }
+	if json.Unmarshal(body, &doc) != nil || doc.ID == "" {
+		return ""
+	}
+	return " : " + shorten(doc.ID, 64)
+}
+
+// noteHeader tells the tenant's channel of a new note, in the words of
+// header('X-Notify: '.rawurlencode(json_encode(array(…))), false).
+func (v *visit) noteHeader(d dossier, text string) string {
+	what, err := json.Marshal(map[string]any{
+		"to": v.tenant.NoteChannel, "type": "note.added", "entity": fmt.Sprintf("dossier:%d", d.N),
+		"text": fmt.Sprintf("Dossier %d, %s\n%s : %s", d.N, d.Title, v.who, shorten(text, maxQuoted)),
+		"link": fmt.Sprintf("%s/dossiers/%d?onglet=notes", v.origin(), d.N),
+	})
+	if err != nil {
+		return "" // strings always have a JSON form
+	}
+	return url.PathEscape(string(what))
 }
 
 // problem is what an answer says went wrong: the detail of an

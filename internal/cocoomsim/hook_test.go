@@ -2,6 +2,7 @@ package cocoomsim
 
 import (
 	"bytes"
+	"encoding/json"
 	"io"
 	"log/slog"
 	"net/http"
@@ -49,7 +50,7 @@ func TestAssigningCallsTheWebhook(t *testing.T) {
 	b := visitAs(t, srv, "agrafmania.localhost", marie)
 	b.header.Set("X-Forwarded-Proto", "https")
 	got := assign(b, "Relire & signer")
-	if got.path != "/dossiers/12?onglet=taches" || got.text("flash") != "Tâche assignée à Paul Martin. Notification acceptée (202)." {
+	if got.path != "/dossiers/12?onglet=taches" || got.text("flash") != "Tâche assignée à Paul Martin. Notification acceptée (202) : ntf_1." {
 		t.Errorf("%d %s flash %q", got.status, got.path, got.text("flash"))
 	}
 	if !strings.Contains(got.body, `class="badge ok"`) || !strings.Contains(got.body, `data-kind="ok"`) {
@@ -64,10 +65,11 @@ func TestAssigningCallsTheWebhook(t *testing.T) {
 	if !regexp.MustCompile(`^task-[A-Za-z0-9-]+-assigned$`).MatchString(key) || len(key) > 128 {
 		t.Errorf("key %q", key)
 	}
+	entity := "task:" + strings.TrimSuffix(strings.TrimPrefix(key, "task-"), "-assigned")
 	call.form.Del("key")
 	want := url.Values{
-		"to": {"paul@agrafmania.fr"}, "actor": {marie.Email}, "type": {"task.assigned"},
-		"text": {"Marie Lefèvre vous a assigné la tâche « Relire & signer » (dossier 12, Refonte du catalogue 2026)."},
+		"to": {"paul@agrafmania.fr"}, "actor": {marie.Email}, "type": {"task.assigned"}, "entity": {entity}, "mode": {"update"},
+		"data[by]": {"Marie Lefèvre"}, "data[title]": {"Relire & signer"}, "data[dossier]": {"12"}, "data[client]": {"Papeterie Lenoir"},
 		"link": {strings.Replace(b.origin, "http:", "https:", 1) + "/dossiers/12?onglet=taches"},
 	}
 	if call.form.Encode() != want.Encode() {
@@ -82,6 +84,57 @@ func TestAssigningCallsTheWebhook(t *testing.T) {
 	if home := paul.get("/"); strings.Count(home.text("my-tasks"), "Relire & signer de Marie Lefèvre") != 2 ||
 		!strings.Contains(home.text("activity"), "Marie Lefèvre a assigné « Relire & signer » à Paul Martin") {
 		t.Errorf("Paul's tasks: %s; activity: %s", home.text("my-tasks"), home.text("activity"))
+	}
+}
+
+// A task that is closed changes the message about it, once.
+func TestClosingCallsTheWebhook(t *testing.T) {
+	hook, calls := startHook(t, 202, `{"id":"ntf_1"}`)
+	srv := startApp(t, func(c *Config) { c.Tenants[0].HookURL, c.Tenants[0].HookToken = hook, hookToken })
+	b := visitAs(t, srv, "agrafmania.localhost", marie)
+	assign(b, "Relire")
+	assigned := (<-calls).form
+	id := strings.TrimPrefix(assigned.Get("entity"), "task:")
+	got := b.post("/taches/cloture", url.Values{"dossier": {"12"}, "tache": {id}})
+	if got.text("flash") != "Tâche close. Notification acceptée (202) : ntf_1." || !strings.Contains(got.body, `class="closed"`) {
+		t.Errorf("%d flash %q", got.status, got.text("flash"))
+	}
+	closed := (<-calls).form
+	for name, want := range map[string]string{"type": "task.closed", "key": "task-" + id + "-closed", "entity": assigned.Get("entity"), "mode": "update", "data[title]": "Relire"} {
+		if closed.Get(name) != want {
+			t.Errorf("%s is %q, want %q", name, closed.Get(name), want)
+		}
+	}
+	for name, task := range map[string]string{"again": id, "of nobody": "x", "none": ""} {
+		if got := b.post("/taches/cloture", url.Values{"dossier": {"12"}, "tache": {task}}); got.status != 404 || len(calls) != 0 {
+			t.Errorf("%s: %d, %d calls", name, got.status, len(calls))
+		}
+	}
+}
+
+// A note tells the channel by a header of the form's answer, which no page has
+// whose customer has no channel.
+func TestNoteTellsTheChannelInBand(t *testing.T) {
+	srv := startApp(t, func(c *Config) { c.Tenants[0].NoteChannel = "#general" })
+	for host, want := range map[string]int{"agrafmania.localhost": 1, "editionsduport.localhost": 0} {
+		b := visitAs(t, srv, host, marie)
+		b.client.CheckRedirect = func(*http.Request, []*http.Request) error { return http.ErrUseLastResponse }
+		text := "Été\r\nX-Evil: 1 100 % <!channel> " + strings.Repeat("é", 2000)
+		got := b.post("/notes", url.Values{"dossier": {"12"}, "texte": {text}}).header
+		if len(got["X-Notify"]) != want || got.Get("X-Evil") != "" {
+			t.Fatalf("%s: %v", host, got)
+		}
+		if want == 0 {
+			continue
+		}
+		raw, err := url.PathUnescape(got.Get("X-Notify"))
+		var said map[string]string
+		if err != nil || json.Unmarshal([]byte(raw), &said) != nil {
+			t.Fatalf("%s (%v)", got.Get("X-Notify"), err)
+		}
+		if said["to"] != "#general" || said["entity"] != "dossier:12" || !strings.HasPrefix(said["text"], "Dossier 12, Refonte du catalogue 2026\nMarie Lefèvre : Été") || !strings.HasSuffix(said["text"], "é…") {
+			t.Errorf("%v", said)
+		}
 	}
 }
 

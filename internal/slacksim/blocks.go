@@ -38,6 +38,11 @@ type element struct {
 	File     json.RawMessage   `json:"slack_file"` // instead of image_url
 	AltText  string            `json:"alt_text"`
 	Elements []json.RawMessage `json:"elements"`
+
+	UserID      string `json:"user_id"` // this and the next three: a mention in rich text
+	ChannelID   string `json:"channel_id"`
+	UsergroupID string `json:"usergroup_id"`
+	Range       string `json:"range"`
 }
 
 // maxBlocksTotal is the undocumented sum of text that Slack was seen to take.

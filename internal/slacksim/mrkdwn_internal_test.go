@@ -47,6 +47,21 @@ func TestMrkdwn(t *testing.T) {
 	}
 }
 
+// A message that was changed in place is rich text: its links and mentions show.
+func TestRichText(t *testing.T) {
+	raw := `[{"type":"rich_text","elements":[{"type":"rich_text_section","elements":[
+		{"type":"text","text":"a &amp; <b>\n"},{"type":"link","url":"https://x.test/?a&b"},{"type":"link","url":"https://x.test","text":"y"},
+		{"type":"link","url":"javascript:x","text":"y"},{"type":"user","user_id":"U1"},{"type":"channel","channel_id":"C1"},
+		{"type":"usergroup","usergroup_id":"S1"},{"type":"broadcast","range":"here"}]}]}]`
+	name := "Nom &amp; &lt;co&gt;"
+	want := `a &amp;amp; &lt;b&gt;<br><a href="https://x.test/?a&amp;b" rel="noopener noreferrer">https://x.test/?a&amp;b</a>` +
+		`<a href="https://x.test" rel="noopener noreferrer">y</a>&lt;javascript:x&gt;<span class="mention">@` + name + `</span>` +
+		`<span class="mention">#` + name + `</span><span class="mention">@` + name + `</span><span class="mention">@here</span>`
+	if got := testRenderer().blocks([]byte(raw)); len(got) != 1 || string(got[0].HTML) != want {
+		t.Errorf("\n got %+v\nwant %s", got, want)
+	}
+}
+
 // Whatever the text, only these elements come out, and links lead to the web
 // or to mail only.
 func FuzzMrkdwn(f *testing.F) {

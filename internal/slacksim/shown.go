@@ -2,6 +2,7 @@ package slacksim
 
 import (
 	"encoding/json"
+	"html"
 	"html/template"
 	"net/url"
 	"strings"
@@ -141,7 +142,7 @@ func (r *renderer) blocks(raw json.RawMessage) []shownBlock {
 			shown.Image = b.AltText
 		case "rich_text":
 			shown.Kind = "section"
-			shown.HTML = plainHTML(richText(b.Elements))
+			shown.HTML = r.richText(b.Elements)
 		case "markdown":
 			var text string
 			_ = json.Unmarshal(b.Text, &text)
@@ -183,8 +184,9 @@ func (r *renderer) buttons(list []json.RawMessage) []shownButton {
 	return out
 }
 
-// richText is the text in rich_text elements, without its looks.
-func richText(list []json.RawMessage) string {
+// richText shows rich_text elements, without bold and the like. Their text is
+// meant as it stands (https://docs.slack.dev/reference/block-kit/blocks/rich-text-block).
+func (r *renderer) richText(list []json.RawMessage) template.HTML {
 	var out strings.Builder
 	for _, raw := range list {
 		var e element
@@ -193,10 +195,23 @@ func richText(list []json.RawMessage) string {
 		}
 		text := ""
 		_ = json.Unmarshal(e.Text, &text)
-		out.WriteString(firstOf(text, e.URL))
-		out.WriteString(richText(e.Elements))
+		switch e.Type {
+		case "link":
+			out.WriteString(link(e.URL, firstOf(text, e.URL)))
+		case "user":
+			out.WriteString(r.inner("@" + e.UserID))
+		case "channel":
+			out.WriteString(r.inner("#" + e.ChannelID))
+		case "usergroup":
+			out.WriteString(r.inner("!subteam^" + e.UsergroupID))
+		case "broadcast":
+			out.WriteString(r.inner("!" + e.Range))
+		default:
+			out.WriteString(strings.ReplaceAll(html.EscapeString(text), "\n", "<br>"))
+			out.WriteString(string(r.richText(e.Elements)))
+		}
 	}
-	return out.String()
+	return template.HTML(out.String()) //nolint:gosec // every piece was escaped above
 }
 
 // plainHTML shows text as it is.
