@@ -73,7 +73,7 @@ func startDemo(t *testing.T, d *demo) {
 		case <-time.After(30 * time.Second):
 			t.Error("the demo does not stop")
 		}
-		for _, word := range []string{"demo-client-secret", "xoxb-", "xoxp-", "ck_agrafmania"} {
+		for _, word := range []string{"demo-client-secret", "xoxb-", "xoxp-", "ck_agrafmania", "demo-only-alerts"} {
 			if log, err := os.ReadFile(filepath.Join(d.State, "gateway.log")); err != nil || bytes.Contains(log, []byte(word)) {
 				t.Errorf("the log holds the secret %q (%v)", word, err)
 			}

@@ -418,7 +418,7 @@ func TestPHPSyntax(t *testing.T) {
 		t.Fatal(err)
 	}
 	sources := []string{string(verifier)}
-	for _, snippet := range snippets(t, "php") {
+	for _, snippet := range append(snippets(t, "README.md", "php"), snippets(t, notificationDocs, "php")...) {
 		sources = append(sources, "<?php\n"+snippet)
 	}
 	good := len(sources)

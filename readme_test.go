@@ -15,15 +15,15 @@ import (
 	"github.com/cocoom/cocoom-gateway/configs"
 )
 
-// snippets gives the README's blocks of a language.
-func snippets(t *testing.T, language string) []string {
+// snippets gives the blocks of a language in a page of the documentation.
+func snippets(t *testing.T, page, language string) []string {
 	t.Helper()
-	readme, err := os.ReadFile("README.md")
+	text, err := os.ReadFile(page)
 	if err != nil {
 		t.Fatal(err)
 	}
 	var out []string
-	for _, m := range regexp.MustCompile("(?s)```"+language+"\n(.*?)```").FindAllSubmatch(readme, -1) {
+	for _, m := range regexp.MustCompile("(?s)```"+language+"\n(.*?)```").FindAllSubmatch(text, -1) {
 		out = append(out, string(m[1]))
 	}
 	return out
@@ -45,7 +45,7 @@ func runPHP(t *testing.T, dir, script string) (stdout, stderr string) {
 
 // TestREADMEConfiguration: the first real route is one that check accepts.
 func TestREADMEConfiguration(t *testing.T) {
-	blocks := snippets(t, "yaml")
+	blocks := snippets(t, "README.md", "yaml")
 	if len(blocks) != 1 {
 		t.Fatalf("%d YAML blocks, want 1", len(blocks))
 	}
@@ -61,7 +61,7 @@ func TestREADMEConfiguration(t *testing.T) {
 // TestREADMEAssertion runs PHP with the README's settings as they stand but for
 // the two paths, with a good assertion and with what must not pass.
 func TestREADMEAssertion(t *testing.T) {
-	blocks := snippets(t, "ini")
+	blocks := snippets(t, "README.md", "ini")
 	if len(blocks) != 1 {
 		t.Fatalf("%d blocks of settings, want 1", len(blocks))
 	}
@@ -88,7 +88,7 @@ func TestREADMEAssertion(t *testing.T) {
 // TestREADMEWebhook runs the README's five lines as they stand but for the
 // address, against what answers as the webhook does.
 func TestREADMEWebhook(t *testing.T) {
-	snippet := snippets(t, "php")[0]
+	snippet := snippets(t, "README.md", "php")[0]
 	const address = "https://agrafmania.cocoom.com"
 	if !strings.Contains(snippet, address) {
 		t.Fatalf("the snippet does not call %s", address)
