@@ -37,6 +37,7 @@ func (c exitCode) Error() string { return fmt.Sprintf("exit code %d", int(c)) }
 // failed, or what the command's help says. It returns when the command is done
 // or ctx has ended.
 func run(ctx context.Context, args []string, getenv func(string) string, stdout, stderr io.Writer) int {
+	stdout, stderr = legible{stdout}, legible{stderr}
 	root := rootCommand(getenv)
 	root.SetArgs(args)
 	root.SetOut(stdout)

@@ -5,6 +5,7 @@ import (
 	"context"
 	"crypto/rand"
 	"encoding/hex"
+	"io"
 	"log/slog"
 	"net"
 	"net/http"
@@ -40,6 +41,22 @@ type exchange struct {
 	status int
 	bytes  int64
 	stream stream
+}
+
+// unreadPatience is how long a client may take to see that its body is not read.
+const unreadPatience = 5 * time.Second
+
+// awaitedBody is a body that somebody may read: with the first byte asked for,
+// the exchange's is no longer unread.
+type awaitedBody struct {
+	io.ReadCloser
+	exchange *exchange
+}
+
+// Read implements io.Reader.
+func (b *awaitedBody) Read(p []byte) (int, error) {
+	b.exchange.unread = false
+	return b.ReadCloser.Read(p)
 }
 
 func open(w http.ResponseWriter, r *http.Request, now time.Time) *exchange {
@@ -79,8 +96,10 @@ func (x *exchange) WriteHeader(status int) {
 		x.status = status
 		x.stream.answers()
 		if x.unread {
-			// Or net/http would wait for the body before it sends the answer.
+			// Or net/http would wait for the body before it sends the answer; and
+			// behind the answer it reads what comes, without a limit of time.
 			x.Header().Set("Connection", "close")
+			_ = http.NewResponseController(x.ResponseWriter).SetReadDeadline(time.Now().Add(unreadPatience)) // a test's recorder has none
 		}
 	}
 	x.ResponseWriter.WriteHeader(status)

@@ -313,9 +313,11 @@ func (g *Gateway) notify(x *exchange, c echo.Context) error {
 // forNotify is r as the notification API gets it: from the client itself, as far
 // as proxies that we trust name one.
 func (x *exchange) forNotify(r *http.Request) *http.Request {
-	x.unread = false // the API reads it
 	inner := new(http.Request)
 	*inner = *r
+	if x.unread { // until the API begins to read it, which it does not for everybody
+		inner.Body = &awaitedBody{ReadCloser: r.Body, exchange: x}
+	}
 	inner.RemoteAddr = ""
 	if x.client.IsValid() {
 		inner.RemoteAddr = netip.AddrPortFrom(x.client, 0).String()

@@ -87,6 +87,28 @@ func TestSignedRequestAtAnotherDoor(t *testing.T) {
 	})
 }
 
+// Guessing is seen at every door, without what was guessed.
+func TestGuessesAreLogged(t *testing.T) {
+	for name, guess := range map[string]struct{ path, authorization, body, code string }{
+		"token":          {"/v1/notifications", "Bearer guess", minimalJSON, "token_mismatch"},
+		"hook":           {"/services/guess/x", "", "{}", "no_service"},
+		"token of hook":  {"/services/alertmanager/guess", "", "{}", "invalid_token"},
+		"Web API":        {"/slack/api/auth.test", "Bearer guess", "", "token_mismatch"},
+		"Web API's form": {"/slack/api/auth.test", "", "token=guess", "token_mismatch"},
+		"other route's":  {"/slack/api/auth.test", "Bearer " + otherToken, "", "route_mismatch"},
+	} {
+		t.Run(name, func(t *testing.T) {
+			r, _, log := newTestRelay(t, sqliteStore(t), "")
+			for range 9 {
+				call(r, "POST", guess.path, guess.body, "Authorization", guess.authorization, "Content-Type", formType)
+			}
+			if said := log.String(); strings.Count(said, "notification caller refused") != 1 || !strings.Contains(said, guess.code) || strings.Contains(said, "guess") {
+				t.Errorf("logged %s", said)
+			}
+		})
+	}
+}
+
 func accepted(t testing.TB, s *store.Store) (n int) {
 	t.Helper()
 	if err := s.Read().QueryRow(`SELECT COUNT(*) FROM notification`).Scan(&n); err != nil {

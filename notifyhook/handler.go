@@ -86,7 +86,7 @@ func (e endpoint) serve(w http.ResponseWriter, r *http.Request) *problem {
 	client := clientOf(r.RemoteAddr)
 	if !e.route.admits(client) {
 		p := &problem{Status: http.StatusForbidden, Code: "ip_not_allowed", Detail: "this route takes no callers from " + client.String()}
-		e.refused(r, p)
+		e.refused(r, p.Code)
 		return p
 	}
 	a, args, p := e.find(r.Method, r.URL.Path)
@@ -99,7 +99,7 @@ func (e endpoint) serve(w http.ResponseWriter, r *http.Request) *problem {
 	}
 	if v.who, v.body, p = e.authenticate(w, r, a); p != nil {
 		if p.Status == http.StatusUnauthorized || p.Status == http.StatusForbidden {
-			e.refused(r, p)
+			e.refused(r, p.Code)
 		}
 		return p
 	}
@@ -196,10 +196,10 @@ func (e endpoint) token(value secret.String) (caller, *problem) {
 }
 
 // refused logs callers that may not come in, without letting them fill the log.
-func (e endpoint) refused(r *http.Request, p *problem) {
+func (e endpoint) refused(r *http.Request, code string) {
 	client := clientOf(r.RemoteAddr)
 	if n, tell := e.relay.refused.note(e.route.host, client, e.relay.now()); tell {
-		e.relay.log.Warn("notification caller refused", "route", e.route.host, "client", client.String(), "code", p.Code, "times", n, "request_id", r.Header.Get("X-Request-Id"))
+		e.relay.log.Warn("notification caller refused", "route", e.route.host, "client", client.String(), "code", code, "times", n, "request_id", r.Header.Get("X-Request-Id"))
 	}
 }
 

@@ -58,7 +58,8 @@ func TestClassify(t *testing.T) {
 	for to, want := range map[string]recipientKind{
 		"marie@agrafmania.fr": emailRecipient, "#ventes": channelName, "#Ventes-2": channelName, "#équipe": channelName, "C0123": conversationID, "G0123": conversationID, "D0123": conversationID,
 		"U0123": userID, "W0123": userID, "": unknownRecipient, "C": unknownRecipient, "Claude": unknownRecipient, "@marie": unknownRecipient, "#": unknownRecipient, "#a b": unknownRecipient,
-		"a@": unknownRecipient, "a@b c": unknownRecipient, "S0123": unknownRecipient, "<!channel>": unknownRecipient, "a@b/c": unknownRecipient, "u0123": unknownRecipient, "C01\n": unknownRecipient} {
+		"a@": unknownRecipient, "a@b c": unknownRecipient, "S0123": unknownRecipient, "<!channel>": unknownRecipient, "a@b/c": unknownRecipient, "u0123": unknownRecipient, "C01\n": unknownRecipient,
+		"#ven\u009bJtes": unknownRecipient, "#\u202esetnev": unknownRecipient, "m\u200brie@agrafmania.fr": unknownRecipient} {
 		if got, _ := classify(to); got != want {
 			t.Errorf("%q: %d, want %d", to, got, want)
 		}

@@ -3,6 +3,7 @@ package notifyhook
 import (
 	"regexp"
 	"strings"
+	"unicode"
 )
 
 // recipientKind is what a recipient looks like. Identifiers beyond their first
@@ -23,7 +24,7 @@ const maxAddress = 254 // of an e-mail address, as mail servers take it
 // spellings of one recipient are the same.
 func classify(to string) (recipientKind, string) {
 	switch {
-	case len(to) == 0 || len(to) > maxAddress:
+	case len(to) == 0 || len(to) > maxAddress || strings.ContainsFunc(to, func(r rune) bool { return !unicode.IsGraphic(r) }): // nor what nobody sees
 		return unknownRecipient, ""
 	case strings.HasPrefix(to, "#"):
 		name := strings.ToLower(to[1:])

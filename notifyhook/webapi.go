@@ -97,6 +97,7 @@ func (e endpoint) callWebAPI(w http.ResponseWriter, r *http.Request) slackAnswer
 	var p *problem
 	if inHeader && !open { // before the body is read
 		if who, p = e.token(value); p != nil {
+			e.refused(r, p.Code)
 			return apiRefusal(p)
 		}
 	}
@@ -113,6 +114,7 @@ func (e endpoint) callWebAPI(w http.ResponseWriter, r *http.Request) slackAnswer
 		return refused("not_authed")
 	default:
 		if who, p = e.token(secret.String(inForm)); p != nil {
+			e.refused(r, p.Code)
 			return apiRefusal(p)
 		}
 	}

@@ -43,10 +43,12 @@ func (e endpoint) takeHook(w http.ResponseWriter, r *http.Request) hookAnswer {
 	id, token, _ := strings.Cut(strings.TrimPrefix(r.URL.Path, hookPath), "/")
 	h, ok := e.route.hooks[id]
 	if !ok {
+		e.refused(r, "no_service")
 		return hookAnswer{status: http.StatusNotFound, word: "no_service"}
 	}
 	who, ok := h.admits(id, secret.String(token), e.relay.now())
 	if !ok {
+		e.refused(r, "invalid_token")
 		return hookAnswer{status: http.StatusForbidden, word: "invalid_token"}
 	}
 	if r.Method != http.MethodPost {
