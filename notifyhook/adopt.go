@@ -67,6 +67,58 @@ func (r *Relay) adoptMoved(ctx context.Context) error {
 	return nil
 }
 
+// threadMove is what stands for a route's things in a lane, and the lane it is to
+// stand in.
+type threadMove struct{ lane, host, to string }
+
+// adoptThreads takes the messages that stand for things along to the lanes of
+// their routes' apps.
+func (r *Relay) adoptThreads(ctx context.Context) error {
+	rows, err := r.store.Read().QueryContext(ctx, `SELECT DISTINCT lane, route FROM entity ORDER BY lane, route`)
+	if err != nil {
+		return fmt.Errorf("list threads to adopt: %w", err)
+	}
+	defer rows.Close()
+	var list []threadMove
+	for rows.Next() {
+		var one threadMove
+		if err := rows.Scan(&one.lane, &one.host); err != nil {
+			return fmt.Errorf("list threads to adopt: %w", err)
+		}
+		if rt := r.routes[one.host]; rt != nil {
+			if one.to = rt.app.conversation(conversationOf(one.lane)).lane; one.to != one.lane {
+				list = append(list, one)
+			}
+		}
+	}
+	if err := rows.Err(); err != nil {
+		return fmt.Errorf("list threads to adopt: %w", err)
+	}
+	for some := range slices.Chunk(list, pruneBatch) {
+		if err := r.moveThreads(ctx, some); err != nil {
+			return err
+		}
+	}
+	return nil
+}
+
+func (r *Relay) moveThreads(ctx context.Context, list []threadMove) error {
+	return r.write(ctx, func(ctx context.Context, tx *sql.Tx) error {
+		for _, one := range list {
+			_, err := tx.ExecContext(ctx, `INSERT INTO entity (lane, route, entity, channel, ts, changed_at)
+				SELECT CAST($1 AS TEXT), route, entity, channel, ts, changed_at FROM entity WHERE lane = $2 AND route = $3
+				ON CONFLICT (lane, route, entity) DO NOTHING`, one.to, one.lane, one.host)
+			if err != nil {
+				return fmt.Errorf("adopt threads: %w", err)
+			}
+			if _, err := tx.ExecContext(ctx, `DELETE FROM entity WHERE lane = $1 AND route = $2`, one.lane, one.host); err != nil {
+				return fmt.Errorf("adopt threads: %w", err)
+			}
+		}
+		return nil
+	})
+}
+
 // isStranger says whether the host is a configured route's, of another app.
 func (r *Relay) isStranger(host, app string) bool {
 	rt := r.routes[host]

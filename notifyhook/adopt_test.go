@@ -1,6 +1,7 @@
 package notifyhook
 
 import (
+	"fmt"
 	"slices"
 	"testing"
 	"time"
@@ -95,6 +96,35 @@ func TestRouteThatIsGone(t *testing.T) {
 		}
 		if left := column(t, s, `SELECT lane FROM lane WHERE due_at IS NOT NULL`); len(left) != 0 {
 			t.Errorf("lanes left: %q", left)
+		}
+	})
+}
+
+// Threads go on when the app of their route gets another name: those of things,
+// and those that callers of the Web API know by a ts of ours.
+func TestThreadsComeAlongWithTheirApp(t *testing.T) {
+	storetest.Each(t, func(t *testing.T, s *store.Store) {
+		clock := newFakeClock()
+		sim := newSlack(t, slacksim.Config{Now: clock.now})
+		apps := map[bool][]Route{false: {sharedApp(botToken)[0]}, true: {{Host: "aaa.cocoom.com", BotToken: botToken}, sharedApp(botToken)[0]}}
+		threadTS := ""
+		for _, name := range []string{"first", "second", "third"} {
+			r := relayOf(t, s, clock, Config{Routes: apps[name == "second"], APIURL: sim.APIURL()})
+			if err := r.begin(t.Context()); err != nil {
+				t.Fatal(err)
+			}
+			mustPost(t, r, about("C0GENERAL", "invoice:1", name))
+			ts := heard(t, webCall(r, postMessage, fmt.Sprintf(`{"channel":"C0VENTES","text":%q,"thread_ts":%q}`, name, threadTS))).TS
+			if threadTS == "" {
+				threadTS = ts
+			}
+			later(t, r, clock)
+		}
+		for _, channel := range []string{"C0GENERAL", "C0VENTES"} {
+			m := sim.Messages(team, channel)
+			if len(m) != 3 || m[0].ThreadTS != "" || m[1].ThreadTS != m[0].TS || m[2].ThreadTS != m[0].TS {
+				t.Errorf("%s: %+v", channel, m)
+			}
 		}
 	})
 }

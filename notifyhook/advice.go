@@ -147,7 +147,7 @@ func contentAdvice(name, _ string) advice {
 func troubleAdvice(name, _ string) advice {
 	const network = "see from the gateway's machine whether https://slack.com/api/api.test answers; it is tried again until it expires"
 	switch name {
-	case "outcome_unknown":
+	case outcomeUnknown:
 		return advice{"twice an attempt ended without an answer, so Slack may have it once, twice or not at all, and a third try might repeat it", "look in Slack whether it is there, and replay it if not"}
 	case interrupted.String():
 		return advice{"the gateway was stopped in the middle of sending it", "see in the log why it was stopped"}

@@ -57,9 +57,9 @@ type Settings struct {
 	// at all.
 	Collapse time.Duration `yaml:"collapse"`
 	// Retention is how long a notification is kept once it is finished, at least
-	// 24 h; 0 means 7 days. A failed one is kept for 30 days if that is longer.
-	// Its key is remembered as long: after that, the same key is a new
-	// notification.
+	// 24 h; 0 means 7 days. One that failed, or is a replay, is kept for 30 days if
+	// that is longer. Its key is remembered as long: after that, the same key is a
+	// new notification.
 	Retention time.Duration `yaml:"retention"`
 	// Limits bound what the route may ask of the gateway.
 	Limits Limits `yaml:"limits"`

@@ -51,3 +51,61 @@ func TestPostInsteadOfAnUpdateIsNotRepeatedBlindly(t *testing.T) {
 		})
 	}
 }
+
+// A delivery that Slack may have, and that ends without another attempt, does not
+// end as if Slack did not have it; one of which that is settled does.
+func TestEndOfADeliveryInDoubt(t *testing.T) {
+	expire := func(r *Relay, _ string) error { _, err := r.expire(t.Context()); return err }
+	cancel := func(r *Relay, id string) error { _, err := r.cancel(t.Context(), host, id); return err }
+	for name, tt := range map[string]struct {
+		fault slacksim.Fault
+		end   func(r *Relay, id string) error // nil: its lane's next claim
+		after time.Duration
+		want  string
+	}{
+		"expired while it waits":  {slacksim.Fault{Kind: slacksim.Reset, After: true}, expire, time.Hour, "dead outcome_unknown"},
+		"expired at the head":     {slacksim.Fault{Kind: slacksim.Reset, After: true}, nil, time.Hour, "dead outcome_unknown"},
+		"cancelled":               {slacksim.Fault{Kind: slacksim.Reset, After: true}, cancel, 0, "cancelled outcome_unknown"},
+		"refused before, expired": {slacksim.Fault{Error: "service_unavailable"}, expire, time.Hour, "dead expired"},
+		"refused before":          {slacksim.Fault{Error: "service_unavailable"}, cancel, 0, "cancelled cancelled"},
+	} {
+		t.Run(name, func(t *testing.T) {
+			onSlack(t, func(t *testing.T, r *Relay, sim *slacksim.Sim, clock *fakeClock) {
+				tt.fault.Method, tt.fault.Times = postMessage, 1
+				sim.Fault(tt.fault)
+				id := mustPost(t, r, `{"to":["C0GENERAL"],"text":"x","expires_in":60}`)
+				step(t, r)
+				clock.advance(tt.after)
+				if tt.end == nil {
+					step(t, r)
+				} else if err := tt.end(r, id); err != nil {
+					t.Fatal(err)
+				}
+				if d := show(t, r, id).Recipients[0]; d.State+" "+d.Error != tt.want || d.Attempts != 1 {
+					t.Errorf("got %+v, want %s", d, tt.want)
+				}
+			})
+		})
+	}
+}
+
+// Who is erased between the look for what has expired and its end takes nobody
+// else's end away.
+func TestErasedWhileItExpires(t *testing.T) {
+	onSlack(t, func(t *testing.T, r *Relay, sim *slacksim.Sim, clock *fakeClock) {
+		erased := mustPost(t, r, `{"to":["C0GENERAL"],"text":"x","expires_in":60}`)
+		other := mustPost(t, r, `{"to":["C0VENTES"],"text":"x","expires_in":60}`)
+		clock.advance(time.Minute)
+		list, err := r.overdue(t.Context(), clock.now())
+		if err != nil || len(list) != 2 {
+			t.Fatal(list, err)
+		}
+		execute(t, r.store, `DELETE FROM notification WHERE id = $1`, erased)
+		if err := r.endOverdue(t.Context(), list); err != nil {
+			t.Error(err)
+		}
+		if v := show(t, r, other); v.Status != "failed" {
+			t.Errorf("got %+v", v)
+		}
+	})
+}

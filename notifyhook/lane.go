@@ -198,7 +198,7 @@ func (r *Relay) recover(ctx context.Context, tx *sql.Tx, c *claim) (rest time.Du
 		}
 		v := verdict{state: "queued", reason: interrupted.String(), counted: true}
 		if n >= maxInterrupted {
-			v.state, v.reason = "dead", "outcome_unknown"
+			v.state, v.reason = "dead", outcomeUnknown
 		} else {
 			// What Slack was about to post is in its history by then, and a process
 			// that crashes again and again does not use the attempts up at once.

@@ -171,6 +171,10 @@ func httpStatus(code int) outcome {
 // client library takes {"ok":false} for a success.
 var errNoTimestamp = errors.New("answer without ts")
 
+// outcomeUnknown is the reason of a delivery that was given up, or cancelled,
+// while Slack may have it.
+const outcomeUnknown = "outcome_unknown"
+
 // timedOut is the reason of a call that nobody answered in time.
 const timedOut = "timeout"
 
@@ -249,7 +253,7 @@ func judge(o outcome, before tried, failures int, now time.Time, rnd float64) ve
 		return again
 	case ambiguous:
 		if before.ambiguous > 0 {
-			dead.reason = "outcome_unknown"
+			dead.reason = outcomeUnknown
 			return dead
 		}
 		// There is one repeat only: a moment's outage must not use it up.

@@ -30,8 +30,9 @@ func (s *stamps) next(now time.Time) string {
 // slackTS translates the ts of a message to reply to, if it is one of ours:
 // into Slack's, or "" if that message never got one. The parent stands before
 // its reply in the lane, so its delivery is over. Where it waits in another
-// lane, because its channel could not be looked up so far, the reply does not
-// wait for it.
+// conversation's lane, or where its channel could not be looked up so far, the
+// reply does not wait for it. The lane's app is none of this: a route that was
+// added may have changed its name since.
 func (r *Relay) slackTS(ctx context.Context, c claim, ts string) (string, error) {
 	var lane, found string
 	err := r.store.Read().QueryRowContext(ctx, `SELECT d.lane, COALESCE(m.slack_ts, d.slack_ts)
@@ -41,7 +42,7 @@ func (r *Relay) slackTS(ctx context.Context, c claim, ts string) (string, error)
 		return ts, nil
 	case err != nil:
 		return "", fmt.Errorf("find parent of thread: %w", err)
-	case lane != c.lane:
+	case conversationOf(lane) != c.conversation:
 		return "", nil
 	}
 	return found, nil

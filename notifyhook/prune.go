@@ -26,7 +26,7 @@ type pruning struct{ finished, seq int64 }
 
 // finishedQuery lists finished notifications, the oldest first, from the one
 // after ($1, $2) on.
-const finishedQuery = `SELECT seq, route, status, finished_at FROM notification
+const finishedQuery = `SELECT seq, route, status, replay_of IS NOT NULL, finished_at FROM notification
 	WHERE finished_at IS NOT NULL AND finished_at >= $1 AND finished_at <= $3 AND (finished_at > $1 OR seq > $2) ORDER BY finished_at, seq LIMIT $4`
 
 // pruneNotifications deletes what was finished longer ago than its route keeps
@@ -66,10 +66,11 @@ func (r *Relay) oldNotifications(ctx context.Context, now time.Time) (old []any,
 	n := 0
 	for ; rows.Next(); n++ {
 		var host, status string
-		if err := rows.Scan(&r.pruned.seq, &host, &status, &r.pruned.finished); err != nil {
+		var isReplay bool
+		if err := rows.Scan(&r.pruned.seq, &host, &status, &isReplay, &r.pruned.finished); err != nil {
 			return nil, false, fmt.Errorf("list old notifications: %w", err)
 		}
-		if r.keptFor(host, status) <= now.Sub(time.UnixMilli(r.pruned.finished)) {
+		if r.keptFor(host, status, isReplay) <= now.Sub(time.UnixMilli(r.pruned.finished)) {
 			old = append(old, r.pruned.seq)
 		}
 	}
@@ -83,12 +84,14 @@ func (r *Relay) oldNotifications(ctx context.Context, now time.Time) (old []any,
 }
 
 // keptFor is how long a notification of the route is kept once it is finished.
-func (r *Relay) keptFor(host, status string) time.Duration {
+// A replay says of a failure that it was mended (see ReplayFailed), so it is kept
+// as long.
+func (r *Relay) keptFor(host, status string, isReplay bool) time.Duration {
 	kept := defaultRetention
 	if rt := r.routes[host]; rt != nil {
 		kept = rt.Retention
 	}
-	if status == "failed" || status == "partial" {
+	if isReplay || status == "failed" || status == "partial" {
 		kept = max(kept, failedRetention)
 	}
 	return kept

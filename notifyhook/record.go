@@ -90,7 +90,8 @@ func (c claim) endAttempt(ctx context.Context, tx *sql.Tx, o outcome, v verdict)
 }
 
 // end puts the verdict on the delivery, and closes the notification with its
-// last delivery.
+// last delivery. One that ends without another attempt, such as an expired one,
+// while Slack may have it from an earlier one, ends with that said.
 func (r *Relay) end(ctx context.Context, tx *sql.Tx, c *claim, v verdict, o outcome) error {
 	terminal := v.state != "queued"
 	var finished *int64
@@ -103,10 +104,14 @@ func (r *Relay) end(ctx context.Context, tx *sql.Tx, c *claim, v verdict, o outc
 	} else if c.attempt == 0 && v.counted && c.owner != "" {
 		delta = 1
 	}
-	_, err := tx.ExecContext(ctx, `UPDATE delivery SET state = $1, last_error = $2, attempts = attempts + $3,
-			slack_channel = $4, slack_ts = $5, finished_at = $6
+	reason := v.reason
+	if terminal && c.attempt == 0 {
+		reason = outcomeUnknown
+	}
+	_, err := tx.ExecContext(ctx, `UPDATE delivery SET state = $1, attempts = attempts + $3, slack_channel = $4, slack_ts = $5, finished_at = $6,
+			last_error = CASE WHEN EXISTS (SELECT 1 FROM attempt a WHERE a.delivery_id = delivery.id AND a.outcome IN ($9, $10)) THEN $8 ELSE $2 END
 		WHERE id = $7 AND state IN ('queued', 'sending')`,
-		v.state, v.reason, delta, o.channel, o.ts, finished, c.delivery)
+		v.state, v.reason, delta, o.channel, o.ts, finished, c.delivery, reason, ambiguous.String(), interrupted.String())
 	if err != nil {
 		return fmt.Errorf("record delivery: %w", err)
 	}
@@ -220,31 +225,47 @@ func (r *Relay) expire(ctx context.Context) (int, error) {
 	if err != nil {
 		return 0, err
 	}
+	list, err := r.overdue(ctx, now)
+	if err != nil || len(list) == 0 {
+		return 0, err
+	}
+	return len(list), r.endOverdue(ctx, list)
+}
+
+// overdue lists some of the deliveries that have expired.
+func (r *Relay) overdue(ctx context.Context, now time.Time) ([]claim, error) {
 	const batch = 200
 	rows, err := r.store.Read().QueryContext(ctx, `SELECT d.id, d.notification_id FROM notification n JOIN delivery d ON d.notification_id = n.id
 		WHERE n.finished_at IS NULL AND n.expires_at <= $1 AND d.state = 'queued' LIMIT $2`, now.UnixMilli(), batch)
 	if err != nil {
-		return 0, fmt.Errorf("list expired deliveries: %w", err)
+		return nil, fmt.Errorf("list expired deliveries: %w", err)
 	}
 	defer rows.Close()
 	var list []claim
 	for rows.Next() {
 		c := claim{at: now}
 		if err := rows.Scan(&c.delivery, &c.notification); err != nil {
-			return 0, fmt.Errorf("list expired deliveries: %w", err)
+			return nil, fmt.Errorf("list expired deliveries: %w", err)
 		}
 		list = append(list, c)
 	}
-	if err := rows.Err(); err != nil || len(list) == 0 {
-		return 0, err
+	if err := rows.Err(); err != nil {
+		return nil, fmt.Errorf("list expired deliveries: %w", err)
 	}
-	return len(list), r.write(ctx, func(ctx context.Context, tx *sql.Tx) error {
+	return list, nil
+}
+
+// endOverdue ends those that are still queued. One that was taken in the meantime
+// is ended by its attempt; one that was erased is gone.
+func (r *Relay) endOverdue(ctx context.Context, list []claim) error {
+	return r.write(ctx, func(ctx context.Context, tx *sql.Tx) error {
 		for _, c := range list {
 			var state string
-			if err := tx.QueryRowContext(ctx, `SELECT state FROM delivery WHERE id = $1 `+r.forUpdate(), c.delivery).Scan(&state); err != nil {
+			err := tx.QueryRowContext(ctx, `SELECT state FROM delivery WHERE id = $1 `+r.forUpdate(), c.delivery).Scan(&state)
+			if err != nil && !errors.Is(err, sql.ErrNoRows) {
 				return fmt.Errorf("look at expired delivery: %w", err)
 			}
-			if state != "queued" { // taken in the meantime: its attempt ends it
+			if state != "queued" {
 				continue
 			}
 			if err := r.end(ctx, tx, &c, verdict{state: "dead", reason: expired.String()}, outcome{}); err != nil {

@@ -3,6 +3,7 @@ package notifyhook
 import (
 	"fmt"
 	"testing"
+	"time"
 
 	"github.com/cocoom/cocoom-gateway/internal/slacksim"
 )
@@ -52,4 +53,30 @@ func TestReplayFailedInParts(t *testing.T) {
 			t.Errorf("%d replayed, more %v (%v), want %d", len(got.Replayed), got.More, err, want)
 		}
 	}
+}
+
+// TestReplayFailedAfterPruning: as long as a failure is known, so is that it was
+// mended.
+func TestReplayFailedAfterPruning(t *testing.T) {
+	onSlack(t, func(t *testing.T, r *Relay, sim *slacksim.Sim, clock *fakeClock) {
+		sim.Fault(slacksim.Fault{Method: postMessage, Error: "not_in_channel", Times: 1})
+		mustPost(t, r, to("C0GENERAL", "x"))
+		step(t, r)
+		for _, want := range []Replays{{Replayed: make([]Replayed, 1)}, {Before: 1}, {}} { // at once, then every two weeks
+			got, err := r.ReplayFailed(t.Context(), host, "")
+			if err != nil || len(got.Replayed) != len(want.Replayed) || got.Before != want.Before {
+				t.Errorf("%s: %+v, %v", clock.now(), got, err)
+			}
+			clock.advance(pace)
+			step(t, r)
+			clock.advance(failedRetention/2 + time.Hour)
+			r.keepHouse(t.Context())
+		}
+		if got := texts(sim.Messages(team, "")); len(got) != 1 {
+			t.Errorf("messages %q", got)
+		}
+		if left := column(t, r.store, `SELECT id FROM notification`); len(left) != 0 {
+			t.Errorf("left %q", left)
+		}
+	})
 }

@@ -62,6 +62,9 @@ func (r *Relay) begin(ctx context.Context) error {
 	if err := r.adoptMoved(ctx); err != nil {
 		return err
 	}
+	if err := r.adoptThreads(ctx); err != nil {
+		return err
+	}
 	return r.syncAlarms(ctx)
 }
 

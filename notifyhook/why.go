@@ -163,6 +163,8 @@ func (t teller) end() []string {
 		return []string{"Not sent because the recipient is its actor: nobody is told of their own act. To tell them all the same, the app sets notify_actor."}
 	case t.d.State == "suppressed":
 		return []string{"Not sent on purpose: " + reasonWords(t.d.Error) + "."}
+	case t.d.State == "cancelled" && t.d.Error == outcomeUnknown:
+		return []string{"Cancelled after an attempt that ended without an answer: nobody knows whether Slack has it. Look in the conversation."}
 	case t.d.State == "cancelled":
 		return []string{"Cancelled before it was sent" + because(t.d.Error) + "."}
 	case t.d.State == "sent" && strings.HasPrefix(t.d.Error, plainText):
