@@ -183,3 +183,13 @@ func TestConcurrentDuplicates(t *testing.T) {
 		}
 	})
 }
+
+// What names nobody any more, because it was erased, is not sent to nobody.
+func TestReplayOfWhatWasErased(t *testing.T) {
+	r, _, _ := newTestRelay(t, sqliteStore(t), "")
+	id := mustPost(t, r, minimalJSON)
+	execute(t, r.store, `UPDATE notification SET request = '{"to":[]}'`)
+	if w := postTo(r, "/v1/notifications/"+id+"/replay?all=1", ""); w.Code != http.StatusConflict || accepted(t, r.store) != 1 {
+		t.Errorf("got %d %s", w.Code, w.Body)
+	}
+}
