@@ -37,6 +37,8 @@ func TestHookTokenStaysSecret(t *testing.T) {
 		{"backslashes", w.gateway, host, `/.gateway/services\alertmanager\` + token, "", `"/.gateway/services/alertmanager/…"`},
 		{"parameters", w.gateway, host, "/.gateway;a/services;b/alertmanager/" + token, "", `"/.gateway/services/alertmanager/…"`},
 		{"capitals", w.gateway, host, "/.GATEWAY/Services/alertmanager/" + token, "", `"/.GATEWAY/Services/alertmanager/…"`},
+		{"dots that lead out of it", w.gateway, host, "/.gateway/services/..%2f" + token, "", `"/…"`},
+		{"a whole address", w.gateway, host, "//evil/.gateway/services/alertmanager/" + token, "", `"/evil/.gateway/services/alertmanager/…"`},
 		{"double slashes", w.gateway, host, "//.gateway//services//alertmanager//" + token, "", `"/.gateway/services/alertmanager/…"`},
 		{"the token alone", w.gateway, host, "/.gateway/services/" + token, "/services/" + token, `"/.gateway/services/…"`},
 		{"as Slack's own", w.gateway, host, "/.gateway/services/T0/B0/" + token, "/services/T0/B0/" + token, `"/.gateway/services/T0/…"`},

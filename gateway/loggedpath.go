@@ -3,6 +3,7 @@ package gateway
 import (
 	"net/url"
 	"path"
+	"slices"
 	"strings"
 )
 
@@ -20,17 +21,16 @@ func (g *Gateway) loggedPath(escaped string) string {
 	case err != nil: // nothing is served there, nor is there much to learn from it
 		return "/…"
 	}
-	segments := strings.Split(path.Clean(strings.ReplaceAll(plain, `\`, "/")), "/")[1:]
+	plain = strings.ReplaceAll(plain, `\`, "/")
+	segments := strings.Split(path.Clean(plain), "/")[1:]
 	for i, s := range segments {
 		segments[i], _, _ = strings.Cut(s, ";")
 	}
-	n := len(strings.Split(g.cfg.Prefix, "/")) - 1
-	if len(segments) <= n || !strings.EqualFold("/"+strings.Join(segments[:n], "/"), g.cfg.Prefix) {
-		if n = 2; !strings.EqualFold(segments[0], "routes") {
-			return escaped
-		}
-	}
-	if len(segments) <= n+1 || !strings.EqualFold(segments[n], "services") {
+	n := g.hookAt(segments)
+	switch {
+	case n < 0 && slices.Contains(strings.Split(plain, "/"), ".."): // which may have led out of a hook's address
+		return "/…"
+	case n < 0:
 		return escaped
 	}
 	shown := "/" + strings.Join(segments[:n+1], "/") + "/"
@@ -38,4 +38,19 @@ func (g *Gateway) loggedPath(escaped string) string {
 		shown += segments[n+1] + "/"
 	}
 	return (&url.URL{Path: shown}).EscapedPath() + "…"
+}
+
+// hookAt finds the segment services of a hook's address, or -1. The prefix may
+// stand behind a host: CONNECT's target is taken for a path.
+func (g *Gateway) hookAt(segments []string) int {
+	prefix := strings.Split(g.cfg.Prefix, "/")[1:]
+	for n, s := range segments[:max(len(segments)-1, 0)] {
+		if !strings.EqualFold(s, "services") {
+			continue
+		}
+		if n >= len(prefix) && slices.EqualFunc(segments[n-len(prefix):n], prefix, strings.EqualFold) || n == 2 && strings.EqualFold(segments[0], "routes") {
+			return n
+		}
+	}
+	return -1
 }

@@ -5,6 +5,7 @@ import (
 	"fmt"
 	"net/http"
 	"strings"
+	"sync"
 	"testing"
 	"time"
 
@@ -129,5 +130,66 @@ func TestNamesInALongBatchPingNobody(t *testing.T) {
 	m := sim.Messages(team, "U0MARIE")
 	if last := string(m[len(m)-1].Blocks); strings.Count(last, `"mrkdwn"`) < 2 || strings.Count(last, `"mrkdwn"`) != strings.Count(last, `"verbatim":true`) {
 		t.Errorf("got %.300s", last)
+	}
+}
+
+// Many at once ask for the same thing at several doors and by key, by signature
+// or by looks: it is one notification each time.
+func TestConcurrentDuplicates(t *testing.T) {
+	storetest.Each(t, func(t *testing.T, s *store.Store) {
+		r, clock, _ := newTestRelay(t, s, "")
+		r.routes[host].Collapse = time.Minute
+		headers := signed(t, testSecret, "signed-1", clock.now(), minimalJSON)
+		for _, row := range []struct {
+			name string
+			send func(i int) int
+		}{
+			{"by key", func(int) int { return post(r, `{"key":"k-1","to":["C0GENERAL"],"text":"a"}`).Code }},
+			{"by looks", func(int) int { return post(r, `{"to":["C0GENERAL"],"text":"b"}`).Code }},
+			{"by looks, after a minute", func(int) int { return post(r, `{"to":["C0GENERAL"],"text":"b"}`).Code }},
+			{"by signature", func(i int) int {
+				return call(r, "POST", []string{"/v1/notifications", "/v1/ping"}[i%2], minimalJSON, headers...).Code
+			}},
+			{"one and batch", func(i int) int {
+				if i%2 == 0 {
+					return post(r, `{"key":"both:0","to":["C0GENERAL"],"text":"c"}`).Code
+				}
+				return postTo(r, "/v1/notifications/batch", `{"items":[{"to":["C0GENERAL"],"text":"c"}]}`, "Idempotency-Key", "both").Code
+			}},
+			{"Web API", func(int) int {
+				return call(r, "POST", "/slack/api/chat.postMessage", "channel=C0GENERAL&text=d", "Authorization", "Bearer "+testToken, "Content-Type", formType, "Idempotency-Key", "d").Code
+			}},
+			{"hook", func(int) int {
+				return call(r, "POST", hookPath+"alertmanager/"+hookSecret, `{"text":"e"}`, "Idempotency-Key", "e").Code
+			}},
+		} {
+			name := row.name
+			if strings.Contains(name, "minute") {
+				clock.advance(2 * time.Minute)
+			}
+			before := accepted(t, s)
+			var all sync.WaitGroup
+			for i := range 40 {
+				all.Go(func() {
+					if code := row.send(i); code != 200 && code != 202 && code != 422 {
+						t.Errorf("%s: answered %d", name, code)
+					}
+				})
+			}
+			all.Wait()
+			if n := accepted(t, s) - before; n != 1 {
+				t.Errorf("%s: %d notifications", name, n)
+			}
+		}
+	})
+}
+
+// What names nobody any more, because it was erased, is not sent to nobody.
+func TestReplayOfWhatWasErased(t *testing.T) {
+	r, _, _ := newTestRelay(t, sqliteStore(t), "")
+	id := mustPost(t, r, minimalJSON)
+	execute(t, r.store, `UPDATE notification SET request = '{"to":[]}'`)
+	if w := postTo(r, "/v1/notifications/"+id+"/replay?all=1", ""); w.Code != http.StatusConflict || accepted(t, r.store) != 1 {
+		t.Errorf("got %d %s", w.Code, w.Body)
 	}
 }

@@ -113,6 +113,9 @@ func (r *Relay) repeat(ctx context.Context, host, id string, all bool) (*route, 
 	}
 	q.SendAt, q.ReplayOf, q.own.name = 0, id, ownMark+"replay:"+id
 	if all {
+		if len(q.To) == 0 { // what was erased has nobody left
+			return nil, q, ErrNothingToReplay
+		}
 		q.own.name = ownMark + "replay-all:" + id
 		return rt, q, nil
 	}

@@ -108,7 +108,7 @@ func TestDeadlockIsRunAgain(t *testing.T) {
 		})
 	}
 	wg.Wait()
-	if runs[0]+runs[1] != 3 {
+	if runs[0]+runs[1] < 3 { // more on a machine so slow that they meet again
 		t.Errorf("%v runs, want one of the two twice", runs)
 	}
 	var n int
