@@ -242,7 +242,7 @@ func TestFindPosted(t *testing.T) {
 			{"dlv_top", "", early.Add(2 * clockTolerance), notThere},
 		} {
 			c := claim{place: api.conversation("C0GENERAL"), app: api, route: r.routes[host], delivery: tt.delivery, before: tried{ambiguous: 1, doubtSince: tt.since}}
-			got, o := r.findPosted(t.Context(), c, tt.thread)
+			got, o := r.findPosted(t.Context(), &c, tt.thread)
 			if got != tt.want || got == isThere && o.ts != want[tt.delivery] {
 				t.Errorf("%s in %q: %d %+v", tt.delivery, tt.thread, got, o)
 			}
