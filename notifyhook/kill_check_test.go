@@ -29,20 +29,27 @@ func (k *killing) check(t *testing.T, s *store.Store, history bool) {
 	if err := s.Read().QueryRow(`SELECT COUNT(*) FROM notification`).Scan(&n); err != nil || n < len(k.accepted) || n > k.asked {
 		t.Errorf("%d notifications, %d accepted, %d asked, %v", n, len(k.accepted), k.asked, err)
 	}
-	there := map[string]posted{}
+	there, merged := map[string]posted{}, 0
 	for _, m := range k.sim.Messages(team, "") { // oldest first
 		var mark struct {
-			Payload struct{ ID string } `json:"event_payload"`
+			Payload struct {
+				ID   string
+				With []string // merged into it
+			} `json:"event_payload"`
 		}
 		if err := json.Unmarshal(m.Metadata, &mark); err != nil || mark.Payload.ID == "" {
 			t.Fatalf("message %+v: %v", m, err)
 		}
-		p := there[mark.Payload.ID]
-		if p.times++; p.times == 1 {
-			p.place, p.first = m.Channel, m.TS
+		for _, id := range append(mark.Payload.With, mark.Payload.ID) {
+			p := there[id]
+			if p.times++; p.times == 1 {
+				p.place, p.first = m.Channel, m.TS
+			}
+			there[id] = p
 		}
-		there[mark.Payload.ID] = p
+		merged += len(mark.Payload.With)
 	}
+	t.Logf("%d merged", merged)
 	checkDeliveries(t, s, there, history)
 }
 

@@ -75,11 +75,15 @@ func killRelay(t *testing.T, s *store.Store, slackURL string) *Relay {
 }
 
 // runFast runs the relay in a world where time flies for lanes that nobody
-// holds: neither pace nor backoff is waited for, nor the leases of the dead.
+// holds: neither pace nor backoff is waited for, nor the leases of the dead; and
+// what waits has waited for long, so that it is merged.
 func runFast(ctx context.Context, r *Relay) {
 	lift := func(condition string) {
 		_ = r.store.Write(ctx, func(ctx context.Context, tx *sql.Tx) error {
 			_, err := tx.ExecContext(ctx, `UPDATE lane SET lease_owner = NULL, due_at = 1, not_before = 0 WHERE due_at > 1 AND `+condition)
+			if err == nil {
+				_, err = tx.ExecContext(ctx, `UPDATE delivery SET due_at = 1 WHERE state = 'queued' AND due_at > 1`)
+			}
 			return err
 		})
 	}

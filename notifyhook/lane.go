@@ -338,7 +338,9 @@ func (c *claim) lookBack(ctx context.Context, tx *sql.Tx) error {
 	c.before = tried{ambiguous: counted[ambiguous.String()], interrupted: counted[interrupted.String()],
 		unknown: counted[unknown.String()], refused: counted[recipientGone.String()]}
 	if c.before.inDoubt() {
-		c.before.doubtSince = time.UnixMilli(since)
+		if c.before.doubtSince = time.UnixMilli(since); c.before.doubtSince.After(c.at) { // the clock was set back, who knows how far
+			c.before.doubtSince = c.at.Add(-maxExpiresIn)
+		}
 	}
 	return nil
 }

@@ -292,18 +292,45 @@ func (r *Relay) sift(ctx context.Context, c claim) claim {
 	if len(c.merged) == 0 {
 		return c
 	}
-	var news, known []claim
-	for _, one := range c.parts() {
-		if one.isActor = r.isActor(ctx, one); one.isActor {
-			known = append(known, one)
+	parts := c.parts()
+	for i := range parts {
+		parts[i].isActor = r.isActor(ctx, parts[i])
+	}
+	return led(parts)
+}
+
+// led is the claim of a batch: the first that is not left out is its head.
+func led(parts []claim) claim {
+	slices.SortStableFunc(parts, func(a, b claim) int {
+		switch {
+		case a.isActor == b.isActor:
+			return 0
+		case a.isActor:
+			return 1
+		}
+		return -1
+	})
+	head := parts[0]
+	head.merged = parts[1:]
+	return head
+}
+
+// within says whether the message has the text of one of the claim's deliveries,
+// and gives the claim by which it does: those that it did without were to their
+// actor, since a batch is repeated as it was.
+func (c claim) within(m slack.Message) (claim, bool) {
+	parts, found := c.parts(), false
+	for i := range parts {
+		if isOf(m, parts[i].delivery) {
+			found = true
 		} else {
-			news = append(news, one)
+			parts[i].isActor = true
 		}
 	}
-	list := slices.Concat(news, known)
-	head := list[0]
-	head.merged = list[1:]
-	return head
+	if !found {
+		return c, false
+	}
+	return led(parts), true
 }
 
 // share is what the outcome of a batch's attempt is for one delivery of it.

@@ -436,3 +436,31 @@ func TestDoubtfulBatchIsMissing(t *testing.T) {
 		}
 	})
 }
+
+// A batch that a crash left in doubt is found again also if it cannot be found out
+// any more that one of it was to its actor: the message did without that one.
+func TestBatchInDoubtIsFoundWithoutItsActor(t *testing.T) {
+	onSlack(t, func(t *testing.T, r *Relay, sim *slacksim.Sim, clock *fakeClock) {
+		readsHistory(t, sim)
+		ids := backUp(t, r, clock, append([]string{`{"to":["U0MARIE"],"text":"own","actor":"marie@agrafmania.fr"}`}, marie("b", "c")...)...)
+		c := r.sift(t.Context(), mustClaim(t, r))
+		if o := r.send(t.Context(), &c); o.class != done {
+			t.Fatal(o)
+		}
+		execute(t, r.store, `UPDATE lane SET lease_owner = NULL, due_at = $1`, clock.now().UnixMilli()) // a restart
+		r.cache.Purge()
+		sim.Fault(slacksim.Fault{Method: lookupByEmail, Kind: slacksim.ServerError})
+		for range 3 {
+			step(t, r)
+			clock.advance(time.Minute)
+		}
+		if got := texts(sim.Messages(team, "U0MARIE")); !slices.Equal(got, []string{"b\n\nc"}) {
+			t.Errorf("messages %q", got)
+		}
+		for i, want := range []string{"suppressed", "sent", "sent"} {
+			if d := show(t, r, ids[i]).Recipients[0]; d.State != want || d.PossibleDuplicate {
+				t.Errorf("%d: %+v, want %s", i, d, want)
+			}
+		}
+	})
+}

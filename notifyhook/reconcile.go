@@ -71,7 +71,7 @@ func (r *Relay) clearDoubts(ctx context.Context, c *claim) (o outcome, over bool
 		r.log.Error("find thread failed", "route", c.route.host, "delivery", c.delivery, "error", err)
 		return outcome{class: transient, reason: "store_unavailable"}, true
 	}
-	what, o := r.findPosted(ctx, *c, thread)
+	what, o := r.findPosted(ctx, c, thread)
 	r.reached(atSearched)
 	switch what {
 	case isThere, askLater:
@@ -121,9 +121,9 @@ func (r *Relay) settleDoubts(ctx context.Context, c claim, what finding) error {
 }
 
 // findPosted searches the conversation, and first the thread if there is one,
-// for a message of the delivery. The outcome is that of a message found, or says
+// for a message of the delivery, or of its batch. The outcome is that of a message found, or says
 // why to ask later.
-func (r *Relay) findPosted(ctx context.Context, c claim, thread string) (finding, outcome) {
+func (r *Relay) findPosted(ctx context.Context, c *claim, thread string) (finding, outcome) {
 	if thread != "" {
 		if what, o := r.search(ctx, c, thread); what != notThere {
 			return what, o
@@ -134,7 +134,7 @@ func (r *Relay) findPosted(ctx context.Context, c claim, thread string) (finding
 
 // search is findPosted for one place: the thread or, if empty, the conversation
 // itself.
-func (r *Relay) search(ctx context.Context, c claim, thread string) (finding, outcome) {
+func (r *Relay) search(ctx context.Context, c *claim, thread string) (finding, outcome) {
 	method, denied := conversationHistory, c.app.name+"?"+c.conversation
 	if thread != "" {
 		method = conversationReplies
@@ -158,7 +158,8 @@ func (r *Relay) search(ctx context.Context, c claim, thread string) (finding, ou
 			return untold, outcome{}
 		}
 		for _, m := range page.messages {
-			if isOf(m, c.delivery) {
+			if one, ok := c.within(m); ok {
+				*c = one
 				return isThere, outcome{class: done, method: method, reason: "found_in_history", channel: c.conversation, ts: clean(m.Timestamp), parent: clean(m.ThreadTimestamp)}
 			}
 		}

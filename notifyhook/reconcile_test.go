@@ -242,7 +242,7 @@ func TestFindPosted(t *testing.T) {
 			{"dlv_top", "", early.Add(2 * clockTolerance), notThere},
 		} {
 			c := claim{place: api.conversation("C0GENERAL"), app: api, route: r.routes[host], delivery: tt.delivery, before: tried{ambiguous: 1, doubtSince: tt.since}}
-			got, o := r.findPosted(t.Context(), c, tt.thread)
+			got, o := r.findPosted(t.Context(), &c, tt.thread)
 			if got != tt.want || got == isThere && o.ts != want[tt.delivery] {
 				t.Errorf("%s in %q: %d %+v", tt.delivery, tt.thread, got, o)
 			}
@@ -288,4 +288,30 @@ func inThread(ts string) slack.MsgOption {
 		return slack.MsgOptionCompose()
 	}
 	return slack.MsgOptionTS(ts)
+}
+
+// A doubt from before the clock was set back is not taken for one of a moment that
+// is still to come, since when nothing can have been posted.
+func TestDoubtFromBeforeTheClockWasSetBack(t *testing.T) {
+	s := sqliteStore(t)
+	slack := newFakeClock() // goes on by itself, an hour behind
+	slack.advance(-time.Hour)
+	sim := newSlack(t, slacksim.Config{Now: slack.now})
+	readsHistory(t, sim.Sim)
+	r, clock, _ := newTestRelay(t, s, sim.APIURL())
+	sim.Fault(slacksim.Fault{Method: postMessage, Kind: slacksim.Reset, After: true, Times: 1})
+	id := mustPost(t, r, to("C0GENERAL", "x"))
+	step(t, r)
+	clock.advance(-time.Hour)
+	if err := r.followClock(t.Context(), -time.Hour); err != nil {
+		t.Fatal(err)
+	}
+	for range 2 {
+		clock.advance(time.Minute)
+		slack.advance(time.Minute)
+		step(t, r)
+	}
+	if d := show(t, r, id).Recipients[0]; d.State != "sent" || len(sim.Messages(team, "")) != 1 {
+		t.Errorf("posted %d times: %+v", len(sim.Messages(team, "")), d)
+	}
 }
