@@ -137,8 +137,8 @@ func (w someone) is(name string) bool {
 	return same != "" && (slices.Contains(w.names, same) || slices.ContainsFunc(w.lanes, func(lane string) bool { return conversationOf(lane) == same }))
 }
 
-// mentioned says whether a request could name the person; it is quick.
-func (w someone) mentioned(request string) bool {
+// mayBeIn says whether a request could name the person; it is quick.
+func (w someone) mayBeIn(request string) bool {
 	request = strings.ToLower(request)
 	holds := func(name string) bool {
 		return strings.Contains(request, strings.ToLower(strings.Trim(string(quote(name)), `"`)))

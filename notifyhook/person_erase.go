@@ -43,7 +43,7 @@ func (r *Relay) ErasePerson(ctx context.Context, host string, names []string) (E
 		if last = len(rows) < scanAtOnce; len(rows) > 0 {
 			from = rows[len(rows)-1].seq
 		}
-		rows = slices.DeleteFunc(rows, func(row scanned) bool { return !row.toThem && !who.mentioned(row.request) })
+		rows = slices.DeleteFunc(rows, func(row scanned) bool { return !row.toThem && !who.mayBeIn(row.request) })
 		for some := range slices.Chunk(rows, eraseAtOnce) {
 			if err := r.eraseFrom(ctx, who, some, &done); err != nil {
 				return done, fmt.Errorf("erase person: %w", err)

@@ -101,7 +101,7 @@ func (r *Relay) ExportPerson(ctx context.Context, host string, names []string, c
 
 // exported is a notification as it concerns somebody, and whether it does.
 func (r *Relay) exported(ctx context.Context, who someone, row scanned) (n PersonNotification, theirs bool, err error) {
-	if !row.toThem && !who.mentioned(row.request) {
+	if !row.toThem && !who.mayBeIn(row.request) {
 		return n, false, nil
 	}
 	fields, _, err := keep(row.request, who.is)

@@ -50,7 +50,7 @@ func (r *Relay) read(ctx context.Context, ids []string) ([]Notification, error) 
 		}
 		one.Recipients = arrange(deliveries[id], one.asked)
 		if one.FinishedAt == nil {
-			one.Status = one.open()
+			one.Status = one.openStatus()
 		}
 		found[i] = one.Notification
 	}
