@@ -254,10 +254,3 @@ func (r *Relay) expire(ctx context.Context) (int, error) {
 		return nil
 	})
 }
-
-func (r *Relay) forUpdate() string {
-	if r.store.Postgres() {
-		return "FOR UPDATE"
-	}
-	return ""
-}
