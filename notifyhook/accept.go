@@ -269,7 +269,7 @@ func (rt *route) deliveries(q request, now time.Time) []newDelivery {
 	for _, to := range q.To {
 		d := newDelivery{id: "dlv_" + strings.ToLower(rand.Text()), to: to, ownTS: q.OwnTS, due: due, suppressed: q.suppresses(to)}
 		if due.After(now) {
-			d.place = rt.waiting(d.id)
+			d.place = rt.scheduled(d.id)
 		} else {
 			d.place = rt.place(to)
 		}

@@ -19,7 +19,7 @@ func (r *Relay) adoptAll(ctx context.Context) error {
 	for cursor, more := "", true; more; more = cursor != "" {
 		var gone []string
 		var err error
-		cursor, err = r.waiting(ctx, cursor, surveyPage, func(name string, _ time.Time) {
+		cursor, err = r.waitingApps(ctx, cursor, surveyPage, func(name string, _ time.Time) {
 			if r.apps[name] == nil {
 				gone = append(gone, name)
 			}

@@ -75,7 +75,7 @@ func (b *backlog) isFull(n, limit int, now time.Time, count func() (int, error))
 // room refuses a request whose deliveries would be more than may wait for its
 // route. What was accepted before, under the same key, is not refused.
 func (r *Relay) room(ctx context.Context, rt *route, q request) *problem {
-	full, changed := r.open.of(rt.host).isFull(len(q.To), rt.Limits.Backlog, r.now(), func() (int, error) {
+	full, changed := r.backlogs.of(rt.host).isFull(len(q.To), rt.Limits.Backlog, r.now(), func() (int, error) {
 		open, err := r.countOpen(ctx, rt)
 		if err != nil {
 			r.log.Error("count backlog failed", "route", rt.host, "error", err)

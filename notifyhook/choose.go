@@ -49,7 +49,7 @@ func (r *Relay) choose(ctx context.Context, now time.Time, limit int) ([]candida
 		t := turns[one]
 		if t == nil {
 			var err error
-			if t, err = r.look(ctx, one, now); err != nil {
+			if t, err = r.newTurn(ctx, one, now); err != nil {
 				r.shares.queue(one.app, now)
 				return nil, err
 			}
@@ -78,10 +78,10 @@ const lanesQuery = `SELECT lane, conversation, due_at FROM lane
 const unresolvedQuery = `SELECT lane, conversation, due_at FROM lane
 	WHERE app = $1 AND conversation IS NULL AND due_at IS NOT NULL AND (due_at <= $2 OR lease_owner IS NOT NULL) ORDER BY conversation, due_at LIMIT $3`
 
-// look reads as many lanes as the app may have workers, and the one after them.
+// newTurn reads as many lanes as the app may have workers, and the one after them.
 // While Slack wants no messages of the app, its conversations are let be, however
 // many are due: they come due together when that is over.
-func (r *Relay) look(ctx context.Context, one *share, now time.Time) (*turn, error) {
+func (r *Relay) newTurn(ctx context.Context, one *share, now time.Time) (*turn, error) {
 	t := &turn{news: r.shares.newsOf(one)}
 	query := lanesQuery
 	if wait := one.app.limits.wait(postMessage, r.now()); wait > 0 {

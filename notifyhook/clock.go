@@ -57,7 +57,7 @@ func setBack(ctx context.Context, tx *sql.Tx, now time.Time) (bool, error) {
 	return max(accepted.Int64, finished.Int64) > now.UnixMilli(), err
 }
 
-// scheduledLane is the SQL for claim.isWaiting. Such a lane is due when its
+// scheduledLane is the SQL for claim.isScheduled. Such a lane is due when its
 // caller said, whatever the clock said then.
 const scheduledLane = `substr(lane, length(app) + 1, 1) = '@'`
 

@@ -198,7 +198,7 @@ func (e endpoint) token(value secret.String) (caller, *problem) {
 // refused logs callers that may not come in, without letting them fill the log.
 func (e endpoint) refused(r *http.Request, code string) {
 	client := clientOf(r.RemoteAddr)
-	if n, tell := e.relay.refused.note(e.route.host, client, e.relay.now()); tell {
+	if n, tell := e.relay.refusals.note(e.route.host, client, e.relay.now()); tell {
 		e.relay.log.Warn("notification caller refused", "route", e.route.host, "client", client.String(), "code", code, "times", n, "request_id", r.Header.Get("X-Request-Id"))
 	}
 }

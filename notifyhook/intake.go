@@ -2,12 +2,9 @@ package notifyhook
 
 import (
 	"context"
-	"database/sql"
 	"errors"
 	"fmt"
 	"slices"
-	"strconv"
-	"strings"
 	"sync"
 
 	"github.com/cocoom/cocoom-gateway/internal/store"
@@ -127,40 +124,4 @@ func (t *ticket) finish(err error) {
 	}
 	t.err = err
 	close(t.done)
-}
-
-// rowsAtOnce is how many rows one statement inserts. On PostgreSQL a statement
-// is a round trip. On SQLite it is none, and a short text stays prepared.
-func (r *Relay) rowsAtOnce() int {
-	if r.store.Postgres() {
-		return intakeBatch
-	}
-	return 1
-}
-
-// insert inserts rows by as few statements as pay: into, VALUES, end.
-func (r *Relay) insert(ctx context.Context, tx *sql.Tx, into string, rows [][]any, end string) error {
-	for some := range slices.Chunk(rows, r.rowsAtOnce()) {
-		text, args := values(some)
-		if _, err := tx.ExecContext(ctx, into+text+end, args...); err != nil {
-			return err
-		}
-	}
-	return nil
-}
-
-// values is the VALUES clause for rows of one width, and its arguments.
-func values(rows [][]any) (text string, args []any) {
-	var b strings.Builder
-	before := " VALUES ("
-	for _, row := range rows {
-		for _, v := range row {
-			args = append(args, v)
-			b.WriteString(before + "$" + strconv.Itoa(len(args)))
-			before = ", "
-		}
-		before = "), ("
-	}
-	b.WriteString(")")
-	return b.String(), args
 }

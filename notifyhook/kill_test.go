@@ -50,7 +50,7 @@ func TestKillChild(t *testing.T) {
 	name, count, _ := strings.Cut(os.Getenv(killAt), ":")
 	before, _ := strconv.Atoi(count)
 	var reached atomic.Int64
-	r.at = func(p point) {
+	r.onPoint = func(p point) {
 		if string(p) == name && int(reached.Add(1)) > before {
 			_, _ = os.Stdout.WriteString("DYING " + name + "\n")
 			_ = syscall.Kill(os.Getpid(), syscall.SIGKILL)
@@ -369,7 +369,7 @@ func (k *killing) drain(t *testing.T) *store.Store {
 	ctx, cancel := context.WithTimeout(t.Context(), time.Minute)
 	defer cancel()
 	progress := make(chan struct{}, 1)
-	r.at = func(p point) {
+	r.onPoint = func(p point) {
 		if p == atRecorded {
 			select {
 			case progress <- struct{}{}:

@@ -62,7 +62,7 @@ func (r *Relay) claim(ctx context.Context, limit int) ([]claim, error) {
 	if err != nil {
 		return nil, err
 	}
-	r.looked.now, r.looked.at = now, begun
+	r.lastClaim.now, r.lastClaim.at = now, begun
 	if err := r.survey.look(ctx, r, now); err != nil {
 		return nil, err
 	}
@@ -87,16 +87,16 @@ func (r *Relay) claim(ctx context.Context, limit int) ([]claim, error) {
 		}
 		return nil, err
 	}
-	claims = slices.DeleteFunc(claims, func(c claim) bool { return !r.account(ctx, c) })
+	claims = slices.DeleteFunc(claims, func(c claim) bool { return !r.afterClaim(ctx, c) })
 	if len(claims) > 0 {
 		r.reached(atClaimed)
 	}
 	return claims, nil
 }
 
-// account does what is left to do about a lane after it was claimed, and reports
+// afterClaim does what is left to do about a lane after it was claimed, and reports
 // whether there is work in it.
-func (r *Relay) account(ctx context.Context, c claim) bool {
+func (r *Relay) afterClaim(ctx context.Context, c claim) bool {
 	for _, e := range c.ended {
 		r.log.Warn("delivery dead", "route", e.route, "delivery", e.delivery, "reason", e.reason)
 	}
@@ -125,7 +125,7 @@ func (r *Relay) take(ctx context.Context, tx *sql.Tx, c *claim) (bool, error) {
 	if err != nil {
 		return false, fmt.Errorf("lease lane: %w", err)
 	}
-	if rest, err := r.recover(ctx, tx, c); err != nil || rest > 0 {
+	if rest, err := r.endInterrupted(ctx, tx, c); err != nil || rest > 0 {
 		if err == nil {
 			err = postpone(ctx, tx, c.lane, c.at.Add(rest))
 		}
@@ -171,10 +171,10 @@ func (r *Relay) take(ctx context.Context, tx *sql.Tx, c *claim) (bool, error) {
 	return begun, err
 }
 
-// recover settles deliveries left in state sending: whoever began them did not
+// endInterrupted settles deliveries left in state sending: whoever began them did not
 // live, or not fast enough, to say how it ended, so Slack may have them. It
 // returns how long the lane must rest before that can be found out.
-func (r *Relay) recover(ctx context.Context, tx *sql.Tx, c *claim) (rest time.Duration, err error) {
+func (r *Relay) endInterrupted(ctx context.Context, tx *sql.Tx, c *claim) (rest time.Duration, err error) {
 	var id, notification string
 	for {
 		err := tx.QueryRowContext(ctx, `SELECT id, notification_id FROM delivery WHERE lane = $1 AND state = 'sending'
@@ -355,5 +355,5 @@ func postpone(ctx context.Context, tx *sql.Tx, lane string, until time.Time) err
 	return nil
 }
 
-// isWaiting says whether the lane was made for one delivery's send_at.
-func (c claim) isWaiting() bool { return strings.HasPrefix(c.lane, c.app.name+"@") }
+// isScheduled says whether the lane was made for one delivery's send_at.
+func (c claim) isScheduled() bool { return strings.HasPrefix(c.lane, c.app.name+"@") }

@@ -177,9 +177,9 @@ func TestRefusedCallers(t *testing.T) {
 		t.Error("after a while it is news again")
 	}
 	for i := range 2 * maxRefusals {
-		r.refused.note(fmt.Sprint(i), netip.Addr{}, clock.now())
+		r.refusals.note(fmt.Sprint(i), netip.Addr{}, clock.now())
 	}
-	if n := len(r.refused.count); n > maxRefusals {
+	if n := len(r.refusals.count); n > maxRefusals {
 		t.Errorf("%d are remembered", n)
 	}
 }

@@ -119,11 +119,7 @@ const allRoutes = `WITH RECURSIVE known (route) AS (SELECT MIN(route) FROM notif
 
 // sql chooses the index that fits best; the rest is left to List.
 func (l listing) sql(limit int) (string, []any) {
-	args := []any{l.before, limit}
-	bind := func(v any) string {
-		args = append(args, v)
-		return "$" + strconv.Itoa(len(args))
-	}
+	args := params{l.before, limit}
 	with, from, seq, where := "", "notification n", "n.seq", ""
 	if l.to != "" {
 		from, seq = "delivery d JOIN notification n ON n.id = d.notification_id", "d.seq"
@@ -131,7 +127,7 @@ func (l listing) sql(limit int) (string, []any) {
 	order, routed := seq, strings.TrimSuffix(seq, "seq")+"route"
 	switch {
 	case l.Route != "":
-		where += " AND " + routed + " = " + bind(l.Route)
+		where += " AND " + routed + " = " + args.add(l.Route)
 	case l.to != "" || l.Key != "":
 		with, where = allRoutes, " AND "+routed+" IN (SELECT route FROM known)"
 		order += " + 0" // or PostgreSQL would go through all of them by seq, hoping to meet some soon
@@ -139,14 +135,14 @@ func (l listing) sql(limit int) (string, []any) {
 	if l.to != "" {
 		// A fallback may bring a notification to one recipient twice. Counted and
 		// not asked for by EXISTS, which PostgreSQL may turn into a join of all.
-		where += " AND d.recipient = " + bind(l.to) + ` AND 0 = (SELECT COUNT(*) FROM delivery o
+		where += " AND d.recipient = " + args.add(l.to) + ` AND 0 = (SELECT COUNT(*) FROM delivery o
 			WHERE o.notification_id = d.notification_id AND o.recipient = d.recipient AND o.seq > d.seq)`
 	}
 	if l.Key != "" {
-		where += " AND n.idem_key = " + bind(l.Key)
+		where += " AND n.idem_key = " + args.add(l.Key)
 	}
 	if l.Status != "" && l.exact {
-		where += " AND n.status = " + bind(l.stored())
+		where += " AND n.status = " + args.add(l.stored())
 	}
 	return with + "SELECT " + seq + ", n.id, n.status, n.accepted_at FROM " + from + " WHERE " + seq + " < $1" + where + " ORDER BY " + order + " DESC LIMIT $2", args
 }

@@ -133,8 +133,8 @@ func (c claim) compose() message {
 	return m
 }
 
-// queued is a delivery in a lane, as merging looks at it.
-type queued struct {
+// member is a delivery in a lane, as merging looks at it.
+type member struct {
 	claim
 	host     string // the route's, whether or not it is configured
 	batch    string // id of the head with which it was sent last
@@ -148,7 +148,7 @@ type queued struct {
 
 // isFree says whether the delivery may go into a new batch: nothing in its past
 // or future is its own.
-func (q queued) isFree() bool { return q.doubts+q.unknowns+q.refusals == 0 && !q.instead }
+func (m member) isFree() bool { return m.doubts+m.unknowns+m.refusals == 0 && !m.instead }
 
 // takeAlong begins, together with the head's attempt, those of the deliveries
 // behind it whose texts go into its message.
@@ -189,7 +189,7 @@ func (r *Relay) takeAlong(ctx context.Context, tx *sql.Tx, c *claim) error {
 }
 
 // lineUp reads the lane's first deliveries, beginning with the head.
-func (c *claim) lineUp(ctx context.Context, tx *sql.Tx) ([]queued, error) {
+func (c *claim) lineUp(ctx context.Context, tx *sql.Tx) ([]member, error) {
 	rows, err := tx.QueryContext(ctx, `SELECT d.seq, d.id, d.notification_id, d.recipient, d.due_at, d.route, COALESCE(d.merged_into, d.id), n.request, n.expires_at,
 			(SELECT COUNT(*) FROM attempt a WHERE a.delivery_id = d.id AND a.outcome IN ($1, $2)),
 			(SELECT COUNT(*) FROM attempt a WHERE a.delivery_id = d.id AND a.outcome = $3),
@@ -202,9 +202,9 @@ func (c *claim) lineUp(ctx context.Context, tx *sql.Tx) ([]queued, error) {
 		return nil, fmt.Errorf("read lane: %w", err)
 	}
 	defer rows.Close()
-	var list []queued
+	var list []member
 	for rows.Next() {
-		one := queued{claim: *c}
+		one := member{claim: *c}
 		one.ended, one.merged, one.attempt = nil, nil, 0
 		var due, expires int64
 		if err := rows.Scan(&one.seq, &one.delivery, &one.notification, &one.to, &due, &one.host, &one.batch, &one.asked, &expires, &one.doubts, &one.unknowns, &one.refusals, &one.instead); err != nil {
@@ -221,7 +221,7 @@ func (c *claim) lineUp(ctx context.Context, tx *sql.Tx) ([]queued, error) {
 
 // chooseBatch returns those behind the head that go along: up to the first that
 // does not fit. A repeat takes those of the batch that it repeats.
-func (r *Relay) chooseBatch(ctx context.Context, tx *sql.Tx, c *claim, list []queued) ([]claim, error) {
+func (r *Relay) chooseBatch(ctx context.Context, tx *sql.Tx, c *claim, list []member) ([]claim, error) {
 	var batch []claim
 	length := size(compose(c.request, audience{}).text)
 	for _, one := range list[1:] {

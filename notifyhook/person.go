@@ -114,19 +114,11 @@ func conversationOf(lane string) string {
 
 // of is the condition on rows of the table delivery d, and its arguments, the
 // first of which, $1, is the route.
-func (w someone) of() (string, []any) {
-	args := []any{w.route}
-	marks := func(values []string) string {
-		var list []string
-		for _, v := range values {
-			args = append(args, v)
-			list = append(list, fmt.Sprintf("$%d", len(args)))
-		}
-		return strings.Join(list, ", ")
-	}
-	term := `d.route = $1 AND (d.recipient IN (` + marks(w.names) + `)`
+func (w someone) of() (string, params) {
+	args := params{w.route}
+	term := `d.route = $1 AND (d.recipient IN (` + addAll(&args, w.names) + `)`
 	if len(w.lanes) > 0 {
-		term += ` OR d.lane IN (` + marks(w.lanes) + `)`
+		term += ` OR d.lane IN (` + addAll(&args, w.lanes) + `)`
 	}
 	return term + `)`, args
 }
@@ -137,8 +129,8 @@ func (w someone) is(name string) bool {
 	return same != "" && (slices.Contains(w.names, same) || slices.ContainsFunc(w.lanes, func(lane string) bool { return conversationOf(lane) == same }))
 }
 
-// mentioned says whether a request could name the person; it is quick.
-func (w someone) mentioned(request string) bool {
+// mayBeIn says whether a request could name the person; it is quick.
+func (w someone) mayBeIn(request string) bool {
 	request = strings.ToLower(request)
 	holds := func(name string) bool {
 		return strings.Contains(request, strings.ToLower(strings.Trim(string(quote(name)), `"`)))

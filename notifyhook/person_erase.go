@@ -7,7 +7,6 @@ import (
 	"errors"
 	"fmt"
 	"slices"
-	"strings"
 )
 
 // eraseAtOnce is how many notifications are changed in one transaction.
@@ -43,7 +42,7 @@ func (r *Relay) ErasePerson(ctx context.Context, host string, names []string) (E
 		if last = len(rows) < scanAtOnce; len(rows) > 0 {
 			from = rows[len(rows)-1].seq
 		}
-		rows = slices.DeleteFunc(rows, func(row scanned) bool { return !row.toThem && !who.mentioned(row.request) })
+		rows = slices.DeleteFunc(rows, func(row scanned) bool { return !row.toThem && !who.mayBeIn(row.request) })
 		for some := range slices.Chunk(rows, eraseAtOnce) {
 			if err := r.eraseFrom(ctx, who, some, &done); err != nil {
 				return done, fmt.Errorf("erase person: %w", err)
@@ -116,14 +115,14 @@ type personErasure struct {
 // those that were taken or had no holder.
 func (x personErasure) lockLanes(ctx context.Context, some []scanned) ([]string, error) {
 	of, args := x.who.of()
-	marks := make([]string, len(some))
+	ids := make([]string, len(some))
 	for i, row := range some {
-		args = append(args, row.id)
-		marks[i] = fmt.Sprintf("$%d", len(args))
+		ids[i] = row.id
 	}
+	these := addAll(&args, ids)
 	rows, err := x.tx.QueryContext(ctx, `SELECT d.lane, l.conversation, MAX(CASE d.state WHEN 'sending' THEN 1 ELSE 0 END)
 		FROM delivery d JOIN lane l ON l.lane = d.lane
-		WHERE `+of+` AND d.state IN ('queued', 'sending') AND d.notification_id IN (`+strings.Join(marks, ", ")+`) GROUP BY d.lane, l.conversation`, args...)
+		WHERE `+of+` AND d.state IN ('queued', 'sending') AND d.notification_id IN (`+these+`) GROUP BY d.lane, l.conversation`, args...)
 	if err != nil {
 		return nil, fmt.Errorf("find lanes: %w", err)
 	}
@@ -211,8 +210,8 @@ func (x *personErasure) from(ctx context.Context, id, lock string) (open bool, e
 // deliveries removes those of a notification to the person, with their attempts.
 func (x *personErasure) deliveries(ctx context.Context, notification string) (removed int, err error) {
 	of, args := x.who.of()
-	args = append(args, notification)
-	these := fmt.Sprintf(`%s AND d.notification_id = $%d`, of, len(args))
+	one := args.add(notification)
+	these := of + ` AND d.notification_id = ` + one
 	var queued, sending int
 	err = x.tx.QueryRowContext(ctx, `SELECT COUNT(*), COALESCE(SUM(CASE d.state WHEN 'queued' THEN 1 ELSE 0 END), 0), COALESCE(SUM(CASE d.state WHEN 'sending' THEN 1 ELSE 0 END), 0)
 		FROM delivery d WHERE `+these, args...).Scan(&removed, &queued, &sending)
@@ -220,10 +219,10 @@ func (x *personErasure) deliveries(ctx context.Context, notification string) (re
 		return 0, err
 	}
 	for _, statement := range []string{
-		`UPDATE delivery SET instead_of = NULL WHERE notification_id = $%d AND instead_of IN (SELECT d.id FROM delivery d WHERE ` + these + `)`,
-		`DELETE FROM delivery WHERE notification_id = $%d AND id IN (SELECT d.id FROM delivery d WHERE ` + these + `)`,
+		`UPDATE delivery SET instead_of = NULL WHERE notification_id = ` + one + ` AND instead_of IN (SELECT d.id FROM delivery d WHERE ` + these + `)`,
+		`DELETE FROM delivery WHERE notification_id = ` + one + ` AND id IN (SELECT d.id FROM delivery d WHERE ` + these + `)`,
 	} {
-		if _, err := x.tx.ExecContext(ctx, fmt.Sprintf(statement, len(args)), args...); err != nil {
+		if _, err := x.tx.ExecContext(ctx, statement, args...); err != nil {
 			return 0, fmt.Errorf("delete deliveries: %w", err)
 		}
 	}

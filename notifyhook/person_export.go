@@ -101,7 +101,7 @@ func (r *Relay) ExportPerson(ctx context.Context, host string, names []string, c
 
 // exported is a notification as it concerns somebody, and whether it does.
 func (r *Relay) exported(ctx context.Context, who someone, row scanned) (n PersonNotification, theirs bool, err error) {
-	if !row.toThem && !who.mentioned(row.request) {
+	if !row.toThem && !who.mayBeIn(row.request) {
 		return n, false, nil
 	}
 	fields, _, err := keep(row.request, who.is)
@@ -136,9 +136,10 @@ func hasName(fields map[string]json.RawMessage) bool {
 // scan reads notifications of the person's route behind a place, oldest first.
 func (r *Relay) scan(ctx context.Context, who someone, from int64) ([]scanned, error) {
 	of, args := who.of()
-	rows, err := r.store.Read().QueryContext(ctx, fmt.Sprintf(`SELECT n.seq, n.id, n.type, n.status, n.accepted_at, n.request,
-			EXISTS (SELECT 1 FROM delivery d WHERE d.notification_id = n.id AND %s)
-		FROM notification n WHERE n.route = $1 AND n.seq > $%d ORDER BY n.seq LIMIT %d`, of, len(args)+1, scanAtOnce), append(args, from)...)
+	behind, most := args.add(from), args.add(scanAtOnce)
+	rows, err := r.store.Read().QueryContext(ctx, `SELECT n.seq, n.id, n.type, n.status, n.accepted_at, n.request,
+			EXISTS (SELECT 1 FROM delivery d WHERE d.notification_id = n.id AND `+of+`)
+		FROM notification n WHERE n.route = $1 AND n.seq > `+behind+` ORDER BY n.seq LIMIT `+most, args...)
 	if err != nil {
 		return nil, fmt.Errorf("look through notifications: %w", err)
 	}

@@ -30,9 +30,9 @@ func (a *app) conversation(id string) place {
 	return place{lane: a.name + "/" + id, conversation: id}
 }
 
-// waiting returns a lane for a single delivery whose time has not come. It is
+// scheduled returns a lane for a single delivery whose time has not come. It is
 // resolved, and joins the conversation's lane, when it has.
-func (rt *route) waiting(delivery string) place { return place{lane: rt.app.name + "@" + delivery} }
+func (rt *route) scheduled(delivery string) place { return place{lane: rt.app.name + "@" + delivery} }
 
 func (p place) compare(other place) int {
 	if a, b := p.conversation != "", other.conversation != ""; a != b {

@@ -4,7 +4,6 @@ import (
 	"context"
 	"database/sql"
 	"fmt"
-	"strings"
 	"time"
 )
 
@@ -98,13 +97,11 @@ func (r *Relay) keptFor(host, status string, isReplay bool) time.Duration {
 }
 
 func (r *Relay) deleteNotifications(ctx context.Context, seqs []any) error {
-	var list strings.Builder
-	for i := range seqs {
-		fmt.Fprintf(&list, ", $%d", i+1)
-	}
+	var args params
+	list := addAll(&args, seqs)
 	return r.write(ctx, func(ctx context.Context, tx *sql.Tx) error {
-		_, err := tx.ExecContext(ctx, `DELETE FROM notification WHERE seq IN (SELECT seq FROM notification WHERE seq IN (`+list.String()[2:]+`)
-			AND finished_at IS NOT NULL `+r.store.SkipLocked()+`)`, seqs...)
+		_, err := tx.ExecContext(ctx, `DELETE FROM notification WHERE seq IN (SELECT seq FROM notification WHERE seq IN (`+list+`)
+			AND finished_at IS NOT NULL `+r.store.SkipLocked()+`)`, args...)
 		if err != nil {
 			return fmt.Errorf("delete old notifications: %w", err)
 		}

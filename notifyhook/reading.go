@@ -5,7 +5,6 @@ import (
 	"database/sql"
 	"encoding/json"
 	"fmt"
-	"strconv"
 )
 
 // show reads one notification of a route, with the history of its deliveries.
@@ -29,12 +28,8 @@ func (r *Relay) read(ctx context.Context, ids []string) ([]Notification, error) 
 	if len(ids) == 0 {
 		return found, nil
 	}
-	in, args := "", []any{}
-	for _, id := range ids {
-		args = append(args, id)
-		in += ", $" + strconv.Itoa(len(args))
-	}
-	in = "(" + in[2:] + ")"
+	var args params
+	in := "(" + addAll(&args, ids) + ")"
 	rows, err := r.readRows(ctx, in, args)
 	if err != nil {
 		return nil, err
@@ -50,7 +45,7 @@ func (r *Relay) read(ctx context.Context, ids []string) ([]Notification, error) 
 		}
 		one.Recipients = arrange(deliveries[id], one.asked)
 		if one.FinishedAt == nil {
-			one.Status = one.open()
+			one.Status = one.openStatus()
 		}
 		found[i] = one.Notification
 	}

@@ -177,7 +177,7 @@ func TestMarkedBeforeTheRepeat(t *testing.T) {
 		}
 		clock.advance(7 * time.Second)
 		c := mustClaim(t, r)
-		r.at = func(p point) {
+		r.onPoint = func(p point) {
 			if d := show(t, r, id).Recipients[0]; p == atRepeating && (!d.PossibleDuplicate || len(sim.Messages(team, "")) != 0) {
 				t.Errorf("before the repeat: %+v", d)
 			}

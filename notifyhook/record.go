@@ -147,7 +147,7 @@ func (r *Relay) finish(ctx context.Context, tx *sql.Tx, notification string, now
 // lock, so that what is queued at the same time is either seen here or waits. A
 // lane made for a single delivery goes with it.
 func (c claim) release(ctx context.Context, tx *sql.Tx) error {
-	if c.isWaiting() {
+	if c.isScheduled() {
 		if _, err := tx.ExecContext(ctx, `DELETE FROM lane WHERE lane = $1
 			AND NOT EXISTS (SELECT 1 FROM delivery WHERE lane = $1 AND state IN ('queued', 'sending'))`, c.lane); err != nil {
 			return fmt.Errorf("delete lane: %w", err)
@@ -274,11 +274,4 @@ func (r *Relay) endOverdue(ctx context.Context, list []claim) error {
 		}
 		return nil
 	})
-}
-
-func (r *Relay) forUpdate() string {
-	if r.store.Postgres() {
-		return "FOR UPDATE"
-	}
-	return ""
 }

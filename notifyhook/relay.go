@@ -85,21 +85,22 @@ type Relay struct {
 	said    *lru.Cache[string, remembered] // whole answers of Slack's to callers of the Web API
 	stamps  stamps
 	uses    uses
-	refused refusals
-	open    backlogs
 	intake  intake
 	inBand  chan struct{} // full: no more pages are waited for
 	alarms  alarms
 	shares  shares
 	survey  survey
-	counts  counts
-	looked  struct{ now, at time.Time } // the last claim, by the store's clock and by this process's
 	pruned  pruning
 	wake    chan struct{}
-	at      func(point)                              // nil but in the test that kills the process
 	now     func() time.Time                         // this process's clock: credentials, memory, alarms
 	clock   func(context.Context) (time.Time, error) // the one that replicas share: everything in the store
 	arrival func(context.Context) (time.Time, error) // the same, read a moment ago: when a request came
+
+	refusals  refusals
+	backlogs  backlogs
+	lastClaim struct{ now, at time.Time } // when it was, by the store's clock and by this process's
+	lastStats lastStats
+	onPoint   func(point) // nil but in the test that kills the process
 }
 
 // New checks the credentials and makes a relay. It neither connects nor sends

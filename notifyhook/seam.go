@@ -16,7 +16,7 @@ const (
 
 // reached tells the test that kills the process where it is.
 func (r *Relay) reached(p point) {
-	if r.at != nil {
-		r.at(p)
+	if r.onPoint != nil {
+		r.onPoint(p)
 	}
 }

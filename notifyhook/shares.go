@@ -44,7 +44,7 @@ type share struct {
 	app     *app
 	due     time.Time // of its first lane, by the store's clock
 	deficit int       // in calls to Slack; negative: it got more than it had
-	open    bool      // its turn was cut short by a full batch, and goes on
+	goesOn  bool      // its turn was cut short by a full batch, and goes on
 	flight  int       // workers
 	news    int       // counts what was queued; another number: look again
 	inRing  bool
@@ -116,7 +116,7 @@ func (s *shares) next(now time.Time, isHeld func(app string) bool) *share {
 		s.ring[0], s.ring, one.inRing = nil, s.ring[1:], false
 		switch {
 		case isHeld(one.app.name):
-			one.deficit, one.open = 0, false
+			one.deficit, one.goesOn = 0, false
 			s.drop(one)
 		case !one.mayStart(0, workers-s.flight):
 			s.fill(one)
@@ -145,17 +145,17 @@ func (s *shares) fill(one *share) {
 func (s *shares) serve(one *share, t *turn, now time.Time, limit, free int) (list []candidate) {
 	s.mu.Lock()
 	defer s.mu.Unlock()
-	if !one.open {
+	if !one.goesOn {
 		one.deficit = min(one.deficit+quantum, 2*quantum) // who could not use it saves up no burst
 	}
-	one.open = false
+	one.goesOn = false
 	due := func() bool { return len(t.lanes) > 0 && !t.lanes[0].due.After(now) }
 	for due() && one.deficit >= t.lanes[0].cost() && one.mayStart(t.chosen, free-len(list)) {
 		if len(list) == limit {
 			if one.index >= 0 {
 				heap.Remove(&s.later, one.index)
 			}
-			one.open, one.inRing = true, true
+			one.goesOn, one.inRing = true, true
 			s.ring = slices.Insert(s.ring, 0, one)
 			return list
 		}

@@ -13,8 +13,8 @@ const (
 	maxIdentity  = 256    // bytes of a name or an emoji; an image's address may have maxLink
 )
 
-// slackTS is how Slack names a message within its conversation.
-var slackTS = regexp.MustCompile(`^\d{1,12}\.\d{1,6}$`)
+// tsForm is how Slack names a message within its conversation.
+var tsForm = regexp.MustCompile(`^\d{1,12}\.\d{1,6}$`)
 
 // slackArgs is what a message asked for in Slack's own terms has besides text
 // and blocks. A request with it is passed on as its author wrote it: markup
@@ -45,7 +45,7 @@ func (a arguments) message(to string) (q request, warning, word slackWord) {
 	if parse := a["parse"]; parse == "full" || parse == "none" {
 		s.Parse = parse
 	}
-	if s.ThreadTS != "" && !slackTS.MatchString(s.ThreadTS) {
+	if s.ThreadTS != "" && !tsForm.MatchString(s.ThreadTS) {
 		return q, "", "invalid_thread_ts"
 	}
 	if md := clean(a["markdown_text"]); md != "" {

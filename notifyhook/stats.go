@@ -17,8 +17,8 @@ type Stats struct {
 	Suppressed int `json:"suppressed"`
 }
 
-// counts is the last answer of Stats, and until when it is good.
-type counts struct {
+// lastStats is the last answer of Stats, and until when it is good.
+type lastStats struct {
 	mu    sync.Mutex
 	stats Stats
 	until time.Time
@@ -27,24 +27,24 @@ type counts struct {
 // Stats counts the deliveries. With a million of them that takes a while, so an
 // answer is given again for ten times as long as the counting took.
 func (r *Relay) Stats(ctx context.Context) (Stats, error) {
-	r.counts.mu.Lock()
-	defer r.counts.mu.Unlock()
+	r.lastStats.mu.Lock()
+	defer r.lastStats.mu.Unlock()
 	start := time.Now()
-	if start.Before(r.counts.until) {
-		return r.counts.stats, nil
+	if start.Before(r.lastStats.until) {
+		return r.lastStats.stats, nil
 	}
-	s, err := r.count(ctx)
+	s, err := r.countByState(ctx)
 	if err != nil {
 		return Stats{}, err
 	}
-	r.counts.stats, r.counts.until = s, time.Now().Add(restFactor*time.Since(start))
+	r.lastStats.stats, r.lastStats.until = s, time.Now().Add(restFactor*time.Since(start))
 	return s, nil
 }
 
 // countQuery reads an index, not the rows.
 const countQuery = `SELECT state, COUNT(*) FROM delivery GROUP BY state`
 
-func (r *Relay) count(ctx context.Context) (s Stats, err error) {
+func (r *Relay) countByState(ctx context.Context) (s Stats, err error) {
 	rows, err := r.store.Read().QueryContext(ctx, countQuery)
 	if err != nil {
 		return s, fmt.Errorf("count deliveries: %w", err)

@@ -77,7 +77,7 @@ func (q request) asAccepted(id string, now time.Time) Notification {
 		}
 		v.Recipients = append(v.Recipients, d)
 	}
-	if v.Status = v.open(); !slices.ContainsFunc(v.Recipients, func(d Delivery) bool { return d.State != "suppressed" }) {
+	if v.Status = v.openStatus(); !slices.ContainsFunc(v.Recipients, func(d Delivery) bool { return d.State != "suppressed" }) {
 		v.Status = "suppressed"
 	}
 	return v
@@ -111,16 +111,16 @@ func arrange(list []Delivery, asked []string) []Delivery {
 	return out
 }
 
-// open is the status of a notification that is not finished.
-func (v Notification) open() string {
-	if scheduled(v) {
+// openStatus is the status of a notification that is not finished.
+func (v Notification) openStatus() string {
+	if v.isScheduled() {
 		return "scheduled"
 	}
 	return "queued"
 }
 
-// scheduled says that all of it still waits for its send_at.
-func scheduled(v Notification) bool {
+// isScheduled says that all of it still waits for its send_at.
+func (v Notification) isScheduled() bool {
 	if v.SendAt == nil {
 		return false
 	}

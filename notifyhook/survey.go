@@ -32,8 +32,8 @@ const waitingQuery = `WITH RECURSIVE waiting (app, n) AS (
 	SELECT app, (SELECT l.due_at FROM lane l WHERE l.due_at IS NOT NULL AND l.app = waiting.app ORDER BY l.app, l.due_at LIMIT 1)
 	FROM waiting WHERE app IS NOT NULL`
 
-// waiting lists up to limit apps with something queued, by name.
-func (r *Relay) waiting(ctx context.Context, after string, limit int, found func(app string, due time.Time)) (last string, err error) {
+// waitingApps lists up to limit apps with something queued, by name.
+func (r *Relay) waitingApps(ctx context.Context, after string, limit int, found func(app string, due time.Time)) (last string, err error) {
 	rows, err := r.store.Read().QueryContext(ctx, waitingQuery, after, limit)
 	if err != nil {
 		return "", fmt.Errorf("list waiting apps: %w", err)
@@ -72,7 +72,7 @@ func (v *survey) look(ctx context.Context, r *Relay, now time.Time) error {
 		v.begun, v.took = now, 0
 	}
 	start, isFirst := time.Now(), v.cursor == ""
-	last, err := r.waiting(ctx, v.cursor, surveyPage, func(name string, due time.Time) {
+	last, err := r.waitingApps(ctx, v.cursor, surveyPage, func(name string, due time.Time) {
 		if a := r.apps[name]; a != nil && !r.alarms.isHeld(name) {
 			r.shares.queue(a, due)
 		}
@@ -129,5 +129,5 @@ func (r *Relay) pause(claimed int) time.Duration {
 	if claimed > 0 && due.IsZero() {
 		return 0
 	}
-	return min(max(due.Sub(r.looked.now)-time.Since(r.looked.at), pollSoon), wait)
+	return min(max(due.Sub(r.lastClaim.now)-time.Since(r.lastClaim.at), pollSoon), wait)
 }

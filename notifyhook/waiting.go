@@ -124,7 +124,7 @@ func (t teller) waits(w delay, now time.Time) []string {
 		say("Slack asked us to wait with %s: it may be called again at %s, in %s.", w.paused, t.at(w.resumes), span(w.resumes.Sub(now)))
 	}
 	if w.ahead > 0 {
-		say("It waits behind %s for the same conversation, the oldest of %s: Slack takes about one message a second for each.", count(w.ahead, "older message"), w.oldest)
+		say("It waits behind %s for the same conversation, the oldest of %s: Slack takes about one message a second for each.", plural(w.ahead, "older message"), w.oldest)
 	}
 	if w.until.After(now) {
 		say("Its conversation rests until %s, %s from now%s.", t.at(w.until), span(w.until.Sub(now)), t.restReason(w))
@@ -141,7 +141,7 @@ func (t teller) waits(w delay, now time.Time) []string {
 // restReason is why a lane rests: what its head's last attempt came to.
 func (t teller) restReason(w delay) string {
 	if w.failures > 0 {
-		return fmt.Sprintf(", after %s in a row%s", count(w.failures, "failed attempt"), t.lastError())
+		return fmt.Sprintf(", after %s in a row%s", plural(w.failures, "failed attempt"), t.lastError())
 	}
 	return t.lastError()
 }
@@ -178,7 +178,7 @@ func alarmMethod(a Alarm, d Delivery) string {
 	return postMessage
 }
 
-func count(n int, what string) string {
+func plural(n int, what string) string {
 	switch {
 	case n == 1:
 		return "1 " + what
