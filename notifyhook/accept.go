@@ -16,6 +16,13 @@ import (
 // errKeyReused is: the key is known, with another content.
 var errKeyReused = errors.New("key used before for another content")
 
+// keySpent is: a key of our own has had its time. It is to be given free, and
+// all of the transaction done again.
+type keySpent struct{ id, key string }
+
+// Error says it to nobody but the log, should it come up all the time.
+func (keySpent) Error() string { return "insert notification: its key changes hands all the time" }
+
 // idempotencyKey chooses the key: the Idempotency-Key header
 // (draft-ietf-httpapi-idempotency-key-header-07), else webhook-id, else the
 // body's. They must agree: a signature covers webhook-id but not the header, so
@@ -126,10 +133,33 @@ func (r *Relay) acceptAll(ctx context.Context, rt *route, asked []request, now t
 	return list, nil
 }
 
-// keepAll is one transaction for all of the list. Locks are taken in one order
-// everywhere: keys, then lanes (see place). seq is given under the lanes' locks,
-// so that it is the order of commits within a lane.
+// keepAll writes all of the list in one transaction. A key that has had its time
+// is given free in one of its own, before: it is on the row of a notification
+// that somebody may just be recording, who has locked a lane before that row.
+// Freed for nothing, it does no harm.
 func (r *Relay) keepAll(ctx context.Context, list []*acceptance) error {
+	for range 2*len(list) + 2 { // others may take the key in between
+		err := r.keepOnce(ctx, list)
+		spent, ok := errors.AsType[keySpent](err)
+		if !ok {
+			return err
+		}
+		err = r.write(ctx, func(ctx context.Context, tx *sql.Tx) error {
+			_, err := tx.ExecContext(ctx, `UPDATE notification SET idem_key = NULL WHERE id = $1 AND idem_key = $2`, spent.id, spent.key)
+			return err
+		})
+		if err != nil {
+			return fmt.Errorf("free key: %w", err)
+		}
+	}
+	return keySpent{}
+}
+
+// keepOnce is one transaction for all of the list. Locks are taken in one order
+// everywhere: keys, then lanes (see place), then notifications and deliveries
+// that were there before. seq is given under the lanes' locks, so that it is the
+// order of commits within a lane.
+func (r *Relay) keepOnce(ctx context.Context, list []*acceptance) error {
 	return r.write(ctx, func(ctx context.Context, tx *sql.Tx) error {
 		if err := r.insertNotifications(ctx, tx, list); err != nil {
 			return err
@@ -173,7 +203,7 @@ func (r *Relay) insertNotifications(ctx context.Context, tx *sql.Tx, list []*acc
 			if !a.duplicate {
 				continue
 			}
-			if err := a.find(ctx, tx); err != nil {
+			if err := a.find(ctx, tx, list); err != nil { // perhaps keySpent
 				return err
 			}
 		}
@@ -219,23 +249,25 @@ func (a *acceptance) row() []any {
 		a.at.UnixMilli(), a.ends(a.at).UnixMilli(), finished, sql.NullString{String: a.ReplayOf, Valid: a.ReplayOf != ""}}
 }
 
-// find finds the notification that has the key, or takes the key over from it.
-func (a *acceptance) find(ctx context.Context, tx *sql.Tx) error {
+// find finds the notification that has the key. list is all that the transaction
+// writes.
+func (a *acceptance) find(ctx context.Context, tx *sql.Tx, list []*acceptance) error {
 	const tries = 4 // others may give the key free, or take it, in between
 	for range tries {
-		if found, err := a.known(ctx, tx); err != nil || found {
+		if found, err := a.known(ctx, tx, list); err != nil || found {
 			return err
 		}
 		if err := insertNew(ctx, tx, []*acceptance{a}); err != nil || !a.duplicate {
 			return err
 		}
 	}
-	return errors.New("insert notification: its key changes hands all the time")
+	return keySpent{}
 }
 
 // known takes the id from the notification that has the key. It reports false if
-// there is none any more: one whose own key has had its time gives it free.
-func (a *acceptance) known(ctx context.Context, tx *sql.Tx) (bool, error) {
+// there is none any more; if its own key has had its time, the error is keySpent.
+// What is written in the same transaction has just begun its time.
+func (a *acceptance) known(ctx context.Context, tx *sql.Tx, list []*acceptance) (bool, error) {
 	var id, before string
 	var accepted int64
 	var finished sql.NullInt64
@@ -247,13 +279,9 @@ func (a *acceptance) known(ctx context.Context, tx *sql.Tx) (bool, error) {
 	if err != nil {
 		return false, fmt.Errorf("find notification by key: %w", err)
 	}
-	if a.Key == "" && (a.own.window > 0 && a.at.Sub(time.UnixMilli(accepted)) >= a.own.window || a.own.window == 0 && finished.Valid) {
-		// Who does the same at this moment finds no row with the key after our
-		// commit, and then the one we are about to insert.
-		if _, err := tx.ExecContext(ctx, `UPDATE notification SET idem_key = NULL WHERE id = $1 AND idem_key = $2`, id, a.key()); err != nil {
-			return false, fmt.Errorf("free key: %w", err)
-		}
-		return false, nil
+	isOver := a.own.window > 0 && a.at.Sub(time.UnixMilli(accepted)) >= a.own.window || a.own.window == 0 && finished.Valid
+	if a.Key == "" && isOver && !slices.ContainsFunc(list, func(other *acceptance) bool { return other.fresh == id }) {
+		return false, keySpent{id: id, key: a.key()}
 	}
 	a.id, a.duplicate = id, true
 	if a.Key != "" && before != a.hash {

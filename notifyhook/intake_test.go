@@ -8,6 +8,7 @@ import (
 	"strings"
 	"sync"
 	"testing"
+	"time"
 
 	"github.com/cocoom/cocoom-gateway/internal/store"
 	"github.com/cocoom/cocoom-gateway/internal/store/storetest"
@@ -152,4 +153,33 @@ func TestPanicInABatch(t *testing.T) {
 	if err := in.wait(t.Context(), []*acceptance{{}}, func(context.Context, []*acceptance) error { return nil }); err != nil {
 		t.Error(err)
 	}
+}
+
+// Two of one batch that say the same are one, however long the second waited for
+// the first, and whatever had the key before.
+func TestSpentKeyWithinABatch(t *testing.T) {
+	storetest.Each(t, func(t *testing.T, s *store.Store) {
+		r, clock, _ := newTestRelay(t, s, "")
+		own := ownKey{name: ownMark + "same:x", window: time.Second}
+		for round := range 3 {
+			var list []*acceptance
+			for i := range 3 {
+				a, err := r.routes[host].acceptance(request{To: []string{"C01"}, Text: "x", own: own}, clock.now().Add(time.Duration(i)*time.Minute))
+				if err != nil {
+					t.Fatal(err)
+				}
+				list = append(list, a)
+			}
+			if err := r.keepAll(t.Context(), list); err != nil {
+				t.Fatal(err)
+			}
+			if !list[0].isNew() || list[1].isNew() || list[2].isNew() || list[1].id != list[0].id || list[2].id != list[0].id {
+				t.Errorf("round %d: %+v, %+v, %+v", round, list[0], list[1], list[2])
+			}
+			clock.advance(time.Hour)
+		}
+		if n := column(t, s, `SELECT id FROM notification`); len(n) != 3 {
+			t.Errorf("%d notifications", len(n))
+		}
+	})
 }

@@ -110,7 +110,7 @@ func TestCollapse(t *testing.T) {
 		// Many at once, on two replicas, when the former one's time is over.
 		clock.advance(10 * time.Second)
 		other, _, _ := newTestRelay(t, s, "")
-		other.clock, other.routes[host].Collapse = r.clock, 10*time.Second
+		other.clock, other.arrival, other.routes[host].Collapse = r.clock, r.arrival, 10*time.Second
 		var mu sync.Mutex
 		codes := map[int]int{}
 		var group sync.WaitGroup

@@ -106,9 +106,12 @@ func (r *Relay) userOf(ctx context.Context, who *someone, lane string) error {
 }
 
 // conversationOf is the Slack conversation of a lane that has one (see
-// app.conversation).
+// app.conversation), else empty.
 func conversationOf(lane string) string {
-	_, conversation, _ := strings.Cut(lane, "/")
+	app, conversation, _ := strings.Cut(lane, "/")
+	if strings.ContainsAny(app, ">@") { // a recipient's, in whose address a / may stand
+		return ""
+	}
 	return conversation
 }
 

@@ -251,7 +251,7 @@ func (r *Relay) eraseConversations(ctx context.Context, who someone, sum *Erased
 			lanes = append(lanes, rt.place(name).lane)
 		}
 	}
-	slices.Sort(lanes)
+	slices.SortFunc(lanes, func(a, b string) int { return placeOf(a).compare(placeOf(b)) })
 	var threads int64
 	err := r.write(ctx, func(ctx context.Context, tx *sql.Tx) error {
 		threads = 0

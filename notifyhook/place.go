@@ -34,6 +34,10 @@ func (a *app) conversation(id string) place {
 // resolved, and joins the conversation's lane, when it has.
 func (rt *route) scheduled(delivery string) place { return place{lane: rt.app.name + "@" + delivery} }
 
+// placeOf returns a lane by its name.
+func placeOf(lane string) place { return place{lane: lane, conversation: conversationOf(lane)} }
+
+// compare orders lanes for locking: those that are not resolved first.
 func (p place) compare(other place) int {
 	if a, b := p.conversation != "", other.conversation != ""; a != b {
 		if a {
