@@ -78,7 +78,7 @@ func (r *Relay) conversationsOf(ctx context.Context, host, recipient string) ([]
 		if err := rows.Scan(&lane); err != nil {
 			return nil, err
 		}
-		if conversation := conversationOf(lane); conversation != "" && strings.ContainsRune("DUW", rune(conversation[0])) {
+		if isDirect(conversationOf(lane)) {
 			list = append(list, lane)
 		}
 	}

@@ -6,7 +6,6 @@ import (
 	"errors"
 	"net/http"
 	"slices"
-	"strings"
 	"time"
 
 	standardwebhooks "github.com/standard-webhooks/standard-webhooks/libraries/go"
@@ -94,16 +93,12 @@ func readPing(v visit) (fields, bodyReport) {
 		out.ReadAs = "windows-1252"
 	}
 	for name := range f {
-		out.Fields = append(out.Fields, strings.ToValidUTF8(name[:min(len(name), 64)], ""))
+		out.Fields = append(out.Fields, clip(clean(name), maxShownName))
 	}
 	slices.Sort(out.Fields)
 	out.Fields = out.Fields[:min(len(out.Fields), 50)]
 	d := decoder{fields: fields{"text": f["text"]}}
-	if text := []rune(clean(d.text("text"))); len(text) > maxEcho {
-		out.Text = string(text[:maxEcho]) + "…"
-	} else {
-		out.Text = string(text)
-	}
+	out.Text = clip(clean(d.text("text")), maxEcho)
 	return f, out
 }
 
