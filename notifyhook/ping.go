@@ -3,7 +3,6 @@ package notifyhook
 import (
 	"bytes"
 	"context"
-	"errors"
 	"net/http"
 	"slices"
 	"time"
@@ -128,12 +127,9 @@ func (e endpoint) sendTest(v visit, f fields) (*testReport, *problem) {
 	if p := e.relay.room(ctx, e.route, req); p != nil {
 		return nil, p
 	}
-	id, duplicate, err := e.relay.accept(ctx, e.route, req, now)
-	if errors.Is(err, errKeyReused) {
-		return nil, keyReused()
-	}
-	if err != nil {
-		return nil, e.fault(v.r, err)
+	id, duplicate, p := e.accept(ctx, v.r, req, now)
+	if p != nil {
+		return nil, p
 	}
 	n := req.asAccepted(id, now)
 	if duplicate {
