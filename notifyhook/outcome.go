@@ -62,6 +62,13 @@ type outcome struct {
 	parent  string        // done only: ts of the message that it is a reply to; empty: of none
 }
 
+// What a delivery that was sent has as its error, before the name of Slack's for
+// which it did not go out as asked.
+const (
+	sentPlain     = "sent_as_plain_text: "
+	sentOtherwise = "sent_otherwise_than_asked: "
+)
+
 // isRefusal says whether Slack refused the very message, or its recipient. For a
 // batch that says nothing about each delivery in it.
 func (o outcome) isRefusal() bool { return o.class == badContent || o.class == recipientGone }
@@ -174,13 +181,6 @@ func httpStatus(code int) outcome {
 // errNoTimestamp is an answer that names neither an error nor a message. The
 // client library takes {"ok":false} for a success.
 var errNoTimestamp = errors.New("answer without ts")
-
-// What a delivery that was sent has as its error, before the name of Slack's for
-// which it did not go out as asked.
-const (
-	sentPlain     = "sent_as_plain_text: "
-	sentOtherwise = "sent_otherwise_than_asked: "
-)
 
 // timedOut is the reason of a call that nobody answered in time.
 const timedOut = "timeout"
