@@ -39,8 +39,7 @@ func idempotencyKey(h http.Header, inBody string) (string, *problem) {
 		key = one
 	}
 	if key != "" && !keyForm.MatchString(key) {
-		return "", &problem{Status: http.StatusUnprocessableEntity, Code: "validation", Detail: "see errors for each field",
-			Errors: []fieldError{{Field: "key", Code: "malformed", Detail: "must match " + keyForm.String()}}}
+		return "", invalid(fieldError{Field: "key", Code: "malformed", Detail: "must match " + keyForm.String()})
 	}
 	return key, nil
 }

@@ -173,26 +173,20 @@ func TestRunKeepsAlarms(t *testing.T) {
 	dir := filepath.Join(t.TempDir(), "state")
 	synctest.Test(t, func(t *testing.T) {
 		r, s, sim := relayInBubble(t, dir)
-		ctx, cancel := context.WithCancel(t.Context())
-		ended := make(chan error, 1)
-		go func() { ended <- r.Run(ctx) }()
+		stop := running(t, r)
 		time.Sleep(10 * time.Second)
 		sim.Fault(slacksim.Fault{Team: team, Error: "account_inactive"})
 		id := mustPost(t, r, to("C0GENERAL", "x"))
 		began := time.Now()
 		time.Sleep(time.Second)
-		cancel()
-		if err := <-ended; err != nil {
-			t.Error(err)
-		}
-		client, stop := sim.Client()
-		defer stop()
+		stop()
+		client, closeClient := sim.Client()
+		defer closeClient()
 		again, err := New(Config{Routes: testRoutes(), Store: s, APIURL: sim.APIURL(), Log: slog.New(slog.DiscardHandler), Client: client})
 		if err != nil {
 			t.Fatal(err)
 		}
-		ctx, cancel = context.WithCancel(t.Context())
-		go func() { ended <- again.Run(ctx) }()
+		stop = running(t, again)
 		time.Sleep(time.Minute)
 		if a := again.Alarms(); len(a) != 1 || a[0].Reason != "account_inactive" || a[0].Since.Sub(began) > time.Second {
 			t.Errorf("alarms %+v", a)
@@ -202,9 +196,6 @@ func TestRunKeepsAlarms(t *testing.T) {
 		if v := show(t, again, id); v.Status != "sent" || len(again.Alarms()) != 0 {
 			t.Errorf("mended: %+v, alarms %q", v, named(again))
 		}
-		cancel()
-		if err := <-ended; err != nil {
-			t.Error(err)
-		}
+		stop()
 	})
 }

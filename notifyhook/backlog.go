@@ -84,9 +84,9 @@ func (r *Relay) room(ctx context.Context, rt *route, q request) *problem {
 	})
 	switch {
 	case changed && full:
-		r.raise(rt.app.name, "backlog", "too_many_open_deliveries")
+		r.raise(rt.app.name, alarmBacklog, "too_many_open_deliveries")
 	case changed:
-		r.alarms.clear(rt.app.name, "backlog")
+		r.alarms.clear(rt.app.name, alarmBacklog)
 	}
 	if !full || q.Key != "" && r.isKnown(ctx, rt, q.Key) {
 		return nil

@@ -21,7 +21,8 @@ const (
 	defaultBacklog = 100_000 // deliveries
 )
 
-// Settings is the notify section of a route: who may call its webhook.
+// Settings is the notify section of a route: who may ask for notifications, what
+// they may say and how it is said, and how much and for how long is kept.
 type Settings struct {
 	// SigningSecrets are Standard Webhooks secrets (whsec_…), at most two active.
 	SigningSecrets []Credential `yaml:"signing_secrets"`
@@ -29,11 +30,20 @@ type Settings struct {
 	BearerTokens []Credential `yaml:"bearer_tokens"`
 	// Hooks are addresses that stand in for Slack's incoming webhooks.
 	Hooks []Hook `yaml:"hooks"`
+	// AllowFrom are the networks from which callers are let in, with a
+	// credential all the same; empty: from everywhere.
+	AllowFrom []netip.Prefix `yaml:"allow_from"`
+	// InBand takes notifications from X-Notify headers of the app's pages, too.
+	InBand bool `yaml:"in_band"`
 	// LinkHosts are hosts besides the route's own that a notification's link
 	// may point to.
 	LinkHosts []string `yaml:"link_hosts"`
-	// InBand takes notifications from X-Notify headers of the app's pages, too.
-	InBand bool `yaml:"in_band"`
+	// Lang is the language, "fr" (default) or "en", of messages to channels and
+	// to people whose Slack is in another one.
+	Lang string `yaml:"lang"`
+	// Templates make the text of notifications that have none, by name. A
+	// request names one, or else its type does.
+	Templates map[string]Template `yaml:"templates"`
 	// Broadcast shows the replies in an entity's thread in the conversation,
 	// too, unless a notification says otherwise.
 	Broadcast bool `yaml:"broadcast"`
@@ -43,15 +53,6 @@ type Settings struct {
 	// Fallback are recipients who are told, the first that can be, when a
 	// notification's own recipient cannot be reached and it names no others.
 	Fallback []string `yaml:"fallback"`
-	// Templates make the text of notifications that have none, by name. A
-	// request names one, or else its type does.
-	Templates map[string]Template `yaml:"templates"`
-	// Lang is the language, "fr" (default) or "en", of messages to channels and
-	// to people whose Slack is in another one.
-	Lang string `yaml:"lang"`
-	// AllowFrom are the networks from which callers are let in, with a
-	// credential all the same; empty: from everywhere.
-	AllowFrom []netip.Prefix `yaml:"allow_from"`
 	// Collapse is how long a notification without a key stands for others that
 	// look the same to who reads them, such as those of a form sent twice; 0: not
 	// at all.
@@ -138,21 +139,7 @@ func (s Settings) Validate(report func(key, text string)) {
 		}
 		return ""
 	})
-	switch s.Merge {
-	case "", mergePeople, mergeAll, mergeOff:
-	default:
-		report("merge", "must be people, all or off")
-	}
 	validateHooks(s.Hooks, report)
-	if s.Collapse < 0 || s.Collapse > maxCollapse {
-		report("collapse", "must be 0s to 24h, such as 10s")
-	}
-	if s.Limits.Backlog < 0 {
-		report("limits.backlog", "must be a number of deliveries, or 0 for the default of 100000")
-	}
-	if s.Retention != 0 && s.Retention < minRetention {
-		report("retention", fmt.Sprintf("must be at least %.0fh: a caller may repeat a request for that long, and must not cause a second message", minRetention.Hours()))
-	}
 	for i, host := range s.LinkHosts {
 		if host == "" || host != strings.ToLower(host) || strings.ContainsAny(host, "/:@*? ") {
 			report(fmt.Sprintf("link_hosts[%d]", i), "must be a lower case host name alone, such as intranet.example.com")
@@ -162,7 +149,21 @@ func (s Settings) Validate(report func(key, text string)) {
 		report("lang", "is unknown: write fr or en")
 	}
 	validateTemplates(s.Templates, report)
+	switch s.Merge {
+	case "", mergePeople, mergeAll, mergeOff:
+	default:
+		report("merge", "must be people, all or off")
+	}
 	s.validateFallback(report)
+	if s.Collapse < 0 || s.Collapse > maxCollapse {
+		report("collapse", "must be 0s to 24h, such as 10s")
+	}
+	if s.Retention != 0 && s.Retention < minRetention {
+		report("retention", fmt.Sprintf("must be at least %.0fh: a caller may repeat a request for that long, and must not cause a second message", minRetention.Hours()))
+	}
+	if s.Limits.Backlog < 0 {
+		report("limits.backlog", "must be a number of deliveries, or 0 for the default of 100000")
+	}
 }
 
 // validateFallback reports what is no recipient.

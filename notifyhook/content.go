@@ -82,7 +82,7 @@ func composePlain(q request, a audience) message {
 	}
 	text, mrkdwn := q.body(a.lang)
 	if mrkdwn {
-		text = strings.NewReplacer("&lt;", "<", "&gt;", ">", "&amp;", "&").Replace(text)
+		text = unescape.Replace(text)
 	}
 	text = stacked(q.mentionLine(a, nil), slackutilsx.EscapeMessage(text))
 	return message{text: fit(text, markupLink(q.Link, ""), markupLink(q.Link, wordsOf(a.lang).seeMore))}

@@ -260,10 +260,8 @@ func (d *decoder) meta() json.RawMessage {
 // canonicalJSON orders the members and drops the spaces, keeping numbers as
 // they are written.
 func canonicalJSON(raw json.RawMessage) json.RawMessage {
-	dec := json.NewDecoder(bytes.NewReader(raw))
-	dec.UseNumber()
-	var v any
-	if dec.Decode(&v) != nil {
+	v := decodeTree(raw)
+	if v == nil {
 		return nil
 	}
 	return quote(v)
@@ -331,7 +329,7 @@ func (d *decoder) rest(strict bool) {
 	slices.Sort(names)
 	const shown = 20 // the rest says nothing new
 	for _, name := range names[:min(len(names), shown)] {
-		name = strings.ToValidUTF8(name[:min(len(name), 64)], "")
+		name = clip(clean(name), maxShownName)
 		if strict {
 			d.mistake(name, "unknown_field", "")
 		} else {

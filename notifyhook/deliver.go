@@ -51,8 +51,8 @@ func (r *Relay) find(calls, record context.Context, c claim) {
 		r.settle(record, c, o)
 		return
 	}
-	if r.alarms.clear(c.app.name, "lookups") {
-		r.log.Info("recipients can be looked up again", "route", c.route.host)
+	if r.alarms.clear(c.app.name, alarmLookups) {
+		r.log.Info("recipients can be looked up again", "routes", c.app.hosts)
 	}
 	if err := r.move(record, c, conversation); err != nil {
 		r.log.Error("move deliveries failed", "route", c.route.host, "delivery", c.delivery, "error", err)
@@ -98,7 +98,7 @@ func (r *Relay) postOrMend(ctx context.Context, c *claim) outcome {
 	if o.class == badContent && len(c.merged) == 0 {
 		refused := o.reason
 		if o = r.put(ctx, c, composePlain(c.request, c.audience)); o.class == done {
-			o.reason = "sent_as_plain_text: " + refused
+			o.reason = sentPlain + refused
 		}
 	}
 	return o
@@ -231,24 +231,24 @@ func (r *Relay) beyond(c claim, o outcome) (lookupHeld bool) {
 	lookup := c.attempt == 0
 	switch o.class {
 	case done:
-		if r.alarms.clear(a.name, "held") {
-			r.log.Info("route sends again", "route", a.name)
+		if r.alarms.clear(a.name, alarmHeld) {
+			r.log.Info("route sends again", "routes", a.hosts)
 		}
-		r.alarms.clear(a.name, "quota")
+		r.alarms.clear(a.name, alarmQuota)
 	case throttled:
 		if !lookup && o.method == postMessage { // others are paused as a whole
 			a.limits.lane(o.method, c.lane, now, now.Add(o.wait))
 		}
 	case quota:
-		r.raise(a.name, "quota", o.reason)
+		r.raise(a.name, alarmQuota, o.reason)
 		a.limits.pause(postMessage, now.Add(quotaWait))
 	case routeDown:
 		if lookup && isScopeOnly(o.reason) { // other messages may still go out
-			r.raise(a.name, "lookups", o.reason)
+			r.raise(a.name, alarmLookups, o.reason)
 			a.limits.pause(o.method, now.Add(lookupsWait))
 			return true
 		}
-		r.raise(a.name, "held", o.reason)
+		r.raise(a.name, alarmHeld, o.reason)
 	}
 	return false
 }
@@ -261,26 +261,4 @@ func isScopeOnly(reason string) bool {
 		return true
 	}
 	return false
-}
-
-func (r *Relay) raise(host, kind, reason string) {
-	if r.alarms.raise(host, kind, reason, r.now()) {
-		r.log.Error("route needs attention", "routes", r.apps[host].hosts, "kind", kind, "reason", reason)
-	}
-}
-
-// probe asks Slack about routes that are held, and lets those go whose token is
-// good again.
-func (r *Relay) probe(ctx context.Context) {
-	for _, host := range r.alarms.probes(r.now()) {
-		if ctx.Err() != nil {
-			return
-		}
-		if o := outcomeOf(authTest, r.apps[host].test(ctx)); o.class == done {
-			r.log.Info("held route is tried again", "route", host)
-			if err := r.letGo(ctx, r.apps[host]); err != nil {
-				r.log.Error("let held route go failed", "route", host, "error", err)
-			}
-		}
-	}
 }

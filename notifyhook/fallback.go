@@ -8,7 +8,6 @@ import (
 	"fmt"
 	"slices"
 	"strings"
-	"time"
 )
 
 const maxDeliveries = 200 // of one notification, fallbacks included
@@ -83,18 +82,4 @@ func (s substitute) insert(ctx context.Context, tx *sql.Tx, c claim) error {
 		return fmt.Errorf("insert fallback: %w", err)
 	}
 	return nil
-}
-
-// fenceWith is fence, and locks a second lane, in the order of all lanes.
-func (c claim) fenceWith(ctx context.Context, tx *sql.Tx, v verdict, other place, due time.Time) error {
-	if other.compare(c.place) >= 0 {
-		if err := c.fence(ctx, tx, v); err != nil {
-			return err
-		}
-		return other.queue(ctx, tx, c.app, due)
-	}
-	if err := other.queue(ctx, tx, c.app, due); err != nil {
-		return err
-	}
-	return c.fence(ctx, tx, v)
 }

@@ -219,3 +219,18 @@ func step(t testing.TB, r *Relay) {
 	}
 	t.Fatal("still lanes due after 1000 rounds")
 }
+
+// running runs the relay until it is stopped, which waits for its end.
+func running(t *testing.T, r *Relay) (stop func()) {
+	t.Helper()
+	ctx, cancel := context.WithCancel(t.Context())
+	ended := make(chan error, 1)
+	go func() { ended <- r.Run(ctx) }()
+	return func() {
+		t.Helper()
+		cancel()
+		if err := <-ended; err != nil {
+			t.Error(err)
+		}
+	}
+}

@@ -118,7 +118,7 @@ func (r *Relay) takeInBand(ctx context.Context, page inBandPage, value string) {
 		r.inBandFailed(rt, page.requestID, err)
 		return
 	}
-	r.alarms.clear(rt.app.name, "in_band")
+	r.alarms.clear(rt.app.name, alarmInBand)
 	log.Debug("notification accepted", "notification", id, "duplicate", duplicate, "credential", q.Credential)
 }
 
@@ -142,5 +142,5 @@ func (rt *route) readInBand(value string, now time.Time) (request, *problem) {
 // inBandFailed is for what was lost because nobody is left to send it again.
 func (r *Relay) inBandFailed(rt *route, requestID string, err error) {
 	r.log.Error("notification in band lost", "route", rt.host, "request_id", requestID, "error", err)
-	r.raise(rt.app.name, "in_band", "store_unavailable")
+	r.raise(rt.app.name, alarmInBand, "store_unavailable")
 }

@@ -106,7 +106,7 @@ func (r *Relay) afterClaim(ctx context.Context, c claim) bool {
 	}
 	if c.astray {
 		if err := r.adopt(ctx, c.lane); err != nil {
-			r.log.Error("adopt lane failed", "lane_app", c.app.name, "error", err)
+			r.log.Error("adopt lane failed", "routes", c.app.hosts, "error", err)
 		}
 	}
 	return c.taken

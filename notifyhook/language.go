@@ -67,7 +67,7 @@ func (q request) dependsOnLanguage() bool {
 
 // user finds the id behind an e-mail address.
 func (r *Relay) user(ctx context.Context, rt *route, address string) (string, outcome) {
-	return r.ask(ctx, rt.app.name+">"+address, lookupByEmail, func(ctx context.Context) (string, error) { return rt.app.userByEmail(ctx, address) })
+	return r.ask(ctx, rt.app.userKey(address), lookupByEmail, func(ctx context.Context) (string, error) { return rt.app.userByEmail(ctx, address) })
 }
 
 // language is that of a person's Slack, or the route's for channels, for other

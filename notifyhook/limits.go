@@ -63,7 +63,7 @@ func (r *Relay) lookupWait(c *claim) time.Duration {
 	a := c.route.app
 	kind, same := classify(c.to)
 	if kind == emailRecipient {
-		user, ok := r.recall(a.name + ">" + same)
+		user, ok := r.recall(a.userKey(same))
 		if !ok {
 			return a.limits.wait(lookupByEmail, r.now())
 		}
@@ -72,9 +72,9 @@ func (r *Relay) lookupWait(c *claim) time.Duration {
 			return 0
 		}
 	}
-	key, method := a.name+"="+same, openConversation
+	key, method := a.directKey(same), openConversation
 	if kind == channelName {
-		key, method = a.name+same, listConversations
+		key, method = a.channelKey(same), listConversations
 	}
 	if _, ok := r.recall(key); ok {
 		return 0

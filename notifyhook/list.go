@@ -140,7 +140,7 @@ func readQuery(values url.Values) (Query, *problem) {
 				q.Limit = -1
 			}
 		default:
-			mistakes = append(mistakes, fieldError{Field: clean(name[:min(len(name), 64)]), Code: "unknown_field", Detail: "known are key, to, status, since, cursor and limit"})
+			mistakes = append(mistakes, fieldError{Field: clip(clean(name), maxShownName), Code: "unknown_field", Detail: "known are key, to, status, since, cursor and limit"})
 		}
 	}
 	if len(mistakes) > 0 {

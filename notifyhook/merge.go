@@ -42,7 +42,7 @@ func (rt *route) mergesIn(conversation string) bool {
 	case mergeOff:
 		return false
 	}
-	return conversation != "" && strings.Contains("DUW", conversation[:1])
+	return isDirect(conversation)
 }
 
 // isMergeable says whether the request's message is no more than a text that may
@@ -341,10 +341,6 @@ func (c claim) share(o outcome, v verdict) (outcome, verdict) {
 	return o, v
 }
 
-// isRefusal says whether Slack refused the very message, or its recipient. For a
-// batch that says nothing about each delivery in it.
-func (o outcome) isRefusal() bool { return o.class == badContent || o.class == recipientGone }
-
 // sendAlone disbands a batch that Slack refused, and goes on with its head.
 func (r *Relay) sendAlone(calls, record context.Context, c *claim, refused outcome) outcome {
 	if err := r.disband(record, c, refused); err != nil {
@@ -378,14 +374,4 @@ func (r *Relay) disband(ctx context.Context, c *claim, refused outcome) error {
 		}
 		return nil
 	})
-}
-
-// endPart writes down what an attempt came to for one delivery.
-func (r *Relay) endPart(ctx context.Context, tx *sql.Tx, c claim, o outcome, v verdict) error {
-	if o.class != held || c.attempt > 0 { // else there was none
-		if err := c.endAttempt(ctx, tx, o, v); err != nil {
-			return err
-		}
-	}
-	return r.end(ctx, tx, &c, v, o)
 }

@@ -62,6 +62,17 @@ type outcome struct {
 	parent  string        // done only: ts of the message that it is a reply to; empty: of none
 }
 
+// What a delivery that was sent has as its error, before the name of Slack's for
+// which it did not go out as asked.
+const (
+	sentPlain     = "sent_as_plain_text: "
+	sentOtherwise = "sent_otherwise_than_asked: "
+)
+
+// isRefusal says whether Slack refused the very message, or its recipient. For a
+// batch that says nothing about each delivery in it.
+func (o outcome) isRefusal() bool { return o.class == badContent || o.class == recipientGone }
+
 // outcomeOf classifies the error of a call of that method. A nil error is done.
 func outcomeOf(method string, err error) outcome {
 	o := classOf(method, err)

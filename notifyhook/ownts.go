@@ -74,7 +74,7 @@ func (r *Relay) postAsAsked(ctx context.Context, c claim, m message) outcome {
 			if refused == "missing_scope" {
 				r.cache.Add(uncustomized, remembered{until: r.now().Add(knownFor)})
 			}
-			o.reason = "sent_otherwise_than_asked: " + refused
+			o.reason = sentOtherwise + refused
 		}
 		next := asked.without(o.reason)
 		if o.class == done || next == nil {

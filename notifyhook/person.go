@@ -28,10 +28,10 @@ func (r *Relay) someone(ctx context.Context, host string, names []string) (someo
 	}
 	if rt := r.routes[host]; rt != nil {
 		for i := 0; i < len(who.names); i++ { // an address adds its user behind it
-			if one, ok := r.recall(rt.app.name + ">" + who.names[i]); ok && one.gone == "" {
+			if one, ok := r.recall(rt.app.userKey(who.names[i])); ok && one.gone == "" {
 				who.add(one.value)
 			}
-			if one, ok := r.recall(rt.app.name + "=" + who.names[i]); ok && one.gone == "" {
+			if one, ok := r.recall(rt.app.directKey(who.names[i])); ok && one.gone == "" {
 				who.lanes = append(who.lanes, rt.app.conversation(one.value).lane)
 			}
 		}
@@ -78,7 +78,7 @@ func (r *Relay) conversationsOf(ctx context.Context, host, recipient string) ([]
 		if err := rows.Scan(&lane); err != nil {
 			return nil, err
 		}
-		if conversation := conversationOf(lane); conversation != "" && strings.ContainsRune("DUW", rune(conversation[0])) {
+		if isDirect(conversationOf(lane)) {
 			list = append(list, lane)
 		}
 	}

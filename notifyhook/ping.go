@@ -3,10 +3,8 @@ package notifyhook
 import (
 	"bytes"
 	"context"
-	"errors"
 	"net/http"
 	"slices"
-	"strings"
 	"time"
 )
 
@@ -92,16 +90,12 @@ func readPing(v visit) (fields, bodyReport) {
 		out.ReadAs = "windows-1252"
 	}
 	for name := range f {
-		out.Fields = append(out.Fields, strings.ToValidUTF8(name[:min(len(name), 64)], ""))
+		out.Fields = append(out.Fields, clip(clean(name), maxShownName))
 	}
 	slices.Sort(out.Fields)
 	out.Fields = out.Fields[:min(len(out.Fields), 50)]
 	d := decoder{fields: fields{"text": f["text"]}}
-	if text := []rune(clean(d.text("text"))); len(text) > maxEcho {
-		out.Text = string(text[:maxEcho]) + "…"
-	} else {
-		out.Text = string(text)
-	}
+	out.Text = clip(clean(d.text("text")), maxEcho)
 	return f, out
 }
 
@@ -135,12 +129,9 @@ func (e endpoint) sendTest(v visit, f fields) (*testReport, *problem) {
 	if p := e.relay.room(ctx, e.route, req); p != nil {
 		return nil, p
 	}
-	id, duplicate, err := e.relay.accept(ctx, e.route, req, now)
-	if errors.Is(err, errKeyReused) {
-		return nil, keyReused()
-	}
-	if err != nil {
-		return nil, e.fault(v.r, err)
+	id, duplicate, p := e.accept(ctx, v.r, req, now)
+	if p != nil {
+		return nil, p
 	}
 	n := req.asAccepted(id, now)
 	if duplicate {

@@ -7,6 +7,7 @@ import (
 	"errors"
 	"fmt"
 	"net/http"
+	"time"
 )
 
 // post accepts a notification: 202 once it is on disk, 200 if it already was.
@@ -38,15 +39,24 @@ func (e endpoint) post(v visit) *problem {
 	if p := e.relay.room(ctx, e.route, req); p != nil {
 		return p
 	}
-	id, duplicate, err := e.relay.accept(ctx, e.route, req, now)
+	id, duplicate, p := e.accept(ctx, v.r, req, now)
+	if p != nil {
+		return p
+	}
+	return e.accepted(ctx, v, req.asAccepted(id, now), duplicate, warnings)
+}
+
+// accept is Relay.accept for a caller who waits for the answer.
+func (e endpoint) accept(ctx context.Context, r *http.Request, q request, now time.Time) (id string, duplicate bool, p *problem) {
+	id, duplicate, err := e.relay.accept(ctx, e.route, q, now)
 	if errors.Is(err, errKeyReused) {
-		return keyReused()
+		return "", false, keyReused()
 	}
 	if err != nil {
-		return e.fault(v.r, err)
+		return "", false, e.fault(r, err)
 	}
-	e.relay.log.Debug("notification accepted", "route", e.route.host, "notification", id, "duplicate", duplicate, "credential", req.Credential)
-	return e.accepted(ctx, v, req.asAccepted(id, now), duplicate, warnings)
+	e.relay.log.Debug("notification accepted", "route", e.route.host, "notification", id, "duplicate", duplicate, "credential", q.Credential)
+	return id, duplicate, nil
 }
 
 func keyReused() *problem {

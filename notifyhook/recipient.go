@@ -50,3 +50,9 @@ var (
 	email   = regexp.MustCompile(`^[^\s@<>,;:"()\\\x00-\x20\x7f]+@[^\s@<>,;:"()\\/\x00-\x20\x7f]+$`)
 	slackID = regexp.MustCompile(`^[CGDUW][A-Z0-9_-]{1,63}$`)
 )
+
+// isDirect says whether a conversation is one with a person: D…, or the U… or W…
+// of whom the app may not open one with.
+func isDirect(conversation string) bool {
+	return conversation != "" && strings.Contains("DUW", conversation[:1])
+}

@@ -50,6 +50,16 @@ func (r *Relay) record(ctx context.Context, c claim, o outcome, v verdict) error
 	})
 }
 
+// endPart writes down what an attempt came to for one delivery.
+func (r *Relay) endPart(ctx context.Context, tx *sql.Tx, c claim, o outcome, v verdict) error {
+	if o.class != held || c.attempt > 0 { // else there was none
+		if err := c.endAttempt(ctx, tx, o, v); err != nil {
+			return err
+		}
+	}
+	return r.end(ctx, tx, &c, v, o)
+}
+
 // fence proves that the lane is still ours, and locks it: what is read after it
 // in the same transaction includes all that was queued before. A pause that
 // came from elsewhere in the meantime stays if it is the longer one.
@@ -65,6 +75,20 @@ func (c claim) fence(ctx context.Context, tx *sql.Tx, v verdict) error {
 		return errLeaseLost
 	}
 	return nil
+}
+
+// fenceWith is fence, and locks a second lane, in the order of all lanes.
+func (c claim) fenceWith(ctx context.Context, tx *sql.Tx, v verdict, other place, due time.Time) error {
+	if other.compare(c.place) >= 0 {
+		if err := c.fence(ctx, tx, v); err != nil {
+			return err
+		}
+		return other.queue(ctx, tx, c.app, due)
+	}
+	if err := other.queue(ctx, tx, c.app, due); err != nil {
+		return err
+	}
+	return c.fence(ctx, tx, v)
 }
 
 // endAttempt completes the attempt begun by the claim. A failed look-up has

@@ -47,6 +47,21 @@
 //
 // Each claim carries a random token, the fence: a holder whose lease ran out
 // can write nothing any more.
+//
+// A finished notification goes, with its deliveries, when its retention is over.
+// Whoever is erased takes theirs along before, in whatever state they are.
+//
+// Where things are, in the order of a notification's way:
+//
+//	who asks      handler auth address uses · inband · hook webhook webapi webapi_ask arguments
+//	for what      post batch ping dryrun replay cancel list · fields decode request recipient
+//	in words      template harden wording format language · content mention split blockkit slackargs
+//	kept          accept intake backlog place sql
+//	whose turn    run survey choose shares · lane merge limits clock
+//	with Slack    deliver thread ownts resolve reconcile · slackclient scopes
+//	came to       outcome backoff record fallback · alarm alarm_sync held
+//	tidied        house prune adopt · person person_export person_erase
+//	told          status reading listing stats · why waiting account advice
 package notifyhook
 
 import (

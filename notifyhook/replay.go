@@ -64,9 +64,9 @@ func (e endpoint) replay(v visit) *problem {
 	if err != nil {
 		return e.fault(v.r, err)
 	}
-	newID, duplicate, err := e.relay.accept(ctx, e.route, q, now)
-	if err != nil {
-		return e.fault(v.r, err)
+	newID, duplicate, p := e.accept(ctx, v.r, q, now)
+	if p != nil {
+		return p
 	}
 	n := q.asAccepted(newID, now)
 	n.ReplayOf = id

@@ -175,15 +175,10 @@ func TestRestartsKeepOrderAndPauses(t *testing.T) {
 			if err != nil {
 				t.Fatal(err)
 			}
-			ctx, cancel := context.WithCancel(t.Context())
-			ended := make(chan error, 1)
-			go func() { ended <- r.Run(ctx) }()
+			stop := running(t, r)
 			f(r)
 			time.Sleep(during)
-			cancel()
-			if err := <-ended; err != nil {
-				t.Error(err)
-			}
+			stop()
 		}
 		want, ids := map[string][]string{}, map[string]string{}
 		run(3500*time.Millisecond, func(r *Relay) {
@@ -228,16 +223,14 @@ func TestLimitsHoldOneMethodOfOneApp(t *testing.T) {
 	dir := filepath.Join(t.TempDir(), "state")
 	synctest.Test(t, func(t *testing.T) {
 		r, _, sim := relayInBubble(t, dir)
-		ctx, cancel := context.WithCancel(t.Context())
-		ended := make(chan error, 1)
-		go func() { ended <- r.Run(ctx) }()
+		stop := running(t, r)
 		sim.Fault(slacksim.Fault{Method: "users.lookupByEmail", Team: team, Kind: slacksim.RateLimited, RetryAfter: 30 * time.Second, Times: 1})
 		for i := range 40 {
 			mustPost(t, r, to(fmt.Sprintf("nobody%d@agrafmania.fr", i), "x"))
 		}
 		posted := mustPost(t, r, to("C0GENERAL", "x"))
 		byID := mustPost(t, r, to("U0PAUL", "x"))
-		elsewhere, _, err := r.accept(ctx, r.routes[otherHost], request{To: []string{"nobody@editions.fr"}, Text: "x"}, time.Now())
+		elsewhere, _, err := r.accept(t.Context(), r.routes[otherHost], request{To: []string{"nobody@editions.fr"}, Text: "x"}, time.Now())
 		if err != nil {
 			t.Fatal(err)
 		}
@@ -251,7 +244,7 @@ func TestLimitsHoldOneMethodOfOneApp(t *testing.T) {
 		if calls > perApp { // those that were under way with the first
 			t.Errorf("%d look-ups within the pause", calls)
 		}
-		other, err := r.show(ctx, otherHost, elsewhere)
+		other, err := r.show(t.Context(), otherHost, elsewhere)
 		if err != nil || show(t, r, posted).Status != "sent" || show(t, r, byID).Status != "sent" || other.Status != "failed" {
 			t.Errorf("post %s, open %s, the other app's look-up %s, %v", show(t, r, posted).Status, show(t, r, byID).Status, other.Status, err)
 		}
@@ -259,9 +252,6 @@ func TestLimitsHoldOneMethodOfOneApp(t *testing.T) {
 		if left := column(t, r.store, `SELECT id FROM notification WHERE finished_at IS NULL`); len(left) != 0 {
 			t.Errorf("%d look-ups never went on", len(left))
 		}
-		cancel()
-		if err := <-ended; err != nil {
-			t.Error(err)
-		}
+		stop()
 	})
 }

@@ -7,7 +7,6 @@ import (
 	"fmt"
 	"net/http"
 	"regexp"
-	"slices"
 	"strings"
 	"time"
 )
@@ -139,11 +138,7 @@ func (rt *route) check(f fields, strict bool, now time.Time) (request, []string,
 	q.DryRun = d.boolean("dry_run")
 	d.rest(strict)
 	if len(d.errors) > 0 {
-		code := "validation"
-		if !slices.ContainsFunc(d.errors, func(e fieldError) bool { return e.Code != "not_supported" }) {
-			code = "not_supported"
-		}
-		return q, nil, &problem{Status: http.StatusUnprocessableEntity, Code: code, Errors: d.errors, Detail: "see errors for each field"}
+		return q, nil, invalid(d.errors...)
 	}
 	return q, d.warnings, nil
 }

@@ -28,6 +28,14 @@ type remembered struct {
 	until time.Time
 }
 
+// Keys of what is remembered begin with the app and say what it is about, in the
+// spelling of classify: a person's user id by their e-mail address, the
+// conversation with a user, the id of a #channel.
+func (a *app) userKey(address string) string { return a.name + ">" + address }
+func (a *app) directKey(user string) string  { return a.name + "=" + user }
+func (a *app) channelKey(name string) string { return a.name + name }
+
+// recall returns what is remembered, if its time is not over.
 func (r *Relay) recall(key string) (remembered, bool) {
 	one, ok := r.cache.Get(key)
 	if !ok || !r.now().Before(one.until) {
@@ -88,7 +96,7 @@ func lookupOutcome(method string, err error) outcome {
 // openDM finds the conversation with a user. An app without im:write posts to
 // the user's id instead, which Slack allows; that id is then the conversation.
 func (r *Relay) openDM(ctx context.Context, rt *route, user string) (string, outcome) {
-	return r.ask(ctx, rt.app.name+"="+user, openConversation, func(ctx context.Context) (string, error) {
+	return r.ask(ctx, rt.app.directKey(user), openConversation, func(ctx context.Context) (string, error) {
 		conversation, err := rt.app.openDM(ctx, user)
 		if cannotOpen(err) {
 			return user, nil
@@ -109,14 +117,14 @@ func cannotOpen(err error) bool {
 // them all, so every name on the way is remembered, and a listing that is cut
 // short (rate limit, too many pages for one lease) is taken up where it was.
 func (r *Relay) channel(ctx context.Context, rt *route, name string) (string, outcome) {
-	key := func(name string) string { return rt.app.name + "#" + name }
+	key := func(name string) string { return rt.app.channelKey("#" + name) }
 	if one, ok := r.recall(key(name)); ok && one.gone == "" {
 		return one.value, outcome{class: done}
 	} else if ok {
 		return "", outcome{class: recipientGone, reason: one.gone}
 	}
-	at := rt.app.name + "…" + name
-	begun, _ := r.recall(at)
+	listing := rt.app.name + "…" + name
+	begun, _ := r.recall(listing)
 	cursor, types := begun.value, []string{"public_channel", "private_channel"}
 	for range maxPages {
 		page, next, err := rt.app.channels(ctx, cursor, types)
@@ -126,7 +134,7 @@ func (r *Relay) channel(ctx context.Context, rt *route, name string) (string, ou
 			continue
 		}
 		if o.reason == "invalid_cursor" {
-			r.cache.Remove(at)
+			r.cache.Remove(listing)
 		}
 		if o.class != done {
 			return "", o
@@ -138,12 +146,12 @@ func (r *Relay) channel(ctx context.Context, rt *route, name string) (string, ou
 			return id, outcome{class: done}
 		}
 		if next == "" {
-			r.cache.Remove(at)
+			r.cache.Remove(listing)
 			r.cache.Add(key(name), remembered{gone: "channel_not_found", until: r.now().Add(noChannelFor)})
 			return "", outcome{class: recipientGone, reason: "channel_not_found"}
 		}
 		cursor = next
-		r.cache.Add(at, remembered{value: cursor, until: r.now().Add(resumeFor)})
+		r.cache.Add(listing, remembered{value: cursor, until: r.now().Add(resumeFor)})
 	}
 	return "", outcome{class: transient, method: listConversations, reason: "channel_list_long"}
 }
@@ -173,16 +181,16 @@ func (r *Relay) forget(rt *route, to string) {
 	kind, same := classify(to)
 	switch kind {
 	case emailRecipient:
-		if one, ok := r.recall(rt.app.name + ">" + same); ok {
-			r.drop(rt.app.name + "=" + one.value)
+		if one, ok := r.recall(rt.app.userKey(same)); ok {
+			r.drop(rt.app.directKey(one.value))
 			r.cache.Remove(localeKey(rt, one.value))
 		}
-		r.drop(rt.app.name + ">" + same)
+		r.drop(rt.app.userKey(same))
 	case userID:
-		r.drop(rt.app.name + "=" + same)
+		r.drop(rt.app.directKey(same))
 		r.cache.Remove(localeKey(rt, same))
 	case channelName:
-		r.drop(rt.app.name + same)
+		r.drop(rt.app.channelKey(same))
 	}
 }
 

@@ -22,9 +22,7 @@ func TestRunForHours(t *testing.T) {
 	dir := filepath.Join(t.TempDir(), "state")
 	synctest.Test(t, func(t *testing.T) {
 		r, _, sim := relayInBubble(t, dir)
-		ctx, cancel := context.WithCancel(t.Context())
-		ended := make(chan error, 1)
-		go func() { ended <- r.Run(ctx) }()
+		stop := running(t, r)
 
 		var ids []string
 		for i := range 20 {
@@ -56,10 +54,7 @@ func TestRunForHours(t *testing.T) {
 				t.Errorf("in the end: %+v", v)
 			}
 		}
-		cancel()
-		if err := <-ended; err != nil {
-			t.Error(err)
-		}
+		stop()
 	})
 }
 

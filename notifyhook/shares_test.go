@@ -204,14 +204,9 @@ func TestIdleAsksOnceInASecond(t *testing.T) {
 		}
 		var asked atomic.Int64
 		r.clock = func(ctx context.Context) (time.Time, error) { asked.Add(1); return s.Now(ctx) }
-		ctx, cancel := context.WithCancel(t.Context())
-		ended := make(chan error, 1)
-		go func() { ended <- r.Run(ctx) }()
+		stop := running(t, r)
 		time.Sleep(time.Minute)
-		cancel()
-		if err := <-ended; err != nil {
-			t.Error(err)
-		}
+		stop()
 		if n := asked.Load(); n > 90 { // a claim each second, and two sweeps
 			t.Errorf("the time was asked for %d times in a minute", n)
 		}
@@ -223,9 +218,7 @@ func TestLanesAreServedWhenTheyComeDue(t *testing.T) {
 	dir := filepath.Join(t.TempDir(), "state")
 	synctest.Test(t, func(t *testing.T) {
 		r, _, sim := relayInBubble(t, dir)
-		ctx, cancel := context.WithCancel(t.Context())
-		ended := make(chan error, 1)
-		go func() { ended <- r.Run(ctx) }()
+		stop := running(t, r)
 		time.Sleep(10*time.Second + 300*time.Millisecond)
 		accepted := time.Now()
 		mustPost(t, r, to("C0GENERAL", "0"))
@@ -247,9 +240,6 @@ func TestLanesAreServedWhenTheyComeDue(t *testing.T) {
 				t.Errorf("%q came %s late", text, late)
 			}
 		}
-		cancel()
-		if err := <-ended; err != nil {
-			t.Error(err)
-		}
+		stop()
 	})
 }

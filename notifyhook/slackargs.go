@@ -184,16 +184,12 @@ func (s slackArgs) withoutIdentity() *slackArgs {
 // without is the message less what Slack has refused it for, or nil if that is
 // not something it can go without.
 func (s slackArgs) without(refused string) *slackArgs {
-	switch refused {
-	case "missing_scope": // chat:write.customize, if it is not chat:write
-		if s.asIdentity() {
-			return s.withoutIdentity()
-		}
-	case "cannot_reply_to_message", "restricted_action_thread_locked", "restricted_action_non_threadable_channel", "invalid_thread_ts":
-		if s.ThreadTS != "" {
-			s.ThreadTS = ""
-			return &s
-		}
+	switch {
+	case refused == "missing_scope" && s.asIdentity(): // chat:write.customize, if it is not chat:write
+		return s.withoutIdentity()
+	case classOfName(postMessage, refused) == staleThread && s.ThreadTS != "":
+		s.ThreadTS = ""
+		return &s
 	}
 	return nil
 }

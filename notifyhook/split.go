@@ -51,6 +51,18 @@ func shorten(text string, limit int) string {
 	return mark
 }
 
+// maxShownName is how many characters of a name are shown that a caller chose.
+const maxShownName = 64
+
+// clip is shorten for what is no message: it cuts anywhere, after so many
+// characters.
+func clip(text string, most int) string {
+	if utf8.RuneCountInString(text) <= most {
+		return text
+	}
+	return string([]rune(text)[:most]) + "…"
+}
+
 // cut gives the length in bytes of the first piece.
 func cut(text string, limit int) int {
 	used, word, line := 0, 0, 0

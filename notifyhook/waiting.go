@@ -114,7 +114,7 @@ func (t teller) waits(w delay, now time.Time) []string {
 		say("No route of this gateway uses the Slack app that it was accepted for: it waits until one does, or until it expires at %s.", t.at(t.n.ExpiresAt))
 	}
 	for _, one := range w.alarms {
-		if one.Kind == "lookups" && !w.looking {
+		if one.Kind == alarmLookups && !w.looking {
 			continue
 		}
 		a := adviceFor(one.Reason, alarmMethod(one, t.d))
@@ -155,11 +155,11 @@ func (t teller) lastError() string {
 
 func alarmWords(kind string) string {
 	switch kind {
-	case "held":
+	case alarmHeld:
 		return "The route is held: nothing of it is sent"
-	case "lookups":
+	case alarmLookups:
 		return "Recipients cannot be looked up"
-	case "quota":
+	case alarmQuota:
 		return "The route waits for its plan's limit"
 	}
 	return "The route has an alarm, " + strings.ReplaceAll(kind, "_", " ") + ","
@@ -172,7 +172,7 @@ func alarmMethod(a Alarm, d Delivery) string {
 			return d.History[i].Method
 		}
 	}
-	if a.Kind == "lookups" {
+	if a.Kind == alarmLookups {
 		return delay{looking: true}.methods(d.To)[0]
 	}
 	return postMessage
@@ -186,37 +186,4 @@ func plural(n int, what string) string {
 		return fmt.Sprintf("%d or more %ss", n, what)
 	}
 	return fmt.Sprintf("%d %ss", n, what)
-}
-
-// Explained is a notification with the reasons for what became of it.
-type Explained struct {
-	Notification
-	Why []Told `json:"why"` // one for each of Recipients, in their order
-}
-
-// Explain gives a notification of whatever route, and says in sentences why each
-// of its messages was late, held, merged, suppressed or given up, what an open
-// one waits for, and what to do. The error is ErrNotFound or the store's.
-func (r *Relay) Explain(ctx context.Context, id string) (Explained, error) {
-	var host string
-	err := r.store.Read().QueryRowContext(ctx, `SELECT route FROM notification WHERE id = $1`, id).Scan(&host)
-	if errors.Is(err, sql.ErrNoRows) {
-		return Explained{}, ErrNotFound
-	}
-	if err != nil {
-		return Explained{}, fmt.Errorf("find notification: %w", err)
-	}
-	n, err := r.show(ctx, host, id)
-	if err != nil {
-		return Explained{}, err
-	}
-	w, err := r.waits(ctx, n)
-	if err != nil {
-		return Explained{}, err
-	}
-	now, err := r.clock(ctx)
-	if err != nil {
-		return Explained{}, err
-	}
-	return Explained{n, tell(n, w, now)}, nil
 }

@@ -210,20 +210,20 @@ func (r *Relay) asPosted(rt *route, q request, ts string) map[string]any {
 // recalled is the conversation of a recipient, if it is in memory, else the
 // recipient: nobody waits for a look-up to have their message accepted.
 func (r *Relay) recalled(rt *route, to string) string {
-	key := ""
+	key, a := "", rt.app
 	switch kind, same := classify(to); kind {
 	case emailRecipient:
-		person, ok := r.recall(rt.app.name + ">" + same)
+		person, ok := r.recall(a.userKey(same))
 		if !ok || person.value == "" {
 			return to
 		}
-		key = "=" + person.value
+		key = a.directKey(person.value)
 	case userID:
-		key = "=" + same
+		key = a.directKey(same)
 	case channelName:
-		key = same
+		key = a.channelKey(same)
 	}
-	if one, ok := r.recall(rt.app.name + key); ok && one.value != "" {
+	if one, ok := r.recall(key); ok && one.value != "" {
 		return one.value
 	}
 	return to

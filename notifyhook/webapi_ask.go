@@ -61,7 +61,7 @@ func (e endpoint) lookupByEmail(ctx context.Context, args arguments) slackAnswer
 		return refused("users_not_found")
 	}
 	r, a := e.relay, e.route.app
-	key := a.name + ">" + address
+	key := a.userKey(address)
 	if one, ok := r.said.Get(key); ok && r.now().Before(one.until) {
 		return answered(json.RawMessage(one.value))
 	}

@@ -146,7 +146,7 @@ func (e endpoint) keep(r *http.Request, q request, who caller) (ts string, p *pr
 		}
 	}
 	if errors.Is(err, errKeyReused) {
-		return "", &problem{Status: http.StatusUnprocessableEntity, Code: "key_reused", Detail: "the key was used before for another message"}
+		return "", keyReused()
 	}
 	if err == nil && duplicate {
 		q.OwnTS, err = e.relay.ownTS(ctx, id)

@@ -1,10 +1,46 @@
 package notifyhook
 
 import (
+	"context"
+	"database/sql"
+	"errors"
 	"fmt"
 	"strings"
 	"time"
 )
+
+// Explained is a notification with the reasons for what became of it.
+type Explained struct {
+	Notification
+	Why []Told `json:"why"` // one for each of Recipients, in their order
+}
+
+// Explain gives a notification of whatever route, and says in sentences why each
+// of its messages was late, held, merged, suppressed or given up, what an open
+// one waits for, and what to do. The error is ErrNotFound or the store's.
+func (r *Relay) Explain(ctx context.Context, id string) (Explained, error) {
+	var host string
+	err := r.store.Read().QueryRowContext(ctx, `SELECT route FROM notification WHERE id = $1`, id).Scan(&host)
+	if errors.Is(err, sql.ErrNoRows) {
+		return Explained{}, ErrNotFound
+	}
+	if err != nil {
+		return Explained{}, fmt.Errorf("find notification: %w", err)
+	}
+	n, err := r.show(ctx, host, id)
+	if err != nil {
+		return Explained{}, err
+	}
+	w, err := r.waits(ctx, n)
+	if err != nil {
+		return Explained{}, err
+	}
+	now, err := r.clock(ctx)
+	if err != nil {
+		return Explained{}, err
+	}
+	return Explained{n, tell(n, w, now)}, nil
+}
 
 // Told is what became of one delivery, in sentences for operators.
 type Told struct {
@@ -141,8 +177,8 @@ var attempts = map[string]string{
 	routeDown.String():     "Slack refused the app's token with METHOD",
 	quota.String():         "Slack's limit for the workspace's plan was reached",
 	recipientGone.String(): "Slack said with METHOD that this recipient cannot be reached",
-	"stale":                "the message to change could not be changed any more",
-	"stale_thread":         "the thread took no reply any more",
+	stale.String():         "the message to change could not be changed any more",
+	staleThread.String():   "the thread took no reply any more",
 	badContent.String():    "Slack refused the message's content with METHOD",
 	unknown.String():       "Slack gave an answer to METHOD that it does not document",
 }
@@ -167,9 +203,13 @@ func (t teller) end() []string {
 		return []string{"Cancelled after an attempt that ended without an answer: nobody knows whether Slack has it. Look in the conversation."}
 	case t.d.State == "cancelled":
 		return []string{"Cancelled before it was sent" + because(t.d.Error) + "."}
-	case t.d.State == "sent" && strings.HasPrefix(t.d.Error, plainText):
-		return []string{"Sent as plain text, without its blocks and markup: Slack refused them (" + strings.TrimPrefix(t.d.Error, plainText) + "). " +
-			capital(adviceFor(strings.TrimPrefix(t.d.Error, plainText), postMessage).remedy) + "."}
+	case t.d.State == "sent" && strings.HasPrefix(t.d.Error, sentPlain):
+		refused := strings.TrimPrefix(t.d.Error, sentPlain)
+		return []string{"Sent as plain text, without its blocks and markup: Slack refused them (" + refused + "). " + capital(adviceFor(refused, postMessage).remedy) + "."}
+	case t.d.State == "sent" && t.d.Error == sentOtherwise+"missing_scope":
+		return []string{"Sent under the app's own name and picture, since it lacks the scope for others: add chat:write.customize to its bot scopes, under OAuth & Permissions, and install it to the workspace again."}
+	case t.d.State == "sent" && strings.HasPrefix(t.d.Error, sentOtherwise):
+		return []string{"Sent by itself and not as the reply that was asked for: Slack refused that (" + strings.TrimPrefix(t.d.Error, sentOtherwise) + ")."}
 	case t.d.State == "dead" && t.d.Error == expired.String():
 		return []string{fmt.Sprintf("Its time was over at %s before it could be sent; what it waited for stands above. Replay it if it is still worth reading; an app sets how long with expires_in.", t.at(t.n.ExpiresAt))}
 	case t.d.State == "dead":
@@ -179,8 +219,6 @@ func (t teller) end() []string {
 	}
 	return nil
 }
-
-const plainText = "sent_as_plain_text: "
 
 func because(reason string) string {
 	if reason == "" || reason == "cancelled" {

@@ -47,6 +47,10 @@ func TestTell(t *testing.T) {
 			want: []string{"Accepted 2026-11-23 09:00:00.120 UTC; to be sent at 2026-11-24 09:00:00, as asked; sent 2026-11-24 09:00:01, 1 s after it was due, of which 1 s waiting for its turn."}},
 		"as plain text": {d: Delivery{State: "sent", Error: "sent_as_plain_text: invalid_blocks", FinishedAt: after(0)},
 			want: []string{"sent 09:00:00.120", "Sent as plain text, without its blocks and markup: Slack refused them (invalid_blocks). Mend what the app sends, or its template: try them in Slack's Block Kit Builder"}},
+		"without its name": {d: Delivery{State: "sent", Error: "sent_otherwise_than_asked: missing_scope", FinishedAt: after(0)},
+			want: []string{"sent 09:00:00.120", "Sent under the app's own name and picture, since it lacks the scope for others: add chat:write.customize"}},
+		"not as a reply": {d: Delivery{State: "sent", Error: "sent_otherwise_than_asked: cannot_reply_to_message", FinishedAt: after(0)},
+			want: []string{"sent 09:00:00.120", "Sent by itself and not as the reply that was asked for: Slack refused that (cannot_reply_to_message)."}},
 		"perhaps twice": {d: Delivery{State: "sent", PossibleDuplicate: true, FinishedAt: after(10 * s), History: []Attempt{
 			attempted(0, s, postMessage, ambiguous, "timeout", 6*s), attempted(9*s, 10*s, postMessage, done, "", 0)}},
 			want: []string{"at 09:00:00.120 chat.postMessage ended without an answer, so that Slack may or may not have it (timeout)", "Slack may have this message twice"}},

@@ -110,9 +110,7 @@ func namesOrNone(names []string, none string) string {
 		names = append(names[:most:most], "…")
 	}
 	for i, name := range names {
-		if r := []rune(clean(name)); len(r) > 64 {
-			names[i] = string(r[:64]) + "…"
-		}
+		names[i] = clip(clean(name), maxShownName)
 	}
 	return strings.Join(names, ", ")
 }
