@@ -19,6 +19,9 @@ type Config struct {
 	Listen string `yaml:"listen"`
 	// Admin is the operators' listener's address; default "127.0.0.1:9090".
 	Admin string `yaml:"admin"`
+	// AdminToken is what operators' programs and browsers must show where Admin
+	// is not on loopback; at least 16 characters. Empty: none is asked for.
+	AdminToken secret.String `yaml:"admin_token"`
 	// Private is the address of the listener inside the network (notification
 	// API, forward auth, signing keys, probes; plain HTTP); empty: none.
 	Private string `yaml:"private"`
@@ -41,6 +44,8 @@ type Config struct {
 	ReservedPrefix string `yaml:"reserved_prefix"`
 	// TLS ends TLS in the gateway; empty: a front proxy does.
 	TLS TLS `yaml:"tls"`
+	// Tracing sends OpenTelemetry traces; its zero value: none.
+	Tracing Tracing `yaml:"tracing"`
 	// Slack says where Slack is.
 	Slack gateway.Slack `yaml:"slack"`
 	// Session bounds how long a sign-in lasts.
@@ -52,10 +57,42 @@ type Config struct {
 	Routes []Route `yaml:"routes"`
 }
 
-// TLS names the files of a certificate and its key, both PEM.
+// TLS ends TLS in the gateway: with the files of a certificate and its key, both
+// PEM, or with certificates that an authority gives by ACME (RFC 8555), or with
+// both: then ACME is asked for the hosts that the certificate is not for. Its
+// zero value does not: a front proxy does.
 type TLS struct {
 	Cert string `yaml:"cert"` // the certificate, then its chain
 	Key  string `yaml:"key"`
+	// ACME asks for certificates of exactly the routes' hosts; nil: not.
+	ACME *ACME `yaml:"acme"`
+	// Redirect is the address of a plain listener, such as ":80", that sends
+	// browsers to https and answers ACME's HTTP challenges; empty: none.
+	Redirect string `yaml:"redirect"`
+}
+
+// On reports whether the gateway ends TLS.
+func (t TLS) On() bool { return t.Cert != "" || t.ACME != nil }
+
+// ACME says whom to ask for certificates.
+type ACME struct {
+	// Email is told by the authority when something is wrong.
+	Email string `yaml:"email"`
+	// Directory is the authority's directory URL; empty: Let's Encrypt's.
+	Directory string `yaml:"directory"`
+	// CA is a PEM bundle that the directory's own certificate is checked against;
+	// empty: the system's.
+	CA secret.String `yaml:"ca"`
+}
+
+// Tracing says where OpenTelemetry traces go.
+type Tracing struct {
+	// Endpoint is the OTLP/HTTP collector's URL, such as http://127.0.0.1:4318;
+	// empty: no traces.
+	Endpoint string `yaml:"endpoint"`
+	// Sample is the share of requests that are traced, 0 to 1, where nobody who is
+	// trusted has decided it already; 0 means 1 in 100.
+	Sample float64 `yaml:"sample"`
 }
 
 // Route is one public host and what the gateway does for it. It has a login,
@@ -139,7 +176,7 @@ func (c *Config) Origin(host string) string {
 }
 
 func (c *Config) publicPort() int {
-	if c.PublicPort != 0 || (c.PublicScheme == "https" && c.TLS.Cert == "") {
+	if c.PublicPort != 0 || (c.PublicScheme == "https" && !c.TLS.On()) {
 		return c.PublicPort
 	}
 	_, port, err := net.SplitHostPort(c.Listen)

@@ -17,8 +17,7 @@ type decoder struct {
 	file     string
 	types    *types
 	mistakes []Mistake
-	notYet   []Mistake // about keys that are right, but that this version does not serve
-	meant    []string  // keys that unknown ones were probably meant to be
+	meant    []string // keys that unknown ones were probably meant to be
 }
 
 // types remembers the keys of the struct types met so far; the files of one
@@ -125,9 +124,9 @@ func (d *decoder) decodeShort(n ast.Node, u shortForm, v reflect.Value, p *place
 		return
 	}
 	if _, isMap := entriesOf(n); isMap && v.Kind() == reflect.Struct {
-		found := len(d.mistakes) + len(d.notYet)
+		found := len(d.mistakes)
 		d.decodeStruct(n, v, p)
-		if len(d.mistakes)+len(d.notYet) > found {
+		if len(d.mistakes) > found {
 			return
 		}
 	}
@@ -141,19 +140,13 @@ func (d *decoder) decodeShort(n ast.Node, u shortForm, v reflect.Value, p *place
 func (d *decoder) decodeStruct(n ast.Node, v reflect.Value, p *place) {
 	fields := d.types.fieldsOf(v.Type())
 	d.eachEntry(n, p, func(key string, e *ast.MappingValueNode) {
-		here, known := p.in(key), false
-		if text := notYet(here); text != "" {
-			if !isEmpty(e.Value) {
-				d.notYet = append(d.notYet, d.at(e.Key, here, "is not yet supported: "+text))
-			}
-			known = true
-		}
+		here := p.in(key)
 		if i := slices.IndexFunc(fields, func(f field) bool { return f.key == key }); i >= 0 {
 			d.decode(e.Value, v.Field(fields[i].index), here)
-		} else if meant := nearest(key, fields); !known && meant != "" {
+		} else if meant := nearest(key, fields); meant != "" {
 			d.mistake(e.Key, here, "unknown key: did you mean %s?", meant)
 			d.meant = append(d.meant, p.in(meant).String())
-		} else if !known {
+		} else {
 			d.mistake(e.Key, here, "unknown key: the keys here are %s", list(fields))
 		}
 	})

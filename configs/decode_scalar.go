@@ -87,6 +87,13 @@ func (d *decoder) decodeScalar(n ast.Node, v reflect.Value, p *place) {
 			return
 		}
 		v.SetInt(value)
+	case v.CanFloat():
+		value, err := strconv.ParseFloat(text, v.Type().Bits())
+		if kindOf(n) != "a number" || err != nil {
+			d.mistake(n, p, "is %s: write a number, such as 0.5", kindOf(n))
+			return
+		}
+		v.SetFloat(value)
 	default:
 		d.mistake(n, p, "cannot be set in a file")
 	}

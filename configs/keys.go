@@ -5,24 +5,6 @@ import "strings"
 // maxKey bounds a key's length in bytes; real ones have two dozen letters.
 const maxKey = 128
 
-// notYet gives what to write instead of a key that stands in the documentation
-// but is not served by this version; "" for every other key.
-func notYet(p *place) string {
-	switch p.key {
-	case "acme":
-		if p.up.isKey("tls") && p.up.up == nil {
-			return "name the certificate's files as tls.cert and tls.key, or let a front proxy end TLS"
-		}
-	case "managed":
-		if p.up.isKey("slack_app") {
-			return "write the app's client_id, client_secret and bot_token here"
-		}
-	}
-	return ""
-}
-
-func (p *place) isKey(key string) bool { return p != nil && p.key == key }
-
 // nearest gives the key that an unknown one was probably meant to be; "" if
 // none is like it.
 func nearest(key string, fields []field) string {

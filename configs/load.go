@@ -119,8 +119,6 @@ func (l *loader) decode(doc *document, v reflect.Value) {
 	doc.mark(d.meant...)
 	s := &secrets{getenv: l.getenv, dir: doc.dir(), types: &l.types, mistake: doc.secretMistake}
 	s.resolve(v, nil)
-	// Last, since nothing follows from them.
-	doc.mistakes = append(doc.mistakes, d.notYet...)
 }
 
 // include gives the files that the patterns of the include key name, each once.

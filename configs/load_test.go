@@ -6,7 +6,6 @@ import (
 	"fmt"
 	"os"
 	"path/filepath"
-	"slices"
 	"strings"
 	"testing"
 	"time"
@@ -75,35 +74,22 @@ func TestExampleFilesLoad(t *testing.T) {
 	}
 }
 
-// The contract's own file holds keys that are not served yet; nothing else in
-// it may be refused.
-func TestContractIsRefusedForWhatIsNotYetSupportedOnly(t *testing.T) {
+// The contract's own file is served as it is.
+func TestContract(t *testing.T) {
 	content, err := os.ReadFile("testdata/example.yaml")
 	if err != nil {
 		t.Fatal(err)
 	}
-	text := string(content)
 	authority, _ := certificate(t)
 	path := write(t,
-		"gateway.yaml", strings.NewReplacer("file:/run/secrets/", "file:", "file:/etc/ssl/", "file:").Replace(text),
+		"gateway.yaml", strings.NewReplacer("file:/run/secrets/", "file:", "file:/etc/ssl/", "file:").Replace(string(content)),
 		"agrafmania-bot", "xoxb-1\n", "cocoom-ca.pem", authority)
-	_, err = configs.Load(path, environment)
-	var got []string
-	for _, m := range mistakes(t, err) {
-		got = append(got, m.Key)
-		if !strings.HasPrefix(m.Text, "is not yet supported: ") {
-			t.Errorf("refused for another reason: %s", m)
-		}
-		line := strings.Split(text, "\n")[m.Line-1]
-		if name := m.Key[strings.LastIndex(m.Key, ".")+1:]; !strings.HasPrefix(line[m.Column-1:], name+":") {
-			t.Errorf("%s does not point at the key", m)
-		}
+	cfg, err := configs.Load(path, environment)
+	if err != nil {
+		t.Fatal(err)
 	}
-	want := []string{
-		"routes[1].slack_app.managed",
-	}
-	if !slices.Equal(got, want) {
-		t.Errorf("got %q, want %q", got, want)
+	if managed := cfg.Routes[1].SlackApp.Managed; !managed {
+		t.Error("the route that its customer sets up is not managed")
 	}
 }
 

@@ -1,10 +1,7 @@
 package configs
 
 import (
-	"crypto/tls"
-	"net"
-	"net/netip"
-	"strconv"
+	"net/url"
 	"strings"
 
 	"github.com/cocoom/cocoom-gateway/internal/secret"
@@ -30,6 +27,7 @@ func (v *validator) config() {
 	v.state()
 	v.masterKey()
 	v.tls()
+	v.tracing()
 	c.Slack.Validate(v.under("slack"))
 	c.Session.Validate(v.under("session"))
 }
@@ -39,55 +37,6 @@ func (v *validator) under(section string) func(key, text string) {
 	return func(key, text string) { v.main.mistake(join(section, key), text) }
 }
 
-func (v *validator) listeners() {
-	listen, listenOK := v.listener("listen", v.cfg.Listen, ":8080")
-	admin, adminOK := v.adminListener()
-	if listenOK && adminOK && listen.meets(admin) {
-		v.main.mistake("admin", "is the address of listen too: give it a port of its own, such as 127.0.0.1:9090")
-	}
-	if v.cfg.Private == "" {
-		return
-	}
-	const example = "10.0.0.5:9091"
-	private, ok := v.listener("private", v.cfg.Private, example)
-	switch {
-	case ok && listenOK && private.meets(listen):
-		v.main.mistake("private", "is the address of listen too, which browsers reach: give it a port of its own, such as "+example)
-	case ok && adminOK && private.meets(admin):
-		v.main.mistake("private", "is the address of admin too: give it a port of its own, such as "+example)
-	}
-}
-
-func (v *validator) adminListener() (listener, bool) {
-	return v.listener("admin", v.cfg.Admin, "127.0.0.1:9090")
-}
-
-type listener struct {
-	host string
-	port uint64
-}
-
-// meets tells whether the two cannot be open at once.
-func (l listener) meets(m listener) bool {
-	return l.port != 0 && l.port == m.port && (l.host == m.host || l.all() || m.all())
-}
-
-// all tells whether the listener takes every address of the machine.
-func (l listener) all() bool {
-	addr, err := netip.ParseAddr(l.host)
-	return l.host == "" || err == nil && addr.IsUnspecified()
-}
-
-func (v *validator) listener(key, address, example string) (listener, bool) {
-	host, port, err := net.SplitHostPort(address)
-	number, portErr := strconv.ParseUint(port, 10, 16)
-	if _, addrErr := netip.ParseAddr(host); err != nil || portErr != nil || host != "" && addrErr != nil && hostMistake(host) != "" {
-		v.main.mistake(key, "is no address to listen on: write a port after a colon, with or without an IP address before it, such as "+example)
-		return listener{}, false
-	}
-	return listener{host, number}, true
-}
-
 func (v *validator) public() {
 	if v.cfg.PublicScheme != "https" && v.cfg.PublicScheme != "http" {
 		v.main.mistake("public_scheme", "is unknown: write https, or http where every host is localhost")
@@ -95,8 +44,8 @@ func (v *validator) public() {
 	if v.cfg.PublicPort < 0 || v.cfg.PublicPort > 65535 {
 		v.main.mistake("public_port", "is no port: write 1 to 65535, or 0 for the usual one")
 	}
-	if v.cfg.PublicScheme == "http" && v.cfg.TLS != (TLS{}) {
-		v.main.mistake("public_scheme", "is http although tls names a certificate: write https, or remove tls")
+	if v.cfg.PublicScheme == "http" && v.cfg.TLS.On() {
+		v.main.mistake("public_scheme", "is http although tls is on: write https, or remove tls")
 	}
 }
 
@@ -149,33 +98,12 @@ func (v *validator) onPostgres() bool {
 	return isURL && (scheme == "postgres" || scheme == "postgresql")
 }
 
-// tls looks at the files, and whether they belong together.
-func (v *validator) tls() {
-	t := &v.cfg.TLS
-	if *t == (TLS{}) {
-		return
+func (v *validator) tracing() {
+	t := v.cfg.Tracing
+	if u, err := url.Parse(t.Endpoint); t.Endpoint != "" && (err != nil || u.Scheme != "https" && u.Scheme != "http" || u.Host == "") {
+		v.main.mistake("tracing.endpoint", "is no http(s) address: write the collector's, such as http://127.0.0.1:4318")
 	}
-	cert, certOK := v.pem("tls.cert", &t.Cert)
-	key, keyOK := v.pem("tls.key", &t.Key)
-	if !certOK || !keyOK {
-		return
+	if !(t.Sample >= 0 && t.Sample <= 1) {
+		v.main.mistake("tracing.sample", "is the share of requests that are traced: write 0 to 1, such as 0.01")
 	}
-	// The error may quote what the files hold.
-	if _, err := tls.X509KeyPair(cert, key); err != nil {
-		v.main.mistake("tls.cert", "is no certificate in PEM, or not that of tls.key: name the files of one certificate and its own key")
-	}
-}
-
-// pem reads the file that a key of tls names.
-func (v *validator) pem(key string, path *string) ([]byte, bool) {
-	if *path == "" {
-		v.main.mistake(key, "is missing: tls needs the files of both the certificate (cert) and its key (key)")
-		return nil, false
-	}
-	*path = relativeTo(v.main.dir(), strings.TrimPrefix(*path, "file:"))
-	content, err := readRegular(*path, maxSecret)
-	if err != nil {
-		v.main.mistake(key, err.Error()+"; name a PEM file that the gateway may read")
-	}
-	return content, err == nil
 }

@@ -37,7 +37,7 @@ func (s spot) wrote(key string) bool {
 // need reports what is missing, but for a Slack app that is to be set up through
 // a link, where it is not the operator who writes it.
 func (s spot) need(key, text string) {
-	if !s.wrote("slack_app.managed") {
+	if !s.SlackApp.Managed {
 		s.mistake(key, text)
 	}
 }

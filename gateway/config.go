@@ -36,6 +36,9 @@ type SlackApp struct {
 	ClientSecret  secret.String `yaml:"client_secret"`
 	BotToken      secret.String `yaml:"bot_token"`
 	SigningSecret secret.String `yaml:"signing_secret"`
+	// Managed means that the workspace's own admin sets the app up through a link,
+	// and that the rest lies sealed in the state.
+	Managed bool `yaml:"managed"`
 }
 
 // Login is the login section of a route; its zero value takes all defaults.
