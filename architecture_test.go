@@ -30,6 +30,7 @@ var imports = map[string][]string{
 	"internal/store/storetest": {"internal/store"},
 	"internal/secret":          {},
 	"internal/problem":         {},
+	"internal/manifest":        {},
 	"internal/slackapi":        {"internal/secret"},
 	"internal/slacksim":        {},
 	"internal/cocoomsim":       {},

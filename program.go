@@ -2,13 +2,9 @@ package main
 
 import (
 	"context"
-	"crypto/tls"
 	"errors"
 	"fmt"
 	"log/slog"
-	"net"
-	"net/http"
-	"time"
 
 	"golang.org/x/sync/errgroup"
 
@@ -17,17 +13,7 @@ import (
 	"github.com/cocoom/cocoom-gateway/internal/admin"
 	"github.com/cocoom/cocoom-gateway/internal/store"
 	"github.com/cocoom/cocoom-gateway/notifyhook"
-	"github.com/cocoom/cocoom-gateway/policy"
 	"github.com/cocoom/cocoom-gateway/proxy"
-)
-
-const (
-	// drainTime is how long requests under way may take after a stop was asked for.
-	// Container runtimes kill after ten seconds.
-	drainTime = 8 * time.Second
-	// headerBytes bounds a request's line and headers; more gets 431. Old PHP
-	// servers refuse more than 8 KiB themselves.
-	headerBytes = 32 << 10
 )
 
 // program is a running gateway: everything that serve starts, as a value that a
@@ -84,85 +70,6 @@ func start(ctx context.Context, cfg *configs.Config, log *slog.Logger) (_ *progr
 	return p, nil
 }
 
-// newRelay gives the relay of all routes with notifications.
-func newRelay(cfg *configs.Config, st *store.Store, log *slog.Logger) (*notifyhook.Relay, error) {
-	c := notifyhook.Config{APIURL: cfg.Slack.WithDefaults().APIURL, Store: st, Log: log, PublicScheme: cfg.PublicScheme}
-	for _, r := range cfg.Routes {
-		if r.Notify != nil {
-			c.Routes = append(c.Routes, notifyhook.Route{Host: r.Host, Workspace: r.Workspace, BotToken: r.SlackApp.BotToken, Settings: *r.Notify})
-		}
-	}
-	return notifyhook.New(c)
-}
-
-func (p *program) buildGateway(ctx context.Context, cfg *configs.Config) error {
-	c := gateway.Config{
-		Prefix: cfg.ReservedPrefix, TrustedProxies: cfg.TrustedProxies, Slack: cfg.Slack, Session: cfg.Session,
-		Sealer: &p.keys.sealer, JWKS: p.keys.signing.JWKS, Store: p.store, Log: p.log,
-		PersonChanged: p.relay.PersonChanged,
-	}
-	for i := range cfg.Routes {
-		rt, err := newRoute(cfg, &cfg.Routes[i], routeParts{p.keys.signing, &p.keys.appCookies, p.relay, p.log})
-		if err != nil {
-			return fmt.Errorf("build route %s: %w", cfg.Routes[i].Host, err)
-		}
-		if rt.Upstream != nil {
-			p.proxies = append(p.proxies, rt.Upstream)
-		}
-		c.Routes = append(c.Routes, rt)
-	}
-	var err error
-	if p.gateway, err = gateway.New(ctx, c); err != nil {
-		return fmt.Errorf("build gateway: %w", err)
-	}
-	return nil
-}
-
-// routeParts are what the routes share.
-type routeParts struct {
-	signing *proxy.Keys
-	cookies *proxy.CookieKeys
-	relay   *notifyhook.Relay // nil: the route is only looked at, and takes no notifications
-	log     *slog.Logger
-}
-
-// newRoute builds a route.
-func newRoute(cfg *configs.Config, r *configs.Route, parts routeParts) (gateway.Route, error) {
-	rt := gateway.Route{
-		Host: r.Host, Origin: cfg.Origin(r.Host), Workspace: r.Workspace, WorkspaceName: r.WorkspaceName,
-		SlackApp: r.SlackApp, Login: r.Login, EncodedSlash: r.EncodedSlash == "allow",
-		Maintenance: r.Maintenance, ServiceTokens: r.ServiceTokens, FoldCase: r.CaseInsensitive,
-	}
-	var err error
-	if rt.Policy, err = policy.New(r.Policy, r.CaseInsensitive); err != nil {
-		return rt, err
-	}
-	c := proxy.Config{
-		Origin: rt.Origin, Host: r.Host, Headers: r.Headers, Assertion: r.Assertion,
-		Keys: parts.signing, CookieKeys: parts.cookies, Log: parts.log, Error: gateway.WriteError,
-	}
-	if r.Notify != nil && parts.relay != nil {
-		rt.Notify = parts.relay.Handler(rt.Host)
-		c.Notify = parts.relay.InBand(rt.Host)
-	}
-	if r.Login != nil {
-		c.Login = r.Login.Upstream
-		c.AppCookies = r.Login.BoundCookies()
-		if rt.SignOut, err = policy.NewRequests(r.Login.SignOutPaths, r.CaseInsensitive); err != nil {
-			return rt, err
-		}
-	}
-	if r.Upstream == nil {
-		if r.Login != nil {
-			rt.Identifier, err = proxy.NewIdentifier(c)
-		}
-		return rt, err
-	}
-	c.Upstream = *r.Upstream
-	rt.Upstream, err = proxy.New(c)
-	return rt, err
-}
-
 // checks say whether the gateway can do its work.
 func (p *program) checks() []admin.Check {
 	return []admin.Check{{Name: "store", Run: func(ctx context.Context) error {
@@ -205,64 +112,4 @@ func (p *program) close() error {
 		errs = append(errs, p.store.Close())
 	}
 	return errors.Join(errs...)
-}
-
-// server is one listener.
-type server struct {
-	http http.Server
-	ln   net.Listener
-	tls  configs.TLS
-	log  *slog.Logger
-	cut  context.CancelFunc // ends the requests' contexts, and so every stream
-}
-
-// listen binds an address; key names it in errors.
-func listen(key, address string, h http.Handler, certificate configs.TLS, log *slog.Logger) (*server, error) {
-	ln, err := net.Listen("tcp", address)
-	if err != nil {
-		return nil, fmt.Errorf("%s: %w", key, err)
-	}
-	base, cut := context.WithCancel(context.Background())
-	return &server{ln: ln, tls: certificate, log: log, cut: cut, http: http.Server{
-		Handler: h, ReadHeaderTimeout: 10 * time.Second, IdleTimeout: 2 * time.Minute, MaxHeaderBytes: headerBytes,
-		BaseContext: func(net.Listener) context.Context { return base },
-		ErrorLog:    slog.NewLogLogger(log.Handler(), slog.LevelDebug), // strangers' TLS and HTTP mistakes
-		TLSConfig:   &tls.Config{MinVersion: tls.VersionTLS12},
-	}}, nil
-}
-
-// addr is where the listener is; empty for none.
-func (s *server) addr() string {
-	if s == nil {
-		return ""
-	}
-	return s.ln.Addr().String()
-}
-
-// run serves until ctx ends.
-func (s *server) run(ctx context.Context) error {
-	stopped := make(chan error, 1)
-	go func() {
-		if s.tls.Cert != "" {
-			stopped <- s.http.ServeTLS(s.ln, s.tls.Cert, s.tls.Key)
-			return
-		}
-		stopped <- s.http.Serve(s.ln)
-	}()
-	select {
-	case err := <-stopped:
-		s.cut()
-		return fmt.Errorf("serve %s: %w", s.addr(), err)
-	case <-ctx.Done():
-	}
-	s.log.Info("stopping; requests under way may end", "address", s.addr(), "limit", drainTime.String())
-	drain, cancel := context.WithTimeout(context.Background(), drainTime)
-	defer cancel()
-	err := s.http.Shutdown(drain)
-	s.cut()
-	if err != nil {
-		s.http.Close() // what has not ended in drainTime is cut
-	}
-	<-stopped
-	return nil
 }

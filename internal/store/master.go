@@ -105,9 +105,9 @@ func createMaster(file string) (err error) {
 // nonce (12 bytes) and the AES-256-GCM ciphertext with its tag.
 const sealedV1 = 1
 
-// seal seals value for one place: purpose and id are authenticated with it, so
+// Seal seals value for one place: purpose and id are authenticated with it, so
 // that a row copied to another place does not open.
-func (m Master) seal(purpose, id string, value []byte) ([]byte, error) {
+func (m Master) Seal(purpose, id string, value []byte) ([]byte, error) {
 	aead, head, err := m.aead()
 	if err != nil {
 		return nil, err
@@ -115,8 +115,8 @@ func (m Master) seal(purpose, id string, value []byte) ([]byte, error) {
 	return append(head, aead.Seal(nil, nil, value, additional(head, purpose, id))...), nil
 }
 
-// open is the reverse of seal. It tells another master key from damage.
-func (m Master) open(purpose, id string, sealed []byte) ([]byte, error) {
+// Open is the reverse of Seal. It tells another master key from damage.
+func (m Master) Open(purpose, id string, sealed []byte) ([]byte, error) {
 	aead, head, err := m.aead()
 	if err != nil {
 		return nil, err

@@ -123,7 +123,7 @@ func readRing(ctx context.Context, q queryer, master Master, purpose string) ([]
 		if err := rows.Scan(&k.ID, &sealed, &created, &active); err != nil {
 			return nil, fmt.Errorf("read: %w", err)
 		}
-		if k.Value, err = master.open(purpose, k.ID, sealed); err != nil {
+		if k.Value, err = master.Open(purpose, k.ID, sealed); err != nil {
 			return nil, err
 		}
 		k.CreatedAt, k.ActiveFrom = time.UnixMilli(created), time.UnixMilli(active)
@@ -164,7 +164,7 @@ func dropKeys(ctx context.Context, tx *sql.Tx, keys []Key, purpose string, drop 
 }
 
 func addKey(ctx context.Context, tx *sql.Tx, master Master, purpose string, k Key) error {
-	sealed, err := master.seal(purpose, k.ID, k.Value)
+	sealed, err := master.Seal(purpose, k.ID, k.Value)
 	if err != nil {
 		return err
 	}

@@ -97,7 +97,7 @@ CREATE INDEX draft_prune   ON draft (expires_at);
 -- Links that an operator hands out, each good once and for a time.
 CREATE TABLE link (
   id         TEXT   PRIMARY KEY,        -- hex of SHA-256 of the secret in the link
-  kind       TEXT   NOT NULL,           -- break_glass
+  kind       TEXT   NOT NULL,           -- break_glass | setup
   route      TEXT   NOT NULL,
   detail     TEXT   NOT NULL DEFAULT '', -- JSON, by kind
   created_by TEXT   NOT NULL DEFAULT '',
@@ -106,6 +106,32 @@ CREATE TABLE link (
   used_at    BIGINT                     -- NULL: not used yet
 );
 CREATE INDEX link_prune ON link (expires_at);
+
+-- Slack apps that workspaces' admins have set up, for routes whose configuration leaves it to them (slack_app: {managed: true}).
+CREATE TABLE slack_app (
+  route        TEXT   PRIMARY KEY,
+  sealed       BINARY NOT NULL,         -- client id and secrets as JSON, sealed under the master key
+  app_id       TEXT   NOT NULL DEFAULT '',
+  team         TEXT   NOT NULL DEFAULT '', -- pinned when the app is installed; '': it is not yet
+  team_name    TEXT   NOT NULL DEFAULT '',
+  bot_user     TEXT   NOT NULL DEFAULT '',
+  installed_by TEXT   NOT NULL DEFAULT '', -- Slack user id
+  installed_at BIGINT,                  -- NULL: not installed
+  changed_at   BIGINT NOT NULL          -- always growing over all rows; replicas read what is newer
+);
+CREATE INDEX slack_app_changed ON slack_app (changed_at);
+
+-- What the ACME client keeps: accounts, keys, certificates, by the name it gives them; and who works on what.
+CREATE TABLE certificate (
+  name       TEXT   PRIMARY KEY,
+  sealed     BINARY NOT NULL,           -- sealed under the master key
+  changed_at BIGINT NOT NULL
+);
+CREATE TABLE certificate_lock (
+  name       TEXT   PRIMARY KEY,
+  owner      TEXT   NOT NULL,           -- random per lock
+  expires_at BIGINT NOT NULL
+);
 
 -- What an application asked for, once per (route, idem_key).
 CREATE TABLE notification (

@@ -1,0 +1,23 @@
+package admin
+
+import "time"
+
+// Configuration says which configuration is in force, and what became of the
+// last attempt to change it.
+type Configuration struct {
+	// File is where it was read from.
+	File string `json:"file"`
+	// Generation counts those that were in force since the process began, from 1.
+	Generation int `json:"generation"`
+	// Since is when this one came into force.
+	Since time.Time `json:"since"`
+	// Routes is how many there are.
+	Routes int `json:"routes"`
+	// Error is every mistake of the file as it was read last, a line each; empty:
+	// it is the one in force. What was in force before goes on.
+	Error string `json:"error,omitempty"`
+	// ErrorAt is when the file was read last in vain.
+	ErrorAt time.Time `json:"error_at,omitzero"`
+	// Restart names the keys whose new values a restart alone brings into force.
+	Restart []string `json:"restart,omitempty"`
+}

@@ -1,0 +1,82 @@
+package main
+
+import (
+	"context"
+	"crypto/tls"
+	"fmt"
+	"log/slog"
+	"net"
+	"net/http"
+	"time"
+
+	"github.com/cocoom/cocoom-gateway/configs"
+)
+
+const (
+	// drainTime is how long requests under way may take after a stop was asked for.
+	// Container runtimes kill after ten seconds.
+	drainTime = 8 * time.Second
+	// headerBytes bounds a request's line and headers; more gets 431. Old PHP
+	// servers refuse more than 8 KiB themselves.
+	headerBytes = 32 << 10
+)
+
+// server is one listener.
+type server struct {
+	http http.Server
+	ln   net.Listener
+	tls  configs.TLS
+	log  *slog.Logger
+	cut  context.CancelFunc // ends the requests' contexts, and so every stream
+}
+
+// listen binds an address; key names it in errors.
+func listen(key, address string, h http.Handler, certificate configs.TLS, log *slog.Logger) (*server, error) {
+	ln, err := net.Listen("tcp", address)
+	if err != nil {
+		return nil, fmt.Errorf("%s: %w", key, err)
+	}
+	base, cut := context.WithCancel(context.Background())
+	return &server{ln: ln, tls: certificate, log: log, cut: cut, http: http.Server{
+		Handler: h, ReadHeaderTimeout: 10 * time.Second, IdleTimeout: 2 * time.Minute, MaxHeaderBytes: headerBytes,
+		BaseContext: func(net.Listener) context.Context { return base },
+		ErrorLog:    slog.NewLogLogger(log.Handler(), slog.LevelDebug), // strangers' TLS and HTTP mistakes
+		TLSConfig:   &tls.Config{MinVersion: tls.VersionTLS12},
+	}}, nil
+}
+
+// addr is where the listener is; empty for none.
+func (s *server) addr() string {
+	if s == nil {
+		return ""
+	}
+	return s.ln.Addr().String()
+}
+
+// run serves until ctx ends.
+func (s *server) run(ctx context.Context) error {
+	stopped := make(chan error, 1)
+	go func() {
+		if s.tls.Cert != "" {
+			stopped <- s.http.ServeTLS(s.ln, s.tls.Cert, s.tls.Key)
+			return
+		}
+		stopped <- s.http.Serve(s.ln)
+	}()
+	select {
+	case err := <-stopped:
+		s.cut()
+		return fmt.Errorf("serve %s: %w", s.addr(), err)
+	case <-ctx.Done():
+	}
+	s.log.Info("stopping; requests under way may end", "address", s.addr(), "limit", drainTime.String())
+	drain, cancel := context.WithTimeout(context.Background(), drainTime)
+	defer cancel()
+	err := s.http.Shutdown(drain)
+	s.cut()
+	if err != nil {
+		s.http.Close() // what has not ended in drainTime is cut
+	}
+	<-stopped
+	return nil
+}
