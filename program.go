@@ -13,19 +13,17 @@ import (
 	"github.com/cocoom/cocoom-gateway/internal/admin"
 	"github.com/cocoom/cocoom-gateway/internal/store"
 	"github.com/cocoom/cocoom-gateway/notifyhook"
-	"github.com/cocoom/cocoom-gateway/proxy"
 )
 
 // program is a running gateway: everything that serve starts, as a value that a
 // test can start too.
 type program struct {
 	log     *slog.Logger
-	routes  int
 	store   *store.Store
 	keys    *keys
 	relay   *notifyhook.Relay
 	gateway *gateway.Gateway
-	proxies []*proxy.Proxy
+	current current
 	public  *server
 	admin   *server
 	private *server // nil: there is none
@@ -35,7 +33,8 @@ type program struct {
 // an address in use or a store that cannot be opened is an error here. run
 // serves; whoever does not call run must call close.
 func start(ctx context.Context, cfg *configs.Config, log *slog.Logger) (_ *program, err error) {
-	p := &program{log: log, routes: len(cfg.Routes)}
+	p := &program{log: log}
+	p.current.file = cfg
 	defer func() {
 		if err != nil {
 			err = errors.Join(err, p.close())
@@ -45,6 +44,9 @@ func start(ctx context.Context, cfg *configs.Config, log *slog.Logger) (_ *progr
 		return nil, fmt.Errorf("open state: %w", err)
 	}
 	if p.keys, err = openKeys(ctx, p.store, cfg); err != nil {
+		return nil, err
+	}
+	if cfg, err = p.effective(ctx, cfg); err != nil {
 		return nil, err
 	}
 	if p.relay, err = newRelay(cfg, p.store, log); err != nil {
@@ -91,7 +93,7 @@ func (p *program) run(ctx context.Context) error {
 	if p.private != nil {
 		group.Go(func() error { return p.private.run(ctx) })
 	}
-	p.log.Info("serving", "public", p.public.addr(), "admin", p.admin.addr(), "private", p.private.addr(), "routes", p.routes, "version", version())
+	p.log.Info("serving", "public", p.public.addr(), "admin", p.admin.addr(), "private", p.private.addr(), "routes", len(p.current.routes), "version", version())
 	err := group.Wait()
 	p.log.Info("stopped")
 	return errors.Join(err, p.close())
@@ -105,9 +107,7 @@ func (p *program) close() error {
 			s.ln.Close() // closed already after run
 		}
 	}
-	for _, px := range p.proxies {
-		px.Close()
-	}
+	p.current.routes.closeUnlike(nil)
 	if p.store != nil {
 		errs = append(errs, p.store.Close())
 	}

@@ -45,10 +45,14 @@ func (r *Relay) probe(ctx context.Context) {
 		if ctx.Err() != nil {
 			return
 		}
-		if o := outcomeOf(authTest, r.apps[name].test(ctx)); o.class == done {
-			r.log.Info("held route is tried again", "routes", r.apps[name].hosts)
-			if err := r.letGo(ctx, r.apps[name]); err != nil {
-				r.log.Error("let held route go failed", "routes", r.apps[name].hosts, "error", err)
+		a := r.apps()[name]
+		if a == nil {
+			continue
+		}
+		if o := outcomeOf(authTest, a.test(ctx)); o.class == done {
+			r.log.Info("held route is tried again", "routes", a.hosts)
+			if err := r.letGo(ctx, a); err != nil {
+				r.log.Error("let held route go failed", "routes", a.hosts, "error", err)
 			}
 		}
 	}

@@ -39,6 +39,7 @@ const (
 // delivering needs.
 type slackApp struct {
 	api    *slack.Client
+	token  secret.String
 	url    string // what method names are appended to
 	limits *limits
 	now    func() time.Time
@@ -49,7 +50,7 @@ func newSlackApp(token secret.String, apiURL string, client *http.Client, now fu
 	if client != nil {
 		base = client.Transport
 	}
-	return slackApp{api: slackapi.New(token, apiURL, base), url: slackapi.Base(apiURL), limits: &limits{}, now: now}
+	return slackApp{api: slackapi.New(token, apiURL, base), token: token, url: slackapi.Base(apiURL), limits: &limits{}, now: now}
 }
 
 // heldError is: Slack was not called, since it asked us not to yet.
