@@ -1,12 +1,15 @@
 package main
 
 import (
+	"net/http/httptest"
+	"net/url"
 	"path/filepath"
 	"slices"
 	"strings"
 	"testing"
 
 	"github.com/cocoom/cocoom-gateway/configs"
+	"github.com/cocoom/cocoom-gateway/internal/slacksim"
 )
 
 // TestManifestPerFunction: an app asks for what its route makes use of, and for
@@ -76,6 +79,14 @@ func TestManifestsOfExamples(t *testing.T) {
 	if err != nil || len(files) == 0 {
 		t.Fatal("no files", err)
 	}
+	slack, err := slacksim.New(slacksim.Config{BaseURL: "https://slack.test", NoMethodLimit: true})
+	if err == nil {
+		err = slack.AddWorkspace(slacksim.Workspace{ID: "T1", People: []slacksim.Person{{ID: "U1"}}})
+	}
+	if err != nil {
+		t.Fatal(err)
+	}
+	token := slack.ConfigToken("T1", "U1")
 	for _, file := range files {
 		cfg, err := configs.Load(file, exampleEnvironment)
 		if err != nil {
@@ -83,8 +94,19 @@ func TestManifestsOfExamples(t *testing.T) {
 			continue
 		}
 		for i := range cfg.Routes {
-			if err := manifestOf(cfg, &cfg.Routes[i], true).Validate(); err != nil {
+			m := manifestOf(cfg, &cfg.Routes[i], true)
+			if err := m.Validate(); err != nil {
 				t.Errorf("%s: %s: %v", file, cfg.Routes[i].Host, err)
+			}
+			text, err := m.JSON()
+			if err != nil {
+				t.Fatal(err)
+			}
+			call := httptest.NewRequest("POST", "/api/apps.manifest.validate", strings.NewReader(url.Values{"token": {token}, "manifest": {string(text)}}.Encode()))
+			call.Header.Set("Content-Type", "application/x-www-form-urlencoded")
+			answer := httptest.NewRecorder()
+			if slack.ServeHTTP(answer, call); answer.Body.String() != `{"ok":true}` {
+				t.Errorf("%s: %s: slack answers %s", file, cfg.Routes[i].Host, answer.Body)
 			}
 		}
 	}
