@@ -5,6 +5,7 @@ import (
 	"net/http"
 	"strings"
 
+	"github.com/cocoom/cocoom-gateway/internal/manifest"
 	"github.com/cocoom/cocoom-gateway/policy"
 	"github.com/cocoom/cocoom-gateway/proxy"
 )
@@ -30,6 +31,10 @@ type Route struct {
 
 	// SignOut are the app's own sign-outs, which end our session too; nil: none.
 	SignOut *policy.Requests
+
+	// Manifest is that of the Slack app as the route needs it. Its bot scopes are
+	// what installing the app asks for.
+	Manifest *manifest.Manifest
 
 	conf     *configured    // that the route is part of
 	callback string         // the path Slack sends people back to
