@@ -78,6 +78,7 @@ func newIssued(cfg ACME, wanted func(string) bool, log *slog.Logger) (*issued, e
 	})
 	common := certmagic.Config{Storage: a.storage, Logger: zapLogger(log), OnEvent: a.event, DisableStorageCheck: true}
 	ahead := common
+	ahead.RenewalWindowRatio = cfg.renewalWindow
 	a.ahead = certmagic.New(a.cache, ahead)
 	common.OnDemand = &certmagic.OnDemandConfig{DecisionFunc: a.decide}
 	common.DisableARI, common.RenewalWindowRatio = true, 1e-9

@@ -48,6 +48,8 @@ type ACME struct {
 	// RenewalCheck is how often to look for certificates that are due to be
 	// renewed; 0 means every ten minutes.
 	RenewalCheck time.Duration
+
+	renewalWindow float64 // how much of a lifetime is left when it is due; 0: a third
 }
 
 // Certificates finds the certificate of each handshake. Run must run for them to

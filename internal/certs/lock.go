@@ -100,12 +100,16 @@ func (l *locks) extend(ctx context.Context, name, owner string) {
 		case <-ctx.Done():
 			return
 		case <-tick.C:
-			ours, err := l.write(ctx, `UPDATE certificate_lock SET expires_at = $3 WHERE name = $1 AND owner = $2 AND expires_at > $4`, name, owner)
-			if err == nil && !ours {
+			if ours, err := l.keep(ctx, name, owner); err == nil && !ours {
 				return
 			}
 		}
 	}
+}
+
+// keep extends a lock once, and tells whether it was owner's still.
+func (l *locks) keep(ctx context.Context, name, owner string) (bool, error) {
+	return l.write(ctx, `UPDATE certificate_lock SET expires_at = $3 WHERE name = $1 AND owner = $2 AND expires_at > $4`, name, owner)
 }
 
 // write runs a statement with the lock's name and owner, the end of its lease
