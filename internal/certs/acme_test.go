@@ -15,6 +15,7 @@ import (
 	"testing"
 	"time"
 
+	"github.com/cocoom/cocoom-gateway/internal/certs/certstest"
 	"github.com/cocoom/cocoom-gateway/internal/store"
 	"github.com/cocoom/cocoom-gateway/internal/store/storetest"
 )
@@ -75,9 +76,17 @@ func newReplica(t *testing.T) *replica {
 	return &replica{public: bind(t), plain: bind(t), log: &record{}}
 }
 
-func (r *replica) authority(t *testing.T, seconds uint64) *authority {
+func (r *replica) authority(t *testing.T) *certstest.Authority {
 	t.Helper()
-	return newAuthority(t, portOf(r.plain), portOf(r.public), seconds)
+	return certstest.New(t, portOf(r.plain), portOf(r.public))
+}
+
+func bind(t *testing.T) net.Listener {
+	t.Helper()
+	ln, err := net.Listen("tcp", "127.0.0.1:0")
+	must(t, err)
+	t.Cleanup(func() { ln.Close() })
+	return ln
 }
 
 func portOf(ln net.Listener) int { return ln.Addr().(*net.TCPAddr).Port }
@@ -114,9 +123,9 @@ func (r *replica) start(t *testing.T, cfg Config) (stop func()) {
 }
 
 // acme gives the settings of a replica that asks an authority.
-func (r *replica) acme(t *testing.T, a *authority, db *store.Store) *ACME {
+func (r *replica) acme(t *testing.T, a *certstest.Authority, db *store.Store) *ACME {
 	t.Helper()
-	return &ACME{Email: "ops@cocoom.com", Directory: a.directory, CA: a.ca, Public: r.public.Addr(), Redirect: r.plain.Addr(),
+	return &ACME{Email: "ops@cocoom.com", Directory: a.Directory, CA: a.CA, Public: r.public.Addr(), Redirect: r.plain.Addr(),
 		Store: db, Master: testMaster(t), RenewalCheck: 50 * time.Millisecond}
 }
 
@@ -133,18 +142,18 @@ func TestChallenges(t *testing.T) {
 		t.Run(row.name, func(t *testing.T) {
 			db := sqlite(t)
 			r := newReplica(t)
-			a := r.authority(t, 0)
+			a := r.authority(t)
 			r.start(t, Config{Serves: hosts(agrafmania), ACME: r.acme(t, a, db)})
 			row.prepare(r)
-			if n := a.requests.Load(); n != 0 {
+			if n := a.Requests.Load(); n != 0 {
 				t.Errorf("%d requests before anybody asked", n)
 			}
-			first, err := a.shake(r.public.Addr(), agrafmania)
+			first, err := a.Shake(r.public.Addr(), agrafmania)
 			must(t, err)
-			again, err := a.shake(r.public.Addr(), strings.ToUpper(agrafmania))
+			again, err := a.Shake(r.public.Addr(), strings.ToUpper(agrafmania))
 			must(t, err)
-			if !first.Equal(again) || a.orders.Load() != 1 {
-				t.Errorf("%d orders", a.orders.Load())
+			if !first.Equal(again) || a.Orders.Load() != 1 {
+				t.Errorf("%d orders", a.Orders.Load())
 			}
 			if got, ok := r.Of(agrafmania); !ok || got.File || got.Expiring || !got.NotAfter.Equal(first.NotAfter) {
 				t.Errorf("says %+v, %t", got, ok)
@@ -158,18 +167,18 @@ func TestChallenges(t *testing.T) {
 func TestNobodyElse(t *testing.T) {
 	db := sqlite(t)
 	r := newReplica(t)
-	a := r.authority(t, 0)
+	a := r.authority(t)
 	r.start(t, Config{Serves: hosts(agrafmania, "localhost", "demo.localhost", "127.0.0.1"), ACME: r.acme(t, a, db)})
 	for _, host := range []string{"evil.example.com", "x." + agrafmania, "cocoom.com", "localhost", "demo.localhost", "127.0.0.1", ""} {
-		_, err := a.shake(r.public.Addr(), host)
+		_, err := a.Shake(r.public.Addr(), host)
 		if host == "" { // crypto/tls demands a name of its own side
-			_, err = a.shake(r.public.Addr(), "127.0.0.1")
+			_, err = a.Shake(r.public.Addr(), "127.0.0.1")
 		}
 		if err == nil || !strings.Contains(err.Error(), "unrecognized name") {
 			t.Errorf("%q: got %v", host, err)
 		}
 	}
-	if n := a.requests.Load(); n != 0 {
+	if n := a.Requests.Load(); n != 0 {
 		t.Errorf("the authority had %d requests", n)
 	}
 }
@@ -179,19 +188,19 @@ func TestNobodyElse(t *testing.T) {
 func TestRestart(t *testing.T) {
 	storetest.Each(t, func(t *testing.T, db *store.Store) {
 		one := newReplica(t)
-		a := one.authority(t, 0)
+		a := one.authority(t)
 		stop := one.start(t, Config{Serves: hosts(agrafmania), ACME: one.acme(t, a, db)})
-		first, err := a.shake(one.public.Addr(), agrafmania)
+		first, err := a.Shake(one.public.Addr(), agrafmania)
 		must(t, err)
 		stop()
-		a.down.Store(true)
-		asked := a.requests.Load()
+		a.Down.Store(true)
+		asked := a.Requests.Load()
 		two := newReplica(t)
 		two.start(t, Config{Serves: hosts(agrafmania), ACME: two.acme(t, a, db)})
-		again, err := a.shake(two.public.Addr(), agrafmania)
+		again, err := a.Shake(two.public.Addr(), agrafmania)
 		must(t, err)
-		if !first.Equal(again) || a.requests.Load() != asked {
-			t.Errorf("asked again: %d requests", a.requests.Load()-asked)
+		if !first.Equal(again) || a.Requests.Load() != asked {
+			t.Errorf("asked again: %d requests", a.Requests.Load()-asked)
 		}
 	})
 }
@@ -200,14 +209,14 @@ func TestRestart(t *testing.T) {
 func TestManyAtOnce(t *testing.T) {
 	db := sqlite(t)
 	r := newReplica(t)
-	a := r.authority(t, 0)
+	a := r.authority(t)
 	r.start(t, Config{Serves: hosts(agrafmania), ACME: r.acme(t, a, db)})
 	got := make([]*x509.Certificate, 20)
 	var all sync.WaitGroup
 	for i := range got {
 		all.Go(func() {
 			var err error
-			if got[i], err = a.shake(r.public.Addr(), agrafmania); err != nil {
+			if got[i], err = a.Shake(r.public.Addr(), agrafmania); err != nil {
 				t.Error(err)
 			}
 		})
@@ -218,7 +227,7 @@ func TestManyAtOnce(t *testing.T) {
 			t.Fatal("they got different certificates")
 		}
 	}
-	if n := a.orders.Load(); n != 1 {
+	if n := a.Orders.Load(); n != 1 {
 		t.Errorf("%d orders", n)
 	}
 }
@@ -228,11 +237,11 @@ func TestManyAtOnce(t *testing.T) {
 func TestRenewal(t *testing.T) {
 	db := sqlite(t)
 	one := newReplica(t)
-	a := one.authority(t, 0)
+	a := one.authority(t)
 	stop := one.start(t, Config{Serves: hosts(agrafmania, port), ACME: one.acme(t, a, db)})
-	first, err := a.shake(one.public.Addr(), agrafmania)
+	first, err := a.Shake(one.public.Addr(), agrafmania)
 	must(t, err)
-	left, err := a.shake(one.public.Addr(), port)
+	left, err := a.Shake(one.public.Addr(), port)
 	must(t, err)
 	stop()
 
@@ -242,10 +251,10 @@ func TestRenewal(t *testing.T) {
 	two.start(t, Config{Serves: hosts(agrafmania), ACME: cfg})
 	_, err = two.Certificates.acme.onDemand.CacheManagedCertificate(t.Context(), port) // as if it had been asked for before
 	must(t, err)
-	_, err = a.shake(two.public.Addr(), agrafmania)
+	_, err = a.Shake(two.public.Addr(), agrafmania)
 	must(t, err)
 	waitFor(t, func() bool {
-		second, err := a.shake(two.public.Addr(), agrafmania)
+		second, err := a.Shake(two.public.Addr(), agrafmania)
 		return err == nil && !second.Equal(first)
 	})
 	if cert, ok := two.Certificates.acme.inMemory(port); !ok || !cert.Leaf.Equal(left) {
@@ -270,21 +279,21 @@ func again(t *testing.T, closed net.Listener) net.Listener {
 func TestAuthorityDown(t *testing.T) {
 	db := sqlite(t)
 	r := newReplica(t)
-	a := r.authority(t, 0)
+	a := r.authority(t)
 	r.start(t, Config{Serves: hosts(agrafmania, port), ACME: r.acme(t, a, db)})
-	_, err := a.shake(r.public.Addr(), agrafmania)
+	_, err := a.Shake(r.public.Addr(), agrafmania)
 	must(t, err)
-	a.down.Store(true)
+	a.Down.Store(true)
 	for range 3 {
-		if _, err := a.shake(r.public.Addr(), port); err == nil {
+		if _, err := a.Shake(r.public.Addr(), port); err == nil {
 			t.Fatal("there is a certificate although the authority is down")
 		}
 	}
-	asked := a.requests.Load()
-	if _, err := a.shake(r.public.Addr(), port); err == nil || a.requests.Load() != asked {
+	asked := a.Requests.Load()
+	if _, err := a.Shake(r.public.Addr(), port); err == nil || a.Requests.Load() != asked {
 		t.Errorf("asked again at once: %v", err)
 	}
-	_, err = a.shake(r.public.Addr(), agrafmania)
+	_, err = a.Shake(r.public.Addr(), agrafmania)
 	must(t, err)
 	if n := r.log.count("certificate cannot be obtained"); n != 1 {
 		t.Errorf("logged %d times", n)
@@ -294,13 +303,13 @@ func TestAuthorityDown(t *testing.T) {
 		t.Errorf("status: %+v", status)
 	}
 
-	a.down.Store(false)
+	a.Down.Store(false)
 	r.Certificates.acme.failures.mu.Lock()
 	failure := r.Certificates.acme.failures.of[port]
 	failure.Next = time.Now()
 	r.Certificates.acme.failures.of[port] = failure
 	r.Certificates.acme.failures.mu.Unlock()
-	_, err = a.shake(r.public.Addr(), port)
+	_, err = a.Shake(r.public.Addr(), port)
 	must(t, err)
 	if status := r.Status(); len(status.Failures) != 0 || status.Issued != 2 {
 		t.Errorf("status after success: %+v", status)

@@ -125,7 +125,7 @@ func TestWhichCertificate(t *testing.T) {
 	roots.AppendCertsFromPEM([]byte(cert))
 
 	r := newReplica(t)
-	a := r.authority(t, 0)
+	a := r.authority(t)
 	r.start(t, Config{Serves: hosts(agrafmania, "agrafmania.fr"), Cert: certFile, Key: keyFile, ACME: r.acme(t, a, sqlite(t)), HSTS: time.Hour})
 	alone := newReplica(t)
 	alone.start(t, Config{Serves: hosts(agrafmania, "agrafmania.fr"), Cert: certFile, Key: keyFile})
@@ -145,7 +145,7 @@ func TestWhichCertificate(t *testing.T) {
 		{"stranger, no authority", alone, "evil.example", "unrecognized name", false},
 	} {
 		t.Run(row.name, func(t *testing.T) {
-			before := a.requests.Load()
+			before := a.Requests.Load()
 			conn, err := tls.Dial("tcp", row.r.public.Addr().String(), &tls.Config{ServerName: row.host, InsecureSkipVerify: true})
 			switch {
 			case err != nil && !strings.Contains(err.Error(), row.want):
@@ -156,7 +156,7 @@ func TestWhichCertificate(t *testing.T) {
 					t.Errorf("got the certificate of %s, want %s", got, row.want)
 				}
 			}
-			if asks := a.requests.Load() > before; asks != row.asks {
+			if asks := a.Requests.Load() > before; asks != row.asks {
 				t.Errorf("asked the authority: %t", asks)
 			}
 		})

@@ -73,9 +73,9 @@ func otherReplica(settings string) error {
 func TestReplicas(t *testing.T) {
 	state := storetest.Postgres(t)
 	here := newReplica(t)
-	a := here.authority(t, 0)
+	a := here.authority(t)
 	here.start(t, Config{Serves: hosts(agrafmania, port), ACME: here.acme(t, a, storetest.Open(t, state))})
-	settings, err := json.Marshal(otherSettings{state, a.directory, a.ca})
+	settings, err := json.Marshal(otherSettings{state, a.Directory, a.CA})
 	must(t, err)
 	cmd := exec.Command(os.Args[0])
 	cmd.Env = append(os.Environ(), "CERTS_REPLICA="+string(settings))
@@ -97,24 +97,24 @@ func TestReplicas(t *testing.T) {
 		t.Fatalf("the other replica says %q", line)
 	}
 
-	theirs, err := a.shake(there, agrafmania)
+	theirs, err := a.Shake(there, agrafmania)
 	must(t, err)
-	ours, err := a.shake(here.public.Addr(), agrafmania)
+	ours, err := a.Shake(here.public.Addr(), agrafmania)
 	must(t, err)
-	if !theirs.Equal(ours) || a.orders.Load() != 1 {
-		t.Errorf("%d orders for a host that one replica has", a.orders.Load())
+	if !theirs.Equal(ours) || a.Orders.Load() != 1 {
+		t.Errorf("%d orders for a host that one replica has", a.Orders.Load())
 	}
 
 	var all sync.WaitGroup
 	for i := range 10 {
 		all.Go(func() {
-			if _, err := a.shake([]net.Addr{there, here.public.Addr()}[i%2], port); err != nil {
+			if _, err := a.Shake([]net.Addr{there, here.public.Addr()}[i%2], port); err != nil {
 				t.Error(err)
 			}
 		})
 	}
 	all.Wait()
-	if n := a.orders.Load(); n != 2 {
+	if n := a.Orders.Load(); n != 2 {
 		t.Errorf("%d orders for two hosts", n)
 	}
 }

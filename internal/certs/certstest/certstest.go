@@ -1,4 +1,7 @@
-package certs
+// Package certstest runs an authority for certificates in the test's own process:
+// Let's Encrypt's pebble, which validates challenges for real. Only tests import
+// it.
+package certstest
 
 import (
 	"crypto/tls"
@@ -20,20 +23,19 @@ import (
 	"github.com/miekg/dns"
 )
 
-// authority is a pebble, which validates challenges for real: it finds every name
-// at 127.0.0.1, on the ports it was given.
-type authority struct {
-	directory string
-	ca        string // PEM: for its own address
-	roots     *x509.CertPool
-	down      atomic.Bool
-	requests  atomic.Int64
-	orders    atomic.Int64
+// Authority finds every name at 127.0.0.1, on the ports it was given.
+type Authority struct {
+	Directory string         // its directory's URL
+	CA        string         // PEM: what that address is checked against
+	Roots     *x509.CertPool // what it signs is checked against
+	Down      atomic.Bool    // it answers 503
+	Requests  atomic.Int64   // how often it was asked anything
+	Orders    atomic.Int64   // how often it was asked for a certificate
 }
 
-// newAuthority starts one that gives certificates for so many seconds; 0: for
-// months.
-func newAuthority(t *testing.T, httpPort, tlsPort int, seconds uint64) *authority {
+// New starts one until the end of the test. It looks for the answers to its
+// challenges on the ports, HTTP-01 on the one and TLS-ALPN-01 on the other.
+func New(t *testing.T, httpPort, tlsPort int) *Authority {
 	t.Helper()
 	for name, value := range map[string]string{"PEBBLE_VA_NOSLEEP": "1", "PEBBLE_WFE_NONCEREJECT": "0", "PEBBLE_AUTHZREUSE": "0"} {
 		t.Setenv(name, value)
@@ -43,34 +45,37 @@ func newAuthority(t *testing.T, httpPort, tlsPort int, seconds uint64) *authorit
 		quiet = log.New(t.Output(), "pebble ", 0)
 	}
 	kept := db.NewMemoryStore()
-	issuer := ca.New(quiet, kept, "", "ecdsa", 0, 1, map[string]ca.Profile{"default": {ValidityPeriod: seconds}})
+	issuer := ca.New(quiet, kept, "", "ecdsa", 0, 1, map[string]ca.Profile{"default": {}})
 	validator := va.New(quiet, httpPort, tlsPort, true, nameServer(t), kept)
 	front := wfe.New(quiet, kept, validator, issuer, []string{"pebble.letsencrypt.org"}, true, false, 0, 0)
 	handler := front.Handler()
 
-	a := &authority{roots: x509.NewCertPool()}
+	a := &Authority{Roots: x509.NewCertPool()}
 	server := httptest.NewTLSServer(http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
-		a.requests.Add(1)
-		if a.down.Load() {
+		a.Requests.Add(1)
+		if a.Down.Load() {
 			http.Error(w, "down", http.StatusServiceUnavailable)
 			return
 		}
 		if r.Method == http.MethodPost && strings.HasPrefix(r.URL.Path, "/order-plz") {
-			a.orders.Add(1)
+			a.Orders.Add(1)
 		}
 		handler.ServeHTTP(w, r)
 	}))
 	t.Cleanup(server.Close)
-	a.directory = server.URL + wfe.DirectoryPath
-	a.ca = string(pem.EncodeToMemory(&pem.Block{Type: "CERTIFICATE", Bytes: server.Certificate().Raw}))
-	a.roots.AddCert(issuer.GetRootCert(0).Cert)
+	a.Directory = server.URL + wfe.DirectoryPath
+	a.CA = string(pem.EncodeToMemory(&pem.Block{Type: "CERTIFICATE", Bytes: server.Certificate().Raw}))
+	a.Roots.AddCert(issuer.GetRootCert(0).Cert)
 	return a
 }
 
 // nameServer answers that every name is at 127.0.0.1.
 func nameServer(t *testing.T) string {
 	t.Helper()
-	ln := bind(t)
+	ln, err := net.Listen("tcp", "127.0.0.1:0")
+	if err != nil {
+		t.Fatal(err)
+	}
 	server := &dns.Server{Listener: ln, Handler: dns.HandlerFunc(func(w dns.ResponseWriter, q *dns.Msg) {
 		answer := new(dns.Msg)
 		answer.SetReply(q)
@@ -84,17 +89,10 @@ func nameServer(t *testing.T) string {
 	return ln.Addr().String()
 }
 
-func bind(t *testing.T) net.Listener {
-	t.Helper()
-	ln, err := net.Listen("tcp", "127.0.0.1:0")
-	must(t, err)
-	t.Cleanup(func() { ln.Close() })
-	return ln
-}
-
-// shake makes a handshake for a host and gives the certificate.
-func (a *authority) shake(address net.Addr, host string) (*x509.Certificate, error) {
-	conn, err := tls.Dial("tcp", address.String(), &tls.Config{ServerName: host, RootCAs: a.roots, NextProtos: []string{"h2", "http/1.1"}})
+// Shake makes a handshake for a host and gives the certificate, checked against
+// Roots.
+func (a *Authority) Shake(address net.Addr, host string) (*x509.Certificate, error) {
+	conn, err := tls.Dial("tcp", address.String(), &tls.Config{ServerName: host, RootCAs: a.Roots, NextProtos: []string{"h2", "http/1.1"}})
 	if err != nil {
 		return nil, err
 	}
