@@ -91,8 +91,11 @@ func (v *validator) pem(key string, path *string) ([]byte, bool) {
 // look up.
 func (v *validator) certifiable(s spot) {
 	acme := v.cfg.TLS.ACME
-	if acme == nil || v.own != nil && v.own.VerifyHostname(s.Host) == nil {
+	switch {
+	case acme == nil || v.own != nil && v.own.VerifyHostname(s.Host) == nil:
 		return
+	case v.cfg.PublicScheme != "https" || v.own == nil && v.cfg.TLS.Cert != "":
+		return // that is mistaken already
 	}
 	const remedy = ": give it a certificate by tls.cert and tls.key"
 	switch _, isAddr := hostAddr(s.Host); {
