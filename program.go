@@ -118,6 +118,9 @@ func (p *program) close() error {
 			s.ln.Close() // closed already after run
 		}
 	}
+	if p.certs != nil {
+		p.certs.Close()
+	}
 	for _, px := range p.proxies {
 		px.Close()
 	}

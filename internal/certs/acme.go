@@ -25,6 +25,10 @@ const (
 	// inMemory is how many certificates one process keeps at hand; others are
 	// read from the store when they are asked for.
 	inMemory = 10_000
+	// cleanEvery is how often the store is looked through for certificates that
+	// expired keepExpired ago.
+	cleanEvery  = 24 * time.Hour
+	keepExpired = 30 * 24 * time.Hour
 )
 
 // isChallenge tells whether a handshake is the authority's.
@@ -48,6 +52,7 @@ type issued struct {
 	ahead    *certmagic.Config
 	client   *certmagic.ACMEIssuer
 	failures failures
+	stopping sync.Once
 
 	mu    sync.Mutex
 	known map[string]bool // hosts that this process has had a certificate of
@@ -102,12 +107,38 @@ func hostPort(a net.Addr) (string, int) {
 	return tcp.IP.String(), tcp.Port
 }
 
-// run renews until ctx ends.
+// run renews and cleans up until ctx ends. The cache renews by itself since it was
+// made.
 func (a *issued) run(ctx context.Context) error {
-	<-ctx.Done()
-	a.cache.Stop() // its maintenance began with it
-	a.storage.release()
-	return nil
+	defer a.stop()
+	tick := time.NewTicker(cleanEvery)
+	defer tick.Stop()
+	for {
+		a.clean(ctx)
+		select {
+		case <-ctx.Done():
+			return nil
+		case <-tick.C:
+		}
+	}
+}
+
+// stop ends what newIssued began.
+func (a *issued) stop() {
+	a.stopping.Do(func() {
+		a.cache.Stop()
+		a.storage.release()
+	})
+}
+
+// clean removes from the store what expired long ago, such as the certificates of
+// routes that are gone. Replicas do it once between them.
+func (a *issued) clean(ctx context.Context) {
+	err := certmagic.CleanStorage(ctx, a.storage, certmagic.CleanStorageOptions{Logger: zapLogger(a.log), Interval: cleanEvery - time.Hour,
+		OCSPStaples: true, ExpiredCerts: true, ExpiredCertGracePeriod: keepExpired})
+	if err != nil && ctx.Err() == nil {
+		a.log.Warn("expired certificates cannot be removed from the store", "error", err)
+	}
 }
 
 // get finds or obtains the certificate of a host of ours.

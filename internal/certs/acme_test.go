@@ -265,6 +265,30 @@ func TestRenewal(t *testing.T) {
 	}
 }
 
+// TestExpiredAreRemoved from the store after a while, and nothing else is.
+func TestExpiredAreRemoved(t *testing.T) {
+	db := sqlite(t)
+	r := newReplica(t)
+	a := r.authority(t)
+	s := newStorage(t, db)
+	for host, life := range map[string]time.Duration{"gone.cocoom.com": -keepExpired - time.Hour, "late.cocoom.com": -time.Minute, "good.cocoom.com": time.Hour} {
+		cert, key := newPair(t, life, host)
+		must(t, s.Store(t.Context(), "certificates/ca/"+host+"/"+host+".crt", []byte(cert)))
+		must(t, s.Store(t.Context(), "certificates/ca/"+host+"/"+host+".key", []byte(key)))
+	}
+	must(t, s.Store(t.Context(), "acme/ca/users/ops/ops.key", []byte("account")))
+	r.start(t, Config{Serves: hosts(agrafmania), ACME: r.acme(t, a, db)})
+	waitFor(t, func() bool { return s.Exists(t.Context(), "last_clean.json") })
+	for name, want := range map[string]bool{
+		"certificates/ca/gone.cocoom.com": false, "certificates/ca/late.cocoom.com/late.cocoom.com.key": true,
+		"certificates/ca/good.cocoom.com/good.cocoom.com.crt": true, "acme/ca/users/ops/ops.key": true,
+	} {
+		if s.Exists(t.Context(), name) != want {
+			t.Errorf("%s is there: %t", name, !want)
+		}
+	}
+}
+
 // again binds the address of a closed listener, where the authority looks.
 func again(t *testing.T, closed net.Listener) net.Listener {
 	t.Helper()

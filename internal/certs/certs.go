@@ -91,6 +91,14 @@ func (c *Certificates) Run(ctx context.Context) error {
 	return group.Wait()
 }
 
+// Close ends what New began. Run does it when it ends; who does not call Run must
+// call Close.
+func (c *Certificates) Close() {
+	if c.acme != nil {
+		c.acme.stop()
+	}
+}
+
 // TLS gives the configuration of the public listener: TLS 1.2 and newer, HTTP/2,
 // and the authority's challenges.
 func (c *Certificates) TLS() *tls.Config {
