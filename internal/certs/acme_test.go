@@ -247,7 +247,7 @@ func TestRenewal(t *testing.T) {
 
 	two := &replica{public: again(t, one.public), plain: again(t, one.plain), log: one.log}
 	cfg := two.acme(t, a, db)
-	cfg.renewalWindow = 0.999999
+	cfg.renewalWindow = 0.99999999 // due at once
 	two.start(t, Config{Serves: hosts(agrafmania), ACME: cfg})
 	_, err = two.Certificates.acme.onDemand.CacheManagedCertificate(t.Context(), port) // as if it had been asked for before
 	must(t, err)
@@ -257,6 +257,9 @@ func TestRenewal(t *testing.T) {
 		second, err := a.Shake(two.public.Addr(), agrafmania)
 		return err == nil && !second.Equal(first)
 	})
+	if err := two.Certificates.acme.ahead.RenewCertSync(t.Context(), port, true); !errors.Is(err, errNotOurs) {
+		t.Errorf("renewing for a host without a route: %v", err)
+	}
 	if cert, ok := two.Certificates.acme.inMemory(port); !ok || !cert.Leaf.Equal(left) {
 		t.Error("the certificate of a host without a route was renewed")
 	}

@@ -30,6 +30,9 @@ type storage struct {
 	master store.Master
 }
 
+// String is what certmagic logs of the storage; it would print all that is in it.
+func (s *storage) String() string { return "store" }
+
 // Store writes the value of a name.
 func (s *storage) Store(ctx context.Context, name string, value []byte) error {
 	sealed, err := s.master.Seal(purpose, name, value)
