@@ -11,6 +11,7 @@ import (
 	"github.com/cocoom/cocoom-gateway/configs"
 	"github.com/cocoom/cocoom-gateway/gateway"
 	"github.com/cocoom/cocoom-gateway/internal/admin"
+	"github.com/cocoom/cocoom-gateway/internal/certs"
 	"github.com/cocoom/cocoom-gateway/internal/store"
 	"github.com/cocoom/cocoom-gateway/notifyhook"
 )
@@ -27,6 +28,9 @@ type program struct {
 	public  *server
 	admin   *server
 	private *server // nil: there is none
+
+	certs    *certs.Certificates // nil: a front proxy ends TLS
+	redirect *server             // nil: there is none
 }
 
 // start opens the store, builds every route and binds the listeners, so that
@@ -55,17 +59,20 @@ func start(ctx context.Context, cfg *configs.Config, log *slog.Logger) (_ *progr
 	if err := p.buildGateway(ctx, cfg); err != nil {
 		return nil, err
 	}
-	if p.public, err = listen("listen", cfg.Listen, p.gateway, cfg.TLS, log); err != nil {
+	if p.public, err = listen("listen", cfg.Listen, p.gateway, log); err != nil {
+		return nil, err
+	}
+	if err := p.endTLS(cfg); err != nil {
 		return nil, err
 	}
 	pages := admin.New(admin.Config{Ready: p.checks(), Relay: p.relay, Log: log, Gateway: p.gateway,
 		Keys: admin.Keys{PEM: p.keys.signing.PEM, Rotate: p.keys.rotate}})
-	if p.admin, err = listen("admin", cfg.Admin, pages, configs.TLS{}, log); err != nil {
+	if p.admin, err = listen("admin", cfg.Admin, pages, log); err != nil {
 		return nil, err
 	}
 	if cfg.Private != "" {
 		inside := p.gateway.Private(admin.Probes(p.checks()))
-		if p.private, err = listen("private", cfg.Private, inside, configs.TLS{}, log); err != nil {
+		if p.private, err = listen("private", cfg.Private, inside, log); err != nil {
 			return nil, err
 		}
 	}
@@ -93,6 +100,12 @@ func (p *program) run(ctx context.Context) error {
 	if p.private != nil {
 		group.Go(func() error { return p.private.run(ctx) })
 	}
+	if p.certs != nil {
+		group.Go(func() error { return p.certs.Run(ctx) })
+	}
+	if p.redirect != nil {
+		group.Go(func() error { return p.redirect.run(ctx) })
+	}
 	p.log.Info("serving", "public", p.public.addr(), "admin", p.admin.addr(), "private", p.private.addr(), "routes", len(p.current.routes), "version", version())
 	err := group.Wait()
 	p.log.Info("stopped")
@@ -102,10 +115,13 @@ func (p *program) run(ctx context.Context) error {
 // close frees what start has opened.
 func (p *program) close() error {
 	var errs []error
-	for _, s := range []*server{p.public, p.admin, p.private} {
+	for _, s := range []*server{p.public, p.admin, p.private, p.redirect} {
 		if s != nil {
 			s.ln.Close() // closed already after run
 		}
+	}
+	if p.certs != nil {
+		p.certs.Close()
 	}
 	p.current.routes.closeUnlike(nil)
 	if p.store != nil {

@@ -2,14 +2,11 @@ package main
 
 import (
 	"context"
-	"crypto/tls"
 	"fmt"
 	"log/slog"
 	"net"
 	"net/http"
 	"time"
-
-	"github.com/cocoom/cocoom-gateway/configs"
 )
 
 const (
@@ -25,23 +22,22 @@ const (
 type server struct {
 	http http.Server
 	ln   net.Listener
-	tls  configs.TLS
 	log  *slog.Logger
 	cut  context.CancelFunc // ends the requests' contexts, and so every stream
 }
 
-// listen binds an address; key names it in errors.
-func listen(key, address string, h http.Handler, certificate configs.TLS, log *slog.Logger) (*server, error) {
+// listen binds an address; key names it in errors. It speaks plain HTTP, unless
+// its TLSConfig is set before it runs.
+func listen(key, address string, h http.Handler, log *slog.Logger) (*server, error) {
 	ln, err := net.Listen("tcp", address)
 	if err != nil {
 		return nil, fmt.Errorf("%s: %w", key, err)
 	}
 	base, cut := context.WithCancel(context.Background())
-	return &server{ln: ln, tls: certificate, log: log, cut: cut, http: http.Server{
+	return &server{ln: ln, log: log, cut: cut, http: http.Server{
 		Handler: h, ReadHeaderTimeout: 10 * time.Second, IdleTimeout: 2 * time.Minute, MaxHeaderBytes: headerBytes,
 		BaseContext: func(net.Listener) context.Context { return base },
 		ErrorLog:    slog.NewLogLogger(log.Handler(), slog.LevelDebug), // strangers' TLS and HTTP mistakes
-		TLSConfig:   &tls.Config{MinVersion: tls.VersionTLS12},
 	}}, nil
 }
 
@@ -57,8 +53,8 @@ func (s *server) addr() string {
 func (s *server) run(ctx context.Context) error {
 	stopped := make(chan error, 1)
 	go func() {
-		if s.tls.Cert != "" {
-			stopped <- s.http.ServeTLS(s.ln, s.tls.Cert, s.tls.Key)
+		if s.http.TLSConfig != nil {
+			stopped <- s.http.ServeTLS(s.ln, "", "")
 			return
 		}
 		stopped <- s.http.Serve(s.ln)

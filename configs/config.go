@@ -69,6 +69,8 @@ type TLS struct {
 	// Redirect is the address of a plain listener, such as ":80", that sends
 	// browsers to https and answers ACME's HTTP challenges; empty: none.
 	Redirect string `yaml:"redirect"`
+	// HSTS is for how long browsers shall insist on https; default 720h.
+	HSTS HSTS `yaml:"hsts"`
 }
 
 // On reports whether the gateway ends TLS.
@@ -156,6 +158,7 @@ func defaults() Config {
 		State:          "./data",
 		PublicScheme:   "https",
 		ReservedPrefix: "/.gateway",
+		TLS:            TLS{HSTS: defaultHSTS},
 	}
 }
 
