@@ -17,11 +17,15 @@ import (
 )
 
 func main() {
+	os.Exit(process())
+}
+
+// process runs what this process was started for, until it is interrupted.
+func process() (code int) {
 	ctx, stop := signal.NotifyContext(context.Background(), os.Interrupt, syscall.SIGTERM)
+	defer stop()
 	context.AfterFunc(ctx, stop) // a second interrupt ends at once
-	code := run(ctx, os.Args[1:], os.Getenv, os.Stdout, os.Stderr)
-	stop()
-	os.Exit(code)
+	return run(ctx, os.Args[1:], os.Getenv, os.Stdout, os.Stderr)
 }
 
 // errReported ends a command whose mistakes were printed already.

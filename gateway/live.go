@@ -22,13 +22,18 @@ const (
 	liveShards = 16
 )
 
-// live are the exchanges under way of people who are signed in, so that those
-// which last can be ended with their session. The list runs through the
+// live are the exchanges with apps under way, so that those which last can be
+// ended with their session, or when the gateway stops. The list runs through the
 // exchanges themselves: joining it costs a request two locks and no allocation.
-type live [liveShards]struct {
+type live [liveShards]liveShard
+
+type liveShard struct {
 	mu    sync.Mutex
 	first *exchange
 }
+
+// shard is where an exchange is. Its id is random.
+func (l *live) shard(x *exchange) *liveShard { return &l[(x.id[0]^x.id[1]<<2)%liveShards] }
 
 // stream is an exchange's place in live, and what it takes to end it.
 type stream struct {
@@ -44,10 +49,6 @@ type stream struct {
 
 // carry serves an exchange that is allowed, through serve, within live.
 func (l *live) carry(x *exchange, r *http.Request, now func() time.Time, serve func(r *http.Request)) {
-	if x.session == nil {
-		serve(r)
-		return
-	}
 	if wantsWebSocket(r) {
 		ctx, hangUp := context.WithCancel(r.Context())
 		defer hangUp()
@@ -60,7 +61,7 @@ func (l *live) carry(x *exchange, r *http.Request, now func() time.Time, serve f
 }
 
 func (l *live) enter(x *exchange, now func() time.Time) {
-	shard := &l[x.session.sum[0]%liveShards]
+	shard := l.shard(x)
 	x.stream.now = now
 	shard.mu.Lock()
 	defer shard.mu.Unlock()
@@ -73,7 +74,7 @@ func (l *live) enter(x *exchange, now func() time.Time) {
 // leave breaks off an answer that was cut, so that nothing more is done on its
 // connection.
 func (l *live) leave(x *exchange) {
-	shard := &l[x.session.sum[0]%liveShards]
+	shard := l.shard(x)
 	shard.mu.Lock()
 	if x.stream.next != nil {
 		x.stream.next.stream.prev = x.stream.prev
@@ -117,14 +118,14 @@ func (s *stream) answers() {
 	}
 }
 
-// end breaks off an exchange that lasts, and reports whether it had not been yet;
-// it must be in live, and is called by live.each alone. A WebSocket gets a close
+// end breaks off an exchange whose session is over, and reports whether it had not
+// been yet; it must be in live, and is called by live.each alone. A WebSocket gets a close
 // frame. For other answers there is no such word: with deadlines that have
 // passed, reading and writing fail, and net/http gives the connection, or the
 // stream of HTTP/2, up.
 func (x *exchange) end() bool {
 	if socket := x.stream.socket.Load(); socket != nil {
-		return socket.end(x.stream.hangUp)
+		return socket.end(sessionEnded, x.stream.hangUp)
 	}
 	first := !x.stream.cut
 	x.stream.cut = true
@@ -136,12 +137,15 @@ func (x *exchange) end() bool {
 }
 
 // endStreams ends what lasts and belongs to a session that is over, or is no
-// longer for its person.
+// longer for its person, and every WebSocket once the gateway stops.
 func (g *Gateway) endStreams() {
 	now, ended := g.cfg.Now(), 0
 	g.live.each(func(x *exchange) {
 		if x.lasts(now) && !g.mayGoOn(x, now) && x.end() {
 			ended++
+		}
+		if g.stopping.Err() != nil {
+			x.goAway()
 		}
 	})
 	if ended > 0 {
@@ -154,6 +158,9 @@ func (g *Gateway) endStreams() {
 // x must be in live, and is looked at by live.each alone.
 func (g *Gateway) mayGoOn(x *exchange, now time.Time) bool {
 	rt, ss := x.route, x.session
+	if ss == nil {
+		return true // it is for everybody, or for a program
+	}
 	if g.sessions.over(rt, ss, now) {
 		return false
 	}
