@@ -10,7 +10,6 @@ import (
 	"io"
 	"os"
 	"os/signal"
-	"runtime/debug"
 	"syscall"
 
 	"github.com/spf13/cobra"
@@ -78,9 +77,10 @@ func rootCommand(getenv func(string) string) *cobra.Command {
 	group("serve", "Serve:", serveCommand(getenv), demoCommand(getenv))
 	group("file", "Work on a configuration file:", checkCommand(getenv), explainCommand(getenv), tokensCommand(getenv))
 	group("running", "Ask a running gateway:", healthCommand(), sessionsCommand(getenv), peopleCommand(getenv), notificationsCommand(getenv), keysCommand(getenv), breakGlassCommand(getenv))
-	group("self", "About this program:", versionCommand())
+	group("self", "About this program:", versionCommand(), manCommand())
 	root.SetHelpCommandGroupID("self")
 	root.SetCompletionCommandGroupID("self")
+	completeAll(root)
 	return root
 }
 
@@ -99,34 +99,4 @@ func parent(cmd *cobra.Command, below ...*cobra.Command) *cobra.Command {
 	cmd.RunE = func(cmd *cobra.Command, _ []string) error { return cmd.Help() }
 	cmd.AddCommand(below...)
 	return cmd
-}
-
-func versionCommand() *cobra.Command {
-	return &cobra.Command{
-		Use:     "version",
-		Short:   "Say which build this is",
-		Example: "  cocoom-gateway version",
-		Args:    cobra.NoArgs,
-		Run: func(cmd *cobra.Command, _ []string) {
-			fmt.Fprintln(cmd.OutOrStdout(), version())
-		},
-	}
-}
-
-// version names the build by what the Go toolchain noted in the binary.
-func version() string {
-	info, ok := debug.ReadBuildInfo()
-	if !ok {
-		return "cocoom-gateway (unknown build)"
-	}
-	revision, modified := "", ""
-	for _, s := range info.Settings {
-		switch {
-		case s.Key == "vcs.revision":
-			revision = " " + s.Value
-		case s.Key == "vcs.modified" && s.Value == "true":
-			modified = " (modified)"
-		}
-	}
-	return fmt.Sprintf("cocoom-gateway %s%s%s, %s", info.Main.Version, revision, modified, info.GoVersion)
 }

@@ -184,6 +184,7 @@ func TestServiceManager(t *testing.T) {
 	}
 	defer heard.Close()
 	ctx, stop := context.WithCancel(t.Context())
+	defer stop()
 	done := make(chan int, 1)
 	o := newOffice(t, t.TempDir())
 	file := o.file("0")
