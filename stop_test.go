@@ -105,7 +105,7 @@ func testStop(t *testing.T, path string) {
 	app := httptest.NewServer(http.StripPrefix(path, stoppingApp(answer)))
 	t.Cleanup(func() { done(); app.Close() })
 	o := newOffice(t, t.TempDir())
-	o.config = regexp.MustCompile(`upstream: .*`).ReplaceAllString(o.config, "upstream: "+app.URL) +
+	o.config = upstreamLine.ReplaceAllString(o.config, "upstream: "+app.URL) +
 		"    notify: {bearer_tokens: [ck_0123456789abcdef]}\n    policy: [{path: /public/**, allow: public}, {path: /**, allow: members}]\n"
 	p, stop := o.start("0")
 	marie := o.browser(p)
@@ -224,3 +224,6 @@ func (m *member) socketAt(path string) *websocket.Conn {
 	}
 	return conn
 }
+
+// upstreamLine is an office's.
+var upstreamLine = regexp.MustCompile(`upstream: .*`)
