@@ -56,7 +56,7 @@ func offered(cmd *cobra.Command, word string) ([]string, cobra.ShellCompDirectiv
 		return notifyhook.Statuses(), cobra.ShellCompDirectiveNoFileComp
 	case "file":
 		return []string{"yaml", "yml"}, cobra.ShellCompDirectiveFilterFileExt
-	case "directory":
+	case "DIR", "directory":
 		return nil, cobra.ShellCompDirectiveFilterDirs
 	}
 	return nil, cobra.ShellCompDirectiveNoFileComp

@@ -5,6 +5,7 @@ import (
 	"errors"
 	"fmt"
 	"log/slog"
+	"os"
 	"sync/atomic"
 
 	"golang.org/x/sync/errgroup"
@@ -61,7 +62,7 @@ func start(ctx context.Context, cfg *configs.Config, log *slog.Logger) (_ *progr
 		return nil, err
 	}
 	pages := admin.New(admin.Config{Ready: p.checks(), Relay: p.relay, Log: log, Gateway: p.gateway,
-		Keys: admin.Keys{PEM: p.keys.signing.PEM, Rotate: p.keys.rotate}})
+		Backup: p.backup(), Keys: admin.Keys{PEM: p.keys.signing.PEM, Rotate: p.keys.rotate}})
 	if p.admin, err = listen("admin", cfg.Admin, pages, configs.TLS{}, log); err != nil {
 		return nil, err
 	}
@@ -80,6 +81,14 @@ func (p *program) checks() []admin.Check {
 		var one int
 		return p.store.Read().QueryRowContext(ctx, `SELECT 1`).Scan(&one)
 	}}, {Name: "sessions", Run: p.gateway.Ready}}
+}
+
+// backup copies the store; nil where that is PostgreSQL's to do.
+func (p *program) backup() func(context.Context) (*os.File, error) {
+	if p.store.Postgres() {
+		return nil
+	}
+	return p.store.Copy
 }
 
 // run serves until ctx ends or a part fails, and stops as serve says; the queue
