@@ -1,9 +1,12 @@
 package main
 
 import (
+	"bufio"
 	"fmt"
+	"net"
 	"net/http"
 	"os"
+	"os/exec"
 	"path/filepath"
 	"strings"
 	"sync"
@@ -139,4 +142,33 @@ func TestBackupOfPostgres(t *testing.T) {
 	if _, err := os.Stat(dir); !os.IsNotExist(err) {
 		t.Error("the directory was made")
 	}
+}
+
+// TestRestorePostgres: what pg_dump has of a running gateway starts another.
+func TestRestorePostgres(t *testing.T) {
+	from, to := storetest.Postgres(t), storetest.Postgres(t)
+	dump := filepath.Join(t.TempDir(), "gateway.dump")
+	tool := func(name string, args ...string) {
+		t.Helper()
+		if said, err := exec.CommandContext(t.Context(), need(t, name), args...).CombinedOutput(); err != nil {
+			t.Fatalf("%s: %v: %s", name, err, said)
+		}
+	}
+	const form = "to=U0PAUL&text=hello&key=k1"
+	ask := func(p *program, want int) {
+		t.Helper()
+		conn, err := net.Dial("tcp", p.public.addr())
+		if err != nil {
+			t.Fatal(err)
+		}
+		defer conn.Close()
+		_, _ = fmt.Fprint(conn, webhook(form))
+		if resp, err := http.ReadResponse(bufio.NewReader(conn), nil); err != nil || resp.StatusCode != want {
+			t.Errorf("answered %v (%v), want %d", resp, err, want)
+		}
+	}
+	ask(startProgram(t, from), http.StatusAccepted)
+	tool("pg_dump", "-Fc", "--no-owner", "-f", dump, from)
+	tool("pg_restore", "--no-owner", "-d", to, dump)
+	ask(startProgram(t, to), http.StatusOK)
 }
