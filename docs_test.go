@@ -175,7 +175,7 @@ func TestDocsLinks(t *testing.T) {
 	if err != nil || len(pages) == 0 {
 		t.Fatal("no pages", err)
 	}
-	for _, page := range append(pages, "README.md") {
+	for _, page := range append(pages, "README.md", "CHANGELOG.md") {
 		text, err := os.ReadFile(page)
 		if err != nil {
 			t.Fatal(err)
@@ -195,6 +195,37 @@ func TestDocsLinks(t *testing.T) {
 			}
 			if err != nil || section != "" && !slices.Contains(sections(string(there)), section) {
 				t.Errorf("%s points to %s: %v", page, m[1], err)
+			}
+		}
+	}
+}
+
+// TestDocsAreFound: the README leads to every page and file under docs, by way of others or not.
+func TestDocsAreFound(t *testing.T) {
+	seen := map[string]bool{}
+	var visit func(page string)
+	visit = func(page string) {
+		if seen[page] {
+			return
+		}
+		seen[page] = true
+		text, err := os.ReadFile(page)
+		if err != nil || !strings.HasSuffix(page, ".md") {
+			return
+		}
+		for _, m := range regexp.MustCompile(`\]\(([^)\s#]+)`).FindAllSubmatch(text, -1) {
+			visit(filepath.Join(filepath.Dir(page), string(m[1])))
+		}
+	}
+	visit("README.md")
+	for _, pattern := range []string{"docs/*.md", "docs/running/*"} {
+		files, err := filepath.Glob(pattern)
+		if err != nil || len(files) == 0 {
+			t.Fatal(pattern, err)
+		}
+		for _, file := range files {
+			if !seen[file] {
+				t.Errorf("nothing leads to %s", file)
 			}
 		}
 	}

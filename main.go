@@ -10,18 +10,21 @@ import (
 	"io"
 	"os"
 	"os/signal"
-	"runtime/debug"
 	"syscall"
 
 	"github.com/spf13/cobra"
 )
 
 func main() {
+	os.Exit(process())
+}
+
+// process runs what this process was started for, until it is interrupted.
+func process() (code int) {
 	ctx, stop := signal.NotifyContext(context.Background(), os.Interrupt, syscall.SIGTERM)
+	defer stop()
 	context.AfterFunc(ctx, stop) // a second interrupt ends at once
-	code := run(ctx, os.Args[1:], os.Getenv, os.Stdout, os.Stderr)
-	stop()
-	os.Exit(code)
+	return run(ctx, os.Args[1:], os.Getenv, os.Stdout, os.Stderr)
 }
 
 // errReported ends a command whose mistakes were printed already.
@@ -73,10 +76,11 @@ func rootCommand(getenv func(string) string) *cobra.Command {
 	}
 	group("serve", "Serve:", serveCommand(getenv), demoCommand(getenv))
 	group("file", "Work on a configuration file:", checkCommand(getenv), explainCommand(getenv), manifestCommand(getenv), tokensCommand(getenv))
-	group("running", "Ask a running gateway:", healthCommand(), sessionsCommand(getenv), peopleCommand(getenv), notificationsCommand(getenv), keysCommand(getenv), breakGlassCommand(getenv))
-	group("self", "About this program:", versionCommand())
+	group("running", "Ask a running gateway:", healthCommand(), sessionsCommand(getenv), peopleCommand(getenv), notificationsCommand(getenv), keysCommand(getenv), breakGlassCommand(getenv), backupCommand(getenv))
+	group("self", "About this program:", versionCommand(), manCommand())
 	root.SetHelpCommandGroupID("self")
 	root.SetCompletionCommandGroupID("self")
+	completeAll(root)
 	return root
 }
 
@@ -95,34 +99,4 @@ func parent(cmd *cobra.Command, below ...*cobra.Command) *cobra.Command {
 	cmd.RunE = func(cmd *cobra.Command, _ []string) error { return cmd.Help() }
 	cmd.AddCommand(below...)
 	return cmd
-}
-
-func versionCommand() *cobra.Command {
-	return &cobra.Command{
-		Use:     "version",
-		Short:   "Say which build this is",
-		Example: "  cocoom-gateway version",
-		Args:    cobra.NoArgs,
-		Run: func(cmd *cobra.Command, _ []string) {
-			fmt.Fprintln(cmd.OutOrStdout(), version())
-		},
-	}
-}
-
-// version names the build by what the Go toolchain noted in the binary.
-func version() string {
-	info, ok := debug.ReadBuildInfo()
-	if !ok {
-		return "cocoom-gateway (unknown build)"
-	}
-	revision, modified := "", ""
-	for _, s := range info.Settings {
-		switch {
-		case s.Key == "vcs.revision":
-			revision = " " + s.Value
-		case s.Key == "vcs.modified" && s.Value == "true":
-			modified = " (modified)"
-		}
-	}
-	return fmt.Sprintf("cocoom-gateway %s%s%s, %s", info.Main.Version, revision, modified, info.GoVersion)
 }

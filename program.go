@@ -5,6 +5,8 @@ import (
 	"errors"
 	"fmt"
 	"log/slog"
+	"os"
+	"sync/atomic"
 
 	"golang.org/x/sync/errgroup"
 
@@ -31,6 +33,9 @@ type program struct {
 
 	certs    *certs.Certificates // nil: a front proxy ends TLS
 	redirect *server             // nil: there is none
+
+	manager  serviceManager
+	stopping atomic.Bool // no longer ready, for good
 }
 
 // start opens the store, builds every route and binds the listeners, so that
@@ -66,7 +71,7 @@ func start(ctx context.Context, cfg *configs.Config, log *slog.Logger) (_ *progr
 		return nil, err
 	}
 	pages := admin.New(admin.Config{Ready: p.checks(), Relay: p.relay, Log: log, Gateway: p.gateway,
-		Keys: admin.Keys{PEM: p.keys.signing.PEM, Rotate: p.keys.rotate}})
+		Backup: p.backup(), Keys: admin.Keys{PEM: p.keys.signing.PEM, Rotate: p.keys.rotate}})
 	if p.admin, err = listen("admin", cfg.Admin, pages, log); err != nil {
 		return nil, err
 	}
@@ -81,31 +86,33 @@ func start(ctx context.Context, cfg *configs.Config, log *slog.Logger) (_ *progr
 
 // checks say whether the gateway can do its work.
 func (p *program) checks() []admin.Check {
-	return []admin.Check{{Name: "store", Run: func(ctx context.Context) error {
+	return []admin.Check{{Name: "stop", Run: p.goesOn}, {Name: "store", Run: func(ctx context.Context) error {
 		var one int
 		return p.store.Read().QueryRowContext(ctx, `SELECT 1`).Scan(&one)
 	}}, {Name: "sessions", Run: p.gateway.Ready}}
 }
 
-// run serves until ctx ends or a part fails, then stops in order: no new
-// requests, those under way get drainTime, streams are cut, the queue is left
-// as the store has it.
+// backup copies the store; nil where that is PostgreSQL's to do.
+func (p *program) backup() func(context.Context) (*os.File, error) {
+	if p.store.Postgres() {
+		return nil
+	}
+	return p.store.Copy
+}
+
+// run serves until ctx ends or a part fails, and stops as serve says; the queue
+// is left as the store has it.
 func (p *program) run(ctx context.Context) error {
 	group, ctx := errgroup.WithContext(ctx)
-	group.Go(func() error { return p.gateway.Run(ctx) })
 	group.Go(func() error { return p.relay.Run(ctx) })
-	group.Go(func() error { return p.keys.follow(ctx, p.log) })
-	group.Go(func() error { return p.public.run(ctx) })
-	group.Go(func() error { return p.admin.run(ctx) })
-	if p.private != nil {
-		group.Go(func() error { return p.private.run(ctx) })
-	}
+	// What requests rely on goes on while the last of them are under way.
+	needed, done := context.WithCancel(context.WithoutCancel(ctx))
+	group.Go(func() error { return p.gateway.Run(needed) })
+	group.Go(func() error { return p.keys.follow(needed, p.log) })
 	if p.certs != nil {
-		group.Go(func() error { return p.certs.Run(ctx) })
+		group.Go(func() error { return p.certs.Run(needed) })
 	}
-	if p.redirect != nil {
-		group.Go(func() error { return p.redirect.run(ctx) })
-	}
+	group.Go(func() error { defer done(); return p.serve(ctx) })
 	p.log.Info("serving", "public", p.public.addr(), "admin", p.admin.addr(), "private", p.private.addr(), "routes", len(p.current.routes), "version", version())
 	err := group.Wait()
 	p.log.Info("stopped")

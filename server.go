@@ -9,14 +9,9 @@ import (
 	"time"
 )
 
-const (
-	// drainTime is how long requests under way may take after a stop was asked for.
-	// Container runtimes kill after ten seconds.
-	drainTime = 8 * time.Second
-	// headerBytes bounds a request's line and headers; more gets 431. Old PHP
-	// servers refuse more than 8 KiB themselves.
-	headerBytes = 32 << 10
-)
+// headerBytes bounds a request's line and headers; more gets 431. Old PHP
+// servers refuse more than 8 KiB themselves.
+const headerBytes = 32 << 10
 
 // server is one listener.
 type server struct {
@@ -49,8 +44,8 @@ func (s *server) addr() string {
 	return s.ln.Addr().String()
 }
 
-// run serves until ctx ends.
-func (s *server) run(ctx context.Context) error {
+// run serves until ctx ends; then requests under way have so long to end.
+func (s *server) run(ctx context.Context, limit time.Duration) error {
 	stopped := make(chan error, 1)
 	go func() {
 		if s.http.TLSConfig != nil {
@@ -65,13 +60,12 @@ func (s *server) run(ctx context.Context) error {
 		return fmt.Errorf("serve %s: %w", s.addr(), err)
 	case <-ctx.Done():
 	}
-	s.log.Info("stopping; requests under way may end", "address", s.addr(), "limit", drainTime.String())
-	drain, cancel := context.WithTimeout(context.Background(), drainTime)
+	drain, cancel := context.WithTimeout(context.Background(), limit)
 	defer cancel()
 	err := s.http.Shutdown(drain)
 	s.cut()
 	if err != nil {
-		s.http.Close() // what has not ended in drainTime is cut
+		s.http.Close() // what has not ended by then is cut
 	}
 	<-stopped
 	return nil

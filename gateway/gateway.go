@@ -47,6 +47,9 @@ type Gateway struct {
 	events   *events
 	drafts   *drafts
 	echo     *echo.Echo
+
+	stopping context.Context // ends with Stop
+	stop     context.CancelFunc
 }
 
 // New builds a Gateway and reads the list of revocations; it fails when a host
@@ -71,6 +74,7 @@ func New(ctx context.Context, cfg Config) (*Gateway, error) {
 	g.sessions = newSessions(cfg.Sealer, revoked, g.people, cfg.Now)
 	g.logins = newLogins(g.people, cfg.Sealer, cfg.Now)
 	g.events = newEvents(g.people, cfg.PersonChanged)
+	g.stopping, g.stop = context.WithCancel(context.Background())
 	g.mount()
 	return g, nil
 }
@@ -235,7 +239,7 @@ func (g *Gateway) front(x *exchange, c echo.Context) error {
 		return errNotFound // another proxy carries requests to the app
 	}
 	x.unread = false // the app reads it
-	in := proxy.Inbound{Who: x.session.principal(), ForwardedFor: x.forwardedFor, RequestID: x.id, SigningOut: leaving}
+	in := proxy.Inbound{Who: x.session.principal(), ForwardedFor: x.forwardedFor, RequestID: x.id, SigningOut: leaving, Stopping: g.stopping}
 	if leaving && g.sessions.read(rt, r) != nil {
 		// Not in live: the session is over before the app says goodbye.
 		rt.Upstream.Serve(g.leave(x, r), r, in)

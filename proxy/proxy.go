@@ -1,6 +1,7 @@
 package proxy
 
 import (
+	"context"
 	"errors"
 	"fmt"
 	"log"
@@ -136,6 +137,9 @@ type Inbound struct {
 	ForwardedFor string     // the whole chain of client addresses to send; empty: none
 	RequestID    string     // empty: none
 	SigningOut   bool       // r asks the app to sign out: no login at its form on the way
+	// Stopping ends when the gateway stops, and with it event streams, as if the
+	// app had ended them; nil: it never does.
+	Stopping context.Context
 }
 
 // Serve carries r to the app and its answer to w. Policy must have allowed r,

@@ -4,8 +4,10 @@
 package admin
 
 import (
+	"context"
 	"log/slog"
 	"net/http"
+	"os"
 
 	"github.com/cocoom/cocoom-gateway/gateway"
 	"github.com/cocoom/cocoom-gateway/notifyhook"
@@ -18,6 +20,7 @@ type Config struct {
 	Gateway *gateway.Gateway
 	Keys    Keys
 	Log     *slog.Logger
+	Backup  func(ctx context.Context) (*os.File, error) // a copy of the store, to read and close; nil: it has its own tools
 }
 
 // New gives what operators ask for. Three answer whoever asks:
@@ -42,6 +45,8 @@ type Config struct {
 //	                          ?key=, ?to=, ?status= and ?since=, at most ?limit= from ?cursor= on
 //	GET  /notifications/ID    one of them and why, in sentences: a notifyhook.Explained
 //	POST /notifications/replay sends what failed again: a Replay, answered by notifyhook.Replays
+//	POST /backup              a copy of the SQLite store as it is now, for programs on this machine
+//	                          alone: an Operator, answered by the file
 //	POST /break-glass         makes a link that signs one person in without Slack, for programs
 //	                          on this machine alone: a BreakGlass, answered by a BreakGlassLink
 //
@@ -61,6 +66,7 @@ func New(cfg Config) http.Handler {
 	programs.Handle("GET /notifications", get(cfg, cfg.listNotifications))
 	programs.Handle("GET /notifications/{id}", item(cfg, cfg.showNotification))
 	programs.Handle("POST /notifications/replay", post(cfg, cfg.replay))
+	programs.Handle("POST /backup", fromThisMachine(http.HandlerFunc(cfg.backup)))
 	programs.Handle("POST /break-glass", fromThisMachine(post(cfg, cfg.breakGlass)))
 
 	mux := probes(cfg.Ready, error.Error)
