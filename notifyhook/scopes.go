@@ -8,38 +8,40 @@ import (
 
 // slackReport is what Slack says of a route's bot token.
 type slackReport struct {
-	OK       bool           `json:"ok"`
-	Error    string         `json:"error,omitempty"` // Slack's error name, or a constant word of ours
-	Team     string         `json:"team,omitempty"`
-	TeamName string         `json:"team_name,omitempty"`
-	Bot      string         `json:"bot,omitempty"`    // its user id
-	Scopes   []string       `json:"scopes,omitempty"` // granted; missing: Slack did not say
-	Missing  []missingScope `json:"missing,omitempty"`
-	Warning  string         `json:"warning,omitempty"`
+	OK       bool       `json:"ok"`
+	Error    string     `json:"error,omitempty"` // Slack's error name, or a constant word of ours
+	Team     string     `json:"team,omitempty"`
+	TeamName string     `json:"team_name,omitempty"`
+	Bot      string     `json:"bot,omitempty"`    // its user id
+	Scopes   []string   `json:"scopes,omitempty"` // granted; missing: Slack did not say
+	Missing  []ScopeUse `json:"missing,omitempty"`
+	Warning  string     `json:"warning,omitempty"`
 }
 
-// missingScope is a scope that was not granted.
-type missingScope struct {
+// ScopeUse is a bot scope and what needs it.
+type ScopeUse struct {
 	Scope  string `json:"scope"`
 	Breaks string `json:"breaks"` // what does not work without it
+	// Optional says that delivering does without it, if less well.
+	Optional bool `json:"-"`
 }
 
-// scopeUses are the scopes that delivering makes use of
+// ScopeUses are the scopes that delivering makes use of
 // (https://docs.slack.dev/reference/scopes).
-func scopeUses() []missingScope {
-	return []missingScope{
-		{"chat:write", "nothing can be sent"},
-		{"chat:write.public", "public channels that the bot was not invited to"},
-		{"users:read.email", "recipients by e-mail address"},
-		{"users:read", "recipients by e-mail address: Slack grants users:read.email only together with it"},
-		{"im:write", "the order between messages to a person and to the id of their conversation with the bot"},
-		{"channels:read", "recipients by #channel"},
-		{"groups:read", "recipients by the #name of a private channel"},
-		{"channels:history", "after a timeout, whether a message arrived in a public channel: it may come twice"},
-		{"groups:history", "after a timeout, whether a message arrived in a private channel: it may come twice"},
-		{"im:history", "after a timeout, whether a direct message arrived: it may come twice"},
-		{"channels:join", "public channels that answer not_in_channel, until somebody invites the bot"},
-		{"chat:write.customize", "the username and icon that an app which speaks Slack asks for"},
+func ScopeUses() []ScopeUse {
+	return []ScopeUse{
+		{"chat:write", "nothing can be sent", false},
+		{"chat:write.public", "public channels that the bot was not invited to", false},
+		{"users:read.email", "recipients by e-mail address", false},
+		{"users:read", "recipients by e-mail address: Slack grants users:read.email only together with it", false},
+		{"im:write", "the order between messages to a person and to the id of their conversation with the bot", false},
+		{"channels:read", "recipients by #channel", false},
+		{"groups:read", "recipients by the #name of a private channel", true},
+		{"channels:history", "after a timeout, whether a message arrived in a public channel: it may come twice", true},
+		{"groups:history", "after a timeout, whether a message arrived in a private channel: it may come twice", true},
+		{"im:history", "after a timeout, whether a direct message arrived: it may come twice", true},
+		{"channels:join", "public channels that answer not_in_channel, until somebody invites the bot", true},
+		{"chat:write.customize", "the username and icon that an app which speaks Slack asks for", true},
 	}
 }
 
@@ -72,7 +74,7 @@ func (rt *route) askSlack(ctx context.Context) (out slackReport) {
 	for scope := range strings.SplitSeq(scopes, ",") {
 		out.Scopes = append(out.Scopes, strings.TrimSpace(clean(scope)))
 	}
-	for _, one := range scopeUses() {
+	for _, one := range ScopeUses() {
 		if !slices.Contains(out.Scopes, one.Scope) {
 			out.Missing = append(out.Missing, one)
 		}
