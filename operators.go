@@ -86,13 +86,30 @@ func (o operators) ask(ctx context.Context, method, path string, in, out any) er
 func (o operators) call(ctx context.Context, method, path string, in any) (status int, said []byte, err error) {
 	ctx, cancel := context.WithTimeout(ctx, askTime)
 	defer cancel()
+	resp, err := o.open(ctx, method, path, in)
+	if err != nil {
+		return 0, nil, err
+	}
+	defer resp.Body.Close()
+	if said, err = io.ReadAll(io.LimitReader(resp.Body, maxAnswer)); err != nil {
+		return 0, nil, fmt.Errorf("ask %s: %w", o, err)
+	}
+	return resp.StatusCode, said, nil
+}
+
+// errNoGateway is in the chain of errors of whoever asks where nobody listens.
+var errNoGateway = errors.New("no gateway answers")
+
+// open makes one request, with in as JSON; the caller reads the answer and
+// closes it.
+func (o operators) open(ctx context.Context, method, path string, in any) (*http.Response, error) {
 	body, err := json.Marshal(in)
 	if err != nil {
-		return 0, nil, fmt.Errorf("ask %s: %w", o, err)
+		return nil, fmt.Errorf("ask %s: %w", o, err)
 	}
 	req, err := http.NewRequestWithContext(ctx, method, "http://"+string(o)+path, bytes.NewReader(body))
 	if err != nil {
-		return 0, nil, fmt.Errorf("ask %s: %w", o, err)
+		return nil, fmt.Errorf("ask %s: %w", o, err)
 	}
 	req.Host = "localhost" // the listener answers to no other name, lest a page of the web give it one
 	req.Header.Set("Content-Type", "application/json")
@@ -101,13 +118,9 @@ func (o operators) call(ctx context.Context, method, path string, in any) (statu
 	var dial *net.OpError
 	switch {
 	case errors.As(err, &dial) && dial.Op == "dial":
-		return 0, nil, fmt.Errorf("no gateway answers at %s: is it running? (%w)", o, dial.Err)
+		return nil, fmt.Errorf("%w at %s: is it running? (%w)", errNoGateway, o, dial.Err)
 	case err != nil:
-		return 0, nil, fmt.Errorf("ask %s: %w", o, err)
+		return nil, fmt.Errorf("ask %s: %w", o, err)
 	}
-	defer resp.Body.Close()
-	if said, err = io.ReadAll(io.LimitReader(resp.Body, maxAnswer)); err != nil {
-		return 0, nil, fmt.Errorf("ask %s: %w", o, err)
-	}
-	return resp.StatusCode, said, nil
+	return resp, nil
 }

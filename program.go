@@ -20,6 +20,7 @@ import (
 // test can start too.
 type program struct {
 	log     *slog.Logger
+	config  *configs.Config
 	routes  int
 	store   *store.Store
 	keys    *keys
@@ -35,7 +36,7 @@ type program struct {
 // an address in use or a store that cannot be opened is an error here. run
 // serves; whoever does not call run must call close.
 func start(ctx context.Context, cfg *configs.Config, log *slog.Logger) (_ *program, err error) {
-	p := &program{log: log, routes: len(cfg.Routes)}
+	p := &program{log: log, config: cfg, routes: len(cfg.Routes)}
 	defer func() {
 		if err != nil {
 			err = errors.Join(err, p.close())
@@ -56,7 +57,7 @@ func start(ctx context.Context, cfg *configs.Config, log *slog.Logger) (_ *progr
 	if p.public, err = listen("listen", cfg.Listen, p.gateway, cfg.TLS, log); err != nil {
 		return nil, err
 	}
-	pages := admin.New(admin.Config{Ready: p.checks(), Relay: p.relay, Log: log, Gateway: p.gateway,
+	pages := admin.New(admin.Config{Ready: p.checks(), Relay: p.relay, Log: log, Gateway: p.gateway, Doctor: p.doctor,
 		Keys: admin.Keys{PEM: p.keys.signing.PEM, Rotate: p.keys.rotate}})
 	if p.admin, err = listen("admin", cfg.Admin, pages, configs.TLS{}, log); err != nil {
 		return nil, err

@@ -8,6 +8,7 @@ import (
 	"net/http"
 
 	"github.com/cocoom/cocoom-gateway/gateway"
+	"github.com/cocoom/cocoom-gateway/internal/doctor"
 	"github.com/cocoom/cocoom-gateway/notifyhook"
 )
 
@@ -17,7 +18,9 @@ type Config struct {
 	Relay   *notifyhook.Relay
 	Gateway *gateway.Gateway
 	Keys    Keys
-	Log     *slog.Logger
+	// Doctor makes an examination of the running gateway.
+	Doctor func() *doctor.Doctor
+	Log    *slog.Logger
 }
 
 // New gives what operators ask for. Three answer whoever asks:
@@ -42,6 +45,8 @@ type Config struct {
 //	                          ?key=, ?to=, ?status= and ?since=, at most ?limit= from ?cursor= on
 //	GET  /notifications/ID    one of them and why, in sentences: a notifyhook.Explained
 //	POST /notifications/replay sends what failed again: a Replay, answered by notifyhook.Replays
+//	POST /doctor              examines the gateway and its routes: an Examine, answered by a doctor.Event a line
+//	POST /doctor/live         examines one by what Slack leaves open: an ExamineLive, answered likewise
 //	POST /break-glass         makes a link that signs one person in without Slack, for programs
 //	                          on this machine alone: a BreakGlass, answered by a BreakGlassLink
 //
@@ -61,6 +66,8 @@ func New(cfg Config) http.Handler {
 	programs.Handle("GET /notifications", get(cfg, cfg.listNotifications))
 	programs.Handle("GET /notifications/{id}", item(cfg, cfg.showNotification))
 	programs.Handle("POST /notifications/replay", post(cfg, cfg.replay))
+	programs.Handle("POST /doctor", lines(cfg, cfg.examine))
+	programs.Handle("POST /doctor/live", lines(cfg, cfg.examineLive))
 	programs.Handle("POST /break-glass", fromThisMachine(post(cfg, cfg.breakGlass)))
 
 	mux := probes(cfg.Ready, error.Error)

@@ -124,6 +124,7 @@ func (d *Doctor) Run(ctx context.Context, hosts []string, say func(Event)) error
 			say(Event{Looked: looked, Routes: len(routes)})
 		}
 	}
+	say(Event{Routes: len(routes)})
 	tell(d.gateway(ctx, routes), false)
 	var group errgroup.Group
 	group.SetLimit(routesAtOnce)

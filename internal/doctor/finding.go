@@ -58,7 +58,8 @@ func (s *Summary) Add(f Finding) {
 // Event is what an examination tells while it runs: one of its fields is set.
 type Event struct {
 	Finding *Finding `json:"finding,omitempty"`
-	// Looked is how many of Routes have been looked at.
+	// Looked is how many of Routes have been looked at. The first event of an
+	// examination has Routes alone.
 	Looked int `json:"looked,omitempty"`
 	Routes int `json:"routes,omitempty"`
 	// Summary is the last event of an examination that came to its end.
