@@ -9,8 +9,10 @@ import (
 	"strings"
 	"testing"
 
+	"github.com/cocoom/cocoom-gateway/configs"
 	"github.com/cocoom/cocoom-gateway/gateway"
 	"github.com/cocoom/cocoom-gateway/internal/admin"
+	"github.com/cocoom/cocoom-gateway/internal/doctor"
 	"github.com/cocoom/cocoom-gateway/internal/store"
 	"github.com/cocoom/cocoom-gateway/notifyhook"
 	"github.com/cocoom/cocoom-gateway/proxy"
@@ -52,6 +54,10 @@ func newListener(t *testing.T) *listener {
 	l := &listener{t: t, store: st}
 	l.Handler = admin.New(admin.Config{
 		Relay: relay, Gateway: front, Log: log,
+		Doctor: func() *doctor.Doctor {
+			return doctor.New(doctor.Config{Store: st, Config: &configs.Config{ReservedPrefix: "/.gateway", PublicScheme: "http", PublicPort: 1,
+				State: "postgres://nowhere", Slack: gateway.Slack{Issuer: "http://127.0.0.1:1", APIURL: "http://127.0.0.1:1/"}, Routes: []configs.Route{{Host: "a.localhost"}}}})
+		},
 		Ready: []admin.Check{{Name: "store", Run: func(context.Context) error { return l.broken }}},
 		Keys: admin.Keys{
 			PEM:    func() map[string]string { return map[string]string{"k1": "-----BEGIN PUBLIC KEY-----"} },

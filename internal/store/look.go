@@ -8,6 +8,8 @@ import (
 	"io/fs"
 	"os"
 	"path/filepath"
+
+	"github.com/jackc/pgx/v5/pgconn"
 )
 
 // OpenReadOnly opens the store that state names, as Open does, to look at: also
@@ -26,10 +28,16 @@ func OpenReadOnly(ctx context.Context, state string) (*Store, error) {
 		return nil, Classify(err)
 	}
 	if err := s.read.QueryRowContext(ctx, `SELECT value FROM meta WHERE name = 'epoch'`).Scan(&s.epoch); err != nil {
+		if pg, ok := errors.AsType[*pgconn.PgError](err); ok && pg.Code == undefinedTable {
+			err = fmt.Errorf("%w: no gateway has used the database yet", fs.ErrNotExist)
+		}
 		return nil, errors.Join(Classify(fmt.Errorf("read the store: %w", err)), s.Close())
 	}
 	return s, nil
 }
+
+// undefinedTable is an SQLSTATE, PostgreSQL's appendix A.
+const undefinedTable = "42P01"
 
 func openExisting(dir string) (*sql.DB, error) {
 	file := filepath.Join(dir, databaseFile)
