@@ -36,8 +36,10 @@ func (cfg Config) examineLive(ctx context.Context, in ExamineLive, say func(doct
 	return cfg.Doctor().Live(ctx, doctor.Live{Host: in.Host, Browser: in.Browser, Message: in.Message}, say)
 }
 
-// lines serves what takes long and tells as it goes: a JSON object a line.
+// lines serves what takes long and tells as it goes: a JSON object a line. Who
+// comes while another one is served is refused: Slack would be asked twice.
 func lines[In interface{ validate() error }](cfg Config, do func(ctx context.Context, in In, say func(doctor.Event)) error) http.Handler {
+	turn := make(chan struct{}, 1)
 	return http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
 		var in In
 		err := decode(http.MaxBytesReader(w, r.Body, maxBody), &in)
@@ -46,6 +48,13 @@ func lines[In interface{ validate() error }](cfg Config, do func(ctx context.Con
 		}
 		if err != nil {
 			cfg.fail(w, r, err)
+			return
+		}
+		select {
+		case turn <- struct{}{}:
+			defer func() { <-turn }()
+		default:
+			answer(w, http.StatusConflict, Failure{"another examination is under way"})
 			return
 		}
 		begun, out := false, json.NewEncoder(w)

@@ -39,6 +39,11 @@ func TestDoctor(t *testing.T) {
 			t.Errorf("%s: answered %d %s, want %d", body, status, said, want)
 		}
 	}
+	second := 0
+	l.resolving = func() { second, _ = l.ask("POST", "/doctor", `{"by":"lea"}`) }
+	if l.ask("POST", "/doctor", `{"by":"lea"}`); second != 409 {
+		t.Errorf("a second one at once is answered %d", second)
+	}
 	if status, said := l.ask("POST", "/doctor/live", `{"by":"lea","host":"x"}`); status != 400 || !strings.Contains(said, "no route has the host x") {
 		t.Errorf("live answered %d %s", status, said)
 	}

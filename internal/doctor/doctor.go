@@ -72,7 +72,7 @@ type Alarm struct {
 // it does not ask again.
 type Doctor struct {
 	cfg   Config
-	plain *http.Client // to whom the configuration names: no redirects, no proxies of the environment but for Slack
+	plain *http.Client // to the OpenID provider; follows no redirects
 	pace  pace
 	apps  memo[string, *bot]
 	keys  memo[string, *client]

@@ -315,7 +315,7 @@ func TestQueue(t *testing.T) {
 		result doctor.Result
 		says   string
 	}{
-		{1, -time.Hour, doctor.OK, "1 deliveries wait, none for long"},
+		{1, -time.Hour, doctor.OK, "1 delivery waits, none for long"},
 		{1, 20 * time.Minute, doctor.Warning, "waits for 20 minutes"},
 		{6, 0, doctor.Warning, "8 deliveries wait, of 10 that may"},
 		{2, 3 * time.Hour, doctor.Wrong, "10 deliveries wait, which is all that may"},

@@ -37,7 +37,7 @@ func (d *Doctor) proxies(n *notes) {
 	case c.PublicScheme == "https" && !c.TLS.On() && len(c.TrustedProxies) == 0:
 		n.warn("proxies", "add the address of the proxy that ends TLS to trusted_proxies", "a proxy ends TLS, but none is trusted: everybody seems to come from it")
 	case len(c.TrustedProxies) > 0:
-		n.ok("proxies", "%d networks of proxies are trusted", len(c.TrustedProxies))
+		n.ok("proxies", "%s trusted", count(len(c.TrustedProxies), "network of proxies is", "networks of proxies are"))
 	}
 }
 

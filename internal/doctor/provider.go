@@ -122,7 +122,7 @@ func (d *Doctor) signIn(ctx context.Context, routes []*configs.Route, n *notes) 
 	case p.err != nil && needed:
 		n.wrong("sign_in", remedy, "nobody can sign in with %s: %s", issuer, p.err)
 	case p.err == nil:
-		n.ok("sign_in", "%s says where to sign in, and has %d signing keys", issuer, p.keys)
+		n.ok("sign_in", "%s says where to sign in, and has %s", issuer, count(p.keys, "signing key", "signing keys"))
 	}
 	d.clock(ctx, p, n)
 }

@@ -5,7 +5,6 @@ import (
 	"crypto/tls"
 	"crypto/x509"
 	"errors"
-	"fmt"
 	"io"
 	"net"
 	"net/http"
@@ -171,10 +170,7 @@ func certificateRemedy(err error, renew string) string {
 }
 
 func days(d time.Duration) string {
-	if n := int(d.Hours() / 24); n != 1 {
-		return fmt.Sprintf("%d days", n)
-	}
-	return "1 day"
+	return count(int(d.Hours()/24), "day", "days")
 }
 
 // arrival says whether requests arrive here.

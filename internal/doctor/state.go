@@ -179,7 +179,7 @@ func (d *Doctor) queue(ctx context.Context, routes []*configs.Route, n *notes) {
 		n.list = append(n.list, of.list...)
 	}
 	if !late {
-		n.ok("queue", "%d deliveries wait, none for long", total)
+		n.ok("queue", "%s, none for long", count(total, "delivery waits", "deliveries wait"))
 	}
 }
 
@@ -188,7 +188,7 @@ func (d *Doctor) backlog(rt *configs.Route, open notifyhook.Open, n *notes) {
 	limit := rt.Notify.Limits.MaxOpen()
 	switch share := open.Deliveries * 100 / limit; {
 	case share >= 100:
-		n.wrong("queue", why+rt.Host, "%d deliveries wait, which is all that may: callers get 429", open.Deliveries)
+		n.wrong("queue", why+rt.Host, "%s, which is all that may: callers get 429", count(open.Deliveries, "delivery waits", "deliveries wait"))
 	case share >= 80:
 		n.warn("queue", why+rt.Host, "%d deliveries wait, of %d that may", open.Deliveries, limit)
 	}

@@ -42,3 +42,11 @@ func span(d time.Duration) string {
 	}
 	return d.Round(time.Second).String()
 }
+
+// count writes a number of things.
+func count(n int, thing, things string) string {
+	if n == 1 {
+		return "1 " + thing
+	}
+	return fmt.Sprintf("%d %s", n, things)
+}
