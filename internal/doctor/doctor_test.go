@@ -58,10 +58,17 @@ type illness struct {
 // TestIll: each trouble is provoked by its cause, found by its name, and there
 // is a remedy.
 func TestIll(t *testing.T) {
+	shared := t.TempDir()
+	opened := openStore(t, shared)
 	for name, row := range illnesses() {
 		t.Run(name, func(t *testing.T) {
 			t.Parallel()
-			c := newClinic(t)
+			state, st := shared, opened
+			if row.check == "database" || row.check == "disk" {
+				state = t.TempDir() // which it makes ill
+				st = openStore(t, state)
+			}
+			c := newClinicWith(t, state, st)
 			row.do(c)
 			list, sum := c.examine()
 			found := false

@@ -58,6 +58,24 @@ type clinic struct {
 
 func newClinic(t *testing.T) *clinic {
 	t.Helper()
+	state := t.TempDir()
+	return newClinicWith(t, state, openStore(t, state))
+}
+
+func openStore(t *testing.T, state string) *store.Store {
+	t.Helper()
+	st, err := store.Open(t.Context(), state, slog.New(slog.DiscardHandler))
+	if err != nil {
+		t.Fatal(err)
+	}
+	t.Cleanup(func() { st.Close() })
+	return st
+}
+
+// newClinicWith is newClinic on a store that others may have, too: to make one
+// takes longer than all else.
+func newClinicWith(t *testing.T, state string, st *store.Store) *clinic {
+	t.Helper()
 	c := &clinic{t: t, sealer: new(gateway.Sealer)}
 	c.startSlack()
 	c.app = httptest.NewServer(http.HandlerFunc(func(http.ResponseWriter, *http.Request) {}))
@@ -76,12 +94,6 @@ func newClinic(t *testing.T) *clinic {
 	if err != nil {
 		t.Fatal(err)
 	}
-	state := t.TempDir()
-	st, err := store.Open(t.Context(), state, slog.New(slog.DiscardHandler))
-	if err != nil {
-		t.Fatal(err)
-	}
-	t.Cleanup(func() { st.Close() })
 	cfg := &configs.Config{
 		ReservedPrefix: "/.gateway", PublicScheme: "https", PublicPort: number, State: secret.String(state),
 		TrustedProxies: []netip.Prefix{netip.MustParsePrefix("10.0.0.0/8")},
