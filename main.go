@@ -76,7 +76,7 @@ func rootCommand(getenv func(string) string) *cobra.Command {
 	}
 	group("serve", "Serve:", serveCommand(getenv), demoCommand(getenv))
 	group("file", "Work on a configuration file:", checkCommand(getenv), explainCommand(getenv), manifestCommand(getenv), tokensCommand(getenv))
-	group("running", "Ask a running gateway:", healthCommand(), sessionsCommand(getenv), peopleCommand(getenv), notificationsCommand(getenv), keysCommand(getenv), breakGlassCommand(getenv), backupCommand(getenv))
+	group("running", "Ask a running gateway:", healthCommand(), doctorCommand(getenv), sessionsCommand(getenv), peopleCommand(getenv), notificationsCommand(getenv), keysCommand(getenv), breakGlassCommand(getenv), backupCommand(getenv))
 	group("self", "About this program:", versionCommand(), manCommand())
 	root.SetHelpCommandGroupID("self")
 	root.SetCompletionCommandGroupID("self")

@@ -97,6 +97,9 @@ func (o operators) call(ctx context.Context, method, path string, in any) (statu
 	return resp.StatusCode, said, nil
 }
 
+// errNoGateway is in the chain of errors of whoever asks where nobody listens.
+var errNoGateway = errors.New("no gateway answers")
+
 // open is call for an answer of any length, to read and close until ctx ends.
 func (o operators) open(ctx context.Context, method, path string, in any) (*http.Response, error) {
 	body, err := json.Marshal(in)
@@ -114,7 +117,7 @@ func (o operators) open(ctx context.Context, method, path string, in any) (*http
 	var dial *net.OpError
 	switch {
 	case errors.As(err, &dial) && dial.Op == "dial":
-		return nil, fmt.Errorf("no gateway answers at %s: is it running? (%w)", o, dial.Err)
+		return nil, fmt.Errorf("%w at %s: is it running? (%w)", errNoGateway, o, dial.Err)
 	case err != nil:
 		return nil, fmt.Errorf("ask %s: %w", o, err)
 	}

@@ -58,6 +58,7 @@ func start(ctx context.Context, cfg *configs.Config, log *slog.Logger) (_ *progr
 	if cfg, err = p.effective(ctx, cfg); err != nil {
 		return nil, err
 	}
+	p.current.cfg = cfg
 	if p.relay, err = newRelay(cfg, p.store, log); err != nil {
 		return nil, fmt.Errorf("build notifications: %w", err)
 	}
@@ -70,7 +71,7 @@ func start(ctx context.Context, cfg *configs.Config, log *slog.Logger) (_ *progr
 	if err := p.endTLS(cfg); err != nil {
 		return nil, err
 	}
-	pages := admin.New(admin.Config{Ready: p.checks(), Relay: p.relay, Log: log, Gateway: p.gateway,
+	pages := admin.New(admin.Config{Ready: p.checks(), Relay: p.relay, Log: log, Gateway: p.gateway, Doctor: p.doctor,
 		Backup: p.backup(), Keys: admin.Keys{PEM: p.keys.signing.PEM, Rotate: p.keys.rotate}})
 	if p.admin, err = listen("admin", cfg.Admin, pages, log); err != nil {
 		return nil, err

@@ -13,7 +13,15 @@ import (
 type current struct {
 	mu     sync.Mutex // one is applied at a time
 	file   *configs.Config
+	cfg    *configs.Config // what is served of it
 	routes builtRoutes
+}
+
+// served is the configuration in force.
+func (c *current) served() *configs.Config {
+	c.mu.Lock()
+	defer c.mu.Unlock()
+	return c.cfg
 }
 
 // effective is the configuration that is served: what the file says. Whatever
@@ -59,7 +67,7 @@ func (p *program) applyLocked(ctx context.Context, file *configs.Config) error {
 	relayApply()
 	gatewayApply()
 	p.current.routes.closeUnlike(routes)
-	p.current.file, p.current.routes = file, routes
+	p.current.file, p.current.cfg, p.current.routes = file, cfg, routes
 	return nil
 }
 

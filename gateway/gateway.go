@@ -123,7 +123,7 @@ func (g *Gateway) mount() {
 	page(p, login(g.account), "GET", "HEAD")
 	page(p+"/", login(g.account), "GET", "HEAD")
 	page(p+"/login", login(g.startLogin), "GET")
-	page(p+"/callback", login(g.defaultCallback), "GET")
+	e.RouteNotFound(p+"/callback", login(g.defaultCallback))
 	page(p+"/sign-out", login(g.signOut), "GET", "HEAD", "POST")
 	page(p+"/sign-out-everywhere", login(g.signOutEverywhere), "GET", "HEAD", "POST")
 	page(p+"/signed-out", login(g.signedOut), "GET", "HEAD")
@@ -132,6 +132,7 @@ func (g *Gateway) mount() {
 	page(p+"/slack/events", with(g.slackEvents), "POST")
 	page(p+"/form", login(g.savedForm), "GET", "HEAD")
 	page(p+"/jwks.json", with(g.jwks), "GET", "HEAD")
+	page(p+probePage, with(g.probe), "GET")
 	for _, path := range []string{p + "/v1", p + "/v1/*", p + "/services/*", p + "/slack/api/*"} {
 		e.RouteNotFound(path, with(g.notify))
 	}

@@ -73,7 +73,7 @@ func New(cfg Config) (*Proxy, error) {
 	if mistake != "" {
 		return nil, fmt.Errorf("build proxy: upstream url %s", mistake)
 	}
-	transport, err := newTransport(cfg.Upstream)
+	transport, err := NewTransport(cfg.Upstream)
 	if err != nil {
 		return nil, fmt.Errorf("build proxy: %w", err)
 	}

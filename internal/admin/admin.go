@@ -10,6 +10,7 @@ import (
 	"os"
 
 	"github.com/cocoom/cocoom-gateway/gateway"
+	"github.com/cocoom/cocoom-gateway/internal/doctor"
 	"github.com/cocoom/cocoom-gateway/notifyhook"
 )
 
@@ -19,8 +20,10 @@ type Config struct {
 	Relay   *notifyhook.Relay
 	Gateway *gateway.Gateway
 	Keys    Keys
-	Log     *slog.Logger
-	Backup  func(ctx context.Context) (*os.File, error) // a copy of the store, to read and close; nil: it has its own tools
+	// Doctor makes an examination of the running gateway.
+	Doctor func() *doctor.Doctor
+	Backup func(ctx context.Context) (*os.File, error) // a copy of the store, to read and close; nil: it has its own tools
+	Log    *slog.Logger
 }
 
 // New gives what operators ask for. Three answer whoever asks:
@@ -47,6 +50,8 @@ type Config struct {
 //	POST /notifications/replay sends what failed again: a Replay, answered by notifyhook.Replays
 //	POST /backup              a copy of the SQLite store as it is now, for programs on this machine
 //	                          alone: an Operator, answered by the file
+//	POST /doctor              examines the gateway and its routes: an Examine, answered by a doctor.Event a line
+//	POST /doctor/live         examines one by what Slack leaves open: an ExamineLive, answered likewise
 //	POST /break-glass         makes a link that signs one person in without Slack, for programs
 //	                          on this machine alone: a BreakGlass, answered by a BreakGlassLink
 //
@@ -67,6 +72,8 @@ func New(cfg Config) http.Handler {
 	programs.Handle("GET /notifications/{id}", item(cfg, cfg.showNotification))
 	programs.Handle("POST /notifications/replay", post(cfg, cfg.replay))
 	programs.Handle("POST /backup", fromThisMachine(http.HandlerFunc(cfg.backup)))
+	programs.Handle("POST /doctor", lines(cfg, cfg.examine))
+	programs.Handle("POST /doctor/live", lines(cfg, cfg.examineLive))
 	programs.Handle("POST /break-glass", fromThisMachine(post(cfg, cfg.breakGlass)))
 
 	mux := probes(cfg.Ready, error.Error)
