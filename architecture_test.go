@@ -25,7 +25,7 @@ var imports = map[string][]string{
 	"policy":                   {},
 	"proxy":                    {"policy", "internal/secret"},
 	"notifyhook":               {"internal/store", "internal/secret", "internal/slackapi", "internal/problem"},
-	"internal/admin":           {"gateway", "notifyhook"},
+	"internal/admin":           {"configs", "gateway", "notifyhook"},
 	"internal/store":           {"internal/secret"},
 	"internal/store/storetest": {"internal/store"},
 	"internal/secret":          {},

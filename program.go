@@ -24,6 +24,7 @@ type program struct {
 	relay   *notifyhook.Relay
 	gateway *gateway.Gateway
 	current current
+	source  *source // where the configuration came from; nil: from no file
 	public  *server
 	admin   *server
 	private *server // nil: there is none
@@ -34,7 +35,8 @@ type program struct {
 // serves; whoever does not call run must call close.
 func start(ctx context.Context, cfg *configs.Config, log *slog.Logger) (_ *program, err error) {
 	p := &program{log: log}
-	p.current.file = cfg
+	p.current.started, p.current.file = cfg, cfg
+
 	defer func() {
 		if err != nil {
 			err = errors.Join(err, p.close())
@@ -46,7 +48,7 @@ func start(ctx context.Context, cfg *configs.Config, log *slog.Logger) (_ *progr
 	if p.keys, err = openKeys(ctx, p.store, cfg); err != nil {
 		return nil, err
 	}
-	if cfg, err = p.effective(ctx, cfg); err != nil {
+	if cfg, _, err = p.effective(ctx, cfg); err != nil {
 		return nil, err
 	}
 	if p.relay, err = newRelay(cfg, p.store, log); err != nil {
@@ -59,6 +61,7 @@ func start(ctx context.Context, cfg *configs.Config, log *slog.Logger) (_ *progr
 		return nil, err
 	}
 	pages := admin.New(admin.Config{Ready: p.checks(), Relay: p.relay, Log: log, Gateway: p.gateway,
+		Configuration: p.configuration, Reload: p.reload,
 		Keys: admin.Keys{PEM: p.keys.signing.PEM, Rotate: p.keys.rotate}})
 	if p.admin, err = listen("admin", cfg.Admin, pages, configs.TLS{}, log); err != nil {
 		return nil, err
@@ -70,6 +73,13 @@ func start(ctx context.Context, cfg *configs.Config, log *slog.Logger) (_ *progr
 		}
 	}
 	return p, nil
+}
+
+// from says which file the configuration came from, so that it can be read again.
+// It is called before run, if at all.
+func (p *program) from(s *source) {
+	p.source = s
+	p.current.tell(func(c *admin.Configuration) { c.File = s.path })
 }
 
 // checks say whether the gateway can do its work.
@@ -90,6 +100,9 @@ func (p *program) run(ctx context.Context) error {
 	group.Go(func() error { return p.keys.follow(ctx, p.log) })
 	group.Go(func() error { return p.public.run(ctx) })
 	group.Go(func() error { return p.admin.run(ctx) })
+	if p.source != nil {
+		group.Go(func() error { return p.follow(ctx) })
+	}
 	if p.private != nil {
 		group.Go(func() error { return p.private.run(ctx) })
 	}

@@ -2,22 +2,30 @@ package main
 
 import (
 	"log/slog"
+	"os"
 
 	"github.com/spf13/cobra"
 )
 
-func serveCommand(getenv func(string) string) *cobra.Command {
+func serveCommand(getenv func(string) string, hangups func() <-chan os.Signal) *cobra.Command {
 	var file string
 	cmd := &cobra.Command{
 		Use:   "serve",
 		Short: "Serve the routes of a configuration file",
 		Long: "serve runs until it is interrupted, or told to stop by SIGTERM. It logs JSON to standard error, one line a\n" +
-			"request, without headers, queries or secrets. A second interrupt ends it at once.",
+			"request, without headers, queries or secrets. A second interrupt ends it at once.\n\n" +
+			"When the file, one that it includes, or one that it takes a secret from changes, and on SIGHUP, it is read again,\n" +
+			"and put in force without a pause if all of it is right; see reload.",
+
 		Example: "  cocoom-gateway serve -c gateway.yaml",
 		Args:    cobra.NoArgs,
 		RunE: func(cmd *cobra.Command, _ []string) error {
-			cfg, err := load(file, getenv, cmd.ErrOrStderr())
-			if err != nil {
+			s := &source{path: file, getenv: getenv, every: lookEvery}
+			if hangups != nil {
+				s.hangups = hangups()
+			}
+			cfg, err := s.read()
+			if err := report(err, cmd.ErrOrStderr()); err != nil {
 				return err
 			}
 			log := slog.New(slog.NewJSONHandler(cmd.ErrOrStderr(), nil))
@@ -26,6 +34,7 @@ func serveCommand(getenv func(string) string) *cobra.Command {
 			if err != nil {
 				return err
 			}
+			p.from(s)
 			return p.run(cmd.Context())
 		},
 	}

@@ -4,6 +4,7 @@
 package admin
 
 import (
+	"context"
 	"log/slog"
 	"net/http"
 
@@ -18,6 +19,11 @@ type Config struct {
 	Gateway *gateway.Gateway
 	Keys    Keys
 	Log     *slog.Logger
+	// Configuration says which one is in force; nil: nobody knows.
+	Configuration func() Configuration
+	// Reload reads the configuration again, and puts it in force unless it is only
+	// to be tried; the error may be a *configs.Error, and nothing has changed then.
+	Reload func(ctx context.Context, dryRun bool) (Reloaded, error)
 }
 
 // New gives what operators ask for. Three answer whoever asks:
@@ -42,6 +48,7 @@ type Config struct {
 //	                          ?key=, ?to=, ?status= and ?since=, at most ?limit= from ?cursor= on
 //	GET  /notifications/ID    one of them and why, in sentences: a notifyhook.Explained
 //	POST /notifications/replay sends what failed again: a Replay, answered by notifyhook.Replays
+//	POST /reload              reads the configuration again: a Reload, answered by Reloaded
 //	POST /break-glass         makes a link that signs one person in without Slack, for programs
 //	                          on this machine alone: a BreakGlass, answered by a BreakGlassLink
 //
@@ -61,6 +68,7 @@ func New(cfg Config) http.Handler {
 	programs.Handle("GET /notifications", get(cfg, cfg.listNotifications))
 	programs.Handle("GET /notifications/{id}", item(cfg, cfg.showNotification))
 	programs.Handle("POST /notifications/replay", post(cfg, cfg.replay))
+	programs.Handle("POST /reload", post(cfg, cfg.reload))
 	programs.Handle("POST /break-glass", fromThisMachine(post(cfg, cfg.breakGlass)))
 
 	mux := probes(cfg.Ready, error.Error)
