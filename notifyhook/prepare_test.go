@@ -2,6 +2,7 @@ package notifyhook
 
 import (
 	"fmt"
+	"net/http"
 	"path/filepath"
 	"slices"
 	"strings"
@@ -36,6 +37,9 @@ func TestNothingIsLostBetweenConfigurations(t *testing.T) {
 		alone[0].Settings.Merge, shared[0].Settings.Merge = mergeOff, mergeOff
 		shared[1].BotToken = botToken
 		first := Route{Host: "a." + host, BotToken: botToken} // from which the shared app has its name
+		r.client = &http.Client{Transport: inNoHurry{r.client.Transport}}
+		r.conf.Store(new(configured)) // whose apps would be taken over
+		exchange(t, r, sim.APIURL(), alone...)
 		stop := running(t, r)
 		const each = 40
 		recipients := map[string][]string{host: {"C0GENERAL", "C0VENTES", "U0MARIE", "paul@agrafmania.fr"}, otherHost: {"C0GENERAL"}}
@@ -46,7 +50,7 @@ func TestNothingIsLostBetweenConfigurations(t *testing.T) {
 					for i := range each {
 						rt := r.routes()[one]
 						if i%2 == 0 {
-							time.Sleep(time.Duration(i) * 53 * time.Millisecond) // the configuration may be another one by now
+							time.Sleep(time.Duration(i) * 153 * time.Millisecond) // the configuration may be another one by now
 						}
 						if _, _, err := r.accept(t.Context(), rt, request{To: []string{recipient}, Text: fmt.Sprintf("%s %s %03d", one, recipient, i)}, time.Now()); err != nil {
 							t.Error(err)
@@ -59,7 +63,7 @@ func TestNothingIsLostBetweenConfigurations(t *testing.T) {
 		exchanges.Go(func() {
 			for i := 0; !over.Load(); i++ {
 				exchange(t, r, sim.APIURL(), [][]Route{shared, append([]Route{first}, alone...), alone, append([]Route{first}, shared...)}[i%4]...)
-				time.Sleep(time.Duration(i%7) * 397 * time.Millisecond)
+				time.Sleep(time.Duration(i%7) * 1397 * time.Millisecond)
 			}
 		})
 		callers.Wait()
@@ -83,6 +87,32 @@ func TestNothingIsLostBetweenConfigurations(t *testing.T) {
 			}
 		}
 	})
+}
+
+// inNoHurry lets every call take two seconds: so long lanes are held.
+type inNoHurry struct{ http.RoundTripper }
+
+func (s inNoHurry) RoundTrip(r *http.Request) (*http.Response, error) {
+	time.Sleep(2 * time.Second)
+	return s.RoundTripper.RoundTrip(r)
+}
+
+// What a handler of an older configuration accepts goes where the younger ones
+// send from.
+func TestAcceptanceFollowsItsRoute(t *testing.T) {
+	s := sqliteStore(t)
+	r := relayOf(t, s, newFakeClock(), Config{Routes: testRoutes(), APIURL: "http://slack.test"})
+	before := r.routes()[host]
+	exchange(t, r, "http://slack.test", append([]Route{{Host: "a." + host, BotToken: botToken}}, testRoutes()...)...)
+	for _, recipient := range []string{"C0GENERAL", "U0MARIE"} {
+		if _, _, err := r.accept(t.Context(), before, request{To: []string{recipient}, Text: "x"}, r.now()); err != nil {
+			t.Fatal(err)
+		}
+	}
+	want := "a." + host + "/C0GENERAL\na." + host + ">U0MARIE\n"
+	if got := lines(t, s, `SELECT lane FROM delivery ORDER BY lane`, nil); got != want {
+		t.Errorf("they wait in\n%s", got)
+	}
 }
 
 // What Slack asked an app to wait for belongs to its token; so does what it said.
