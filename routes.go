@@ -80,6 +80,9 @@ func buildRoutes(cfg *configs.Config, parts routeParts, before builtRoutes) (bui
 	list := make([]builtRoute, len(cfg.Routes))
 	var workers errgroup.Group
 	workers.SetLimit(runtime.GOMAXPROCS(0))
+	if before != nil {
+		workers.SetLimit(1) // the other processors are for requests
+	}
 	for i := range cfg.Routes {
 		r := &cfg.Routes[i]
 		workers.Go(func() (err error) {
