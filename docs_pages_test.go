@@ -51,7 +51,7 @@ func TestDocsCommands(t *testing.T) {
 				if args[0] == "completion" { // cobra adds it when it runs
 					continue
 				}
-				cmd, rest, err := rootCommand(os.Getenv).Find(args)
+				cmd, rest, err := rootCommand(os.Getenv, nil).Find(args)
 				if err == nil {
 					if err = cmd.ParseFlags(rest); err == nil {
 						err = cmd.ValidateArgs(cmd.Flags().Args())

@@ -11,7 +11,7 @@ import (
 
 func TestMain(m *testing.M) {
 	testscript.Main(m, map[string]func(){
-		"cocoom-gateway": func() { os.Exit(process()) },
+		"cocoom-gateway": func() { os.Exit(asStarted()) },
 	})
 }
 

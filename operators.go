@@ -72,6 +72,11 @@ func (o operators) ask(ctx context.Context, method, path string, in, out any) er
 	if err != nil {
 		return err
 	}
+	return o.read(status, said, out)
+}
+
+// read takes an answer into out, or gives the error that it is.
+func (o operators) read(status int, said []byte, out any) error {
 	if status == http.StatusOK && json.Unmarshal(said, out) == nil {
 		return nil
 	}

@@ -27,6 +27,7 @@ type program struct {
 	relay   *notifyhook.Relay
 	gateway *gateway.Gateway
 	current current
+	source  *source // where the configuration came from; nil: from no file
 	public  *server
 	admin   *server
 	private *server // nil: there is none
@@ -43,7 +44,8 @@ type program struct {
 // serves; whoever does not call run must call close.
 func start(ctx context.Context, cfg *configs.Config, log *slog.Logger) (_ *program, err error) {
 	p := &program{log: log}
-	p.current.file = cfg
+	p.current.started, p.current.file = cfg, cfg
+
 	defer func() {
 		if err != nil {
 			err = errors.Join(err, p.close())
@@ -55,7 +57,7 @@ func start(ctx context.Context, cfg *configs.Config, log *slog.Logger) (_ *progr
 	if p.keys, err = openKeys(ctx, p.store, cfg); err != nil {
 		return nil, err
 	}
-	if cfg, err = p.effective(ctx, cfg); err != nil {
+	if cfg, _, err = p.effective(ctx, cfg); err != nil {
 		return nil, err
 	}
 	p.current.cfg = cfg
@@ -72,7 +74,8 @@ func start(ctx context.Context, cfg *configs.Config, log *slog.Logger) (_ *progr
 		return nil, err
 	}
 	pages := admin.New(admin.Config{Ready: p.checks(), Relay: p.relay, Log: log, Gateway: p.gateway, Doctor: p.doctor,
-		Backup: p.backup(), Keys: admin.Keys{PEM: p.keys.signing.PEM, Rotate: p.keys.rotate}})
+		Configuration: p.configuration, Reload: p.reload, Backup: p.backup(),
+		Keys: admin.Keys{PEM: p.keys.signing.PEM, Rotate: p.keys.rotate}})
 	if p.admin, err = listen("admin", cfg.Admin, pages, log); err != nil {
 		return nil, err
 	}
@@ -83,6 +86,13 @@ func start(ctx context.Context, cfg *configs.Config, log *slog.Logger) (_ *progr
 		}
 	}
 	return p, nil
+}
+
+// from says which file the configuration came from, so that it can be read again.
+// It is called before run, if at all.
+func (p *program) from(s *source) {
+	p.source = s
+	p.current.tell(func(c *admin.Configuration) { c.File = s.path })
 }
 
 // checks say whether the gateway can do its work.
@@ -106,6 +116,9 @@ func (p *program) backup() func(context.Context) (*os.File, error) {
 func (p *program) run(ctx context.Context) error {
 	group, ctx := errgroup.WithContext(ctx)
 	group.Go(func() error { return p.relay.Run(ctx) })
+	if p.source != nil {
+		group.Go(func() error { return p.follow(ctx) })
+	}
 	// What requests rely on goes on while the last of them are under way.
 	needed, done := context.WithCancel(context.WithoutCancel(ctx))
 	group.Go(func() error { return p.gateway.Run(needed) })

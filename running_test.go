@@ -141,7 +141,7 @@ func filter(t *testing.T, analyze, set string) (calls []string) {
 // takes fails unless args are a command line of the program's for that command.
 func takes(t *testing.T, args []string, command string) {
 	t.Helper()
-	cmd, rest, err := rootCommand(os.Getenv).Find(args)
+	cmd, rest, err := rootCommand(os.Getenv, nil).Find(args)
 	if err == nil {
 		err = cmd.ParseFlags(rest)
 	}

@@ -20,6 +20,11 @@ type Config struct {
 	Relay   *notifyhook.Relay
 	Gateway *gateway.Gateway
 	Keys    Keys
+	// Configuration says which one is in force; nil: nobody knows.
+	Configuration func() Configuration
+	// Reload reads the configuration again, and puts it in force unless it is only
+	// to be tried; the error may be a *configs.Error, and nothing has changed then.
+	Reload func(ctx context.Context, dryRun bool) (Reloaded, error)
 	// Doctor makes an examination of the running gateway.
 	Doctor func() *doctor.Doctor
 	Backup func(ctx context.Context) (*os.File, error) // a copy of the store, to read and close; nil: it has its own tools
@@ -52,6 +57,7 @@ type Config struct {
 //	                          alone: an Operator, answered by the file
 //	POST /doctor              examines the gateway and its routes: an Examine, answered by a doctor.Event a line
 //	POST /doctor/live         examines one by what Slack leaves open: an ExamineLive, answered likewise
+//	POST /reload              reads the configuration again: a Reload, answered by Reloaded
 //	POST /break-glass         makes a link that signs one person in without Slack, for programs
 //	                          on this machine alone: a BreakGlass, answered by a BreakGlassLink
 //
@@ -74,6 +80,7 @@ func New(cfg Config) http.Handler {
 	programs.Handle("POST /backup", fromThisMachine(http.HandlerFunc(cfg.backup)))
 	programs.Handle("POST /doctor", lines(cfg, cfg.examine))
 	programs.Handle("POST /doctor/live", lines(cfg, cfg.examineLive))
+	programs.Handle("POST /reload", post(cfg, cfg.reload))
 	programs.Handle("POST /break-glass", fromThisMachine(post(cfg, cfg.breakGlass)))
 
 	mux := probes(cfg.Ready, error.Error)
