@@ -75,7 +75,7 @@ func TestDocsOAuth2Proxy(t *testing.T) {
 	if len(blocks) != 1 {
 		t.Fatalf("%d YAML blocks, want 1", len(blocks))
 	}
-	got := make(chan http.Header, 1)
+	got := make(chan http.Header, 10)
 	app := httptest.NewServer(http.HandlerFunc(func(_ http.ResponseWriter, r *http.Request) { got <- r.Header }))
 	t.Cleanup(app.Close)
 	o := newOffice(t, t.TempDir())
@@ -84,7 +84,7 @@ func TestDocsOAuth2Proxy(t *testing.T) {
 		o.config += "    " + line
 	}
 	p, _ := o.start("0")
-	go o.member(p, "U0MARIE")
+	o.member(p, "U0MARIE") // opens the app's first page
 	h := <-got
 	for name, want := range map[string]string{
 		"X-Auth-Request-User": "U0MARIE", "X-Auth-Request-Email": "marie@agrafmania.fr", "X-Auth-Request-Preferred-Username": "Marie Dupont",

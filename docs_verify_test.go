@@ -132,20 +132,15 @@ func serveKeys(t *testing.T, p *program, ours *jwtMaker, later bool) *keyServer 
 // gateway gives its app, and with what must not be believed.
 func TestDocsVerify(t *testing.T) {
 	o := newOffice(t, t.TempDir())
-	given := make(chan string, 1)
+	given := make(chan string, 10)
 	app := httptest.NewServer(http.HandlerFunc(func(_ http.ResponseWriter, r *http.Request) {
 		given <- r.Header.Get("X-Gateway-Assertion")
 	}))
 	t.Cleanup(app.Close)
 	o.config = upstreamLine.ReplaceAllString(o.config, "upstream: "+app.URL)
 	p, _ := o.start("0")
-	go o.member(p, "U0MARIE") // signs in, and opens the app's first page
-	var honest string
-	select {
-	case honest = <-given:
-	case <-time.After(20 * time.Second):
-		t.Fatal("nobody reaches the app")
-	}
+	o.member(p, "U0MARIE") // opens the app's first page
+	honest := <-given
 
 	m, stranger, host := newJWTMaker(t, "ES256", "k1"), newJWTMaker(t, "ES256", "k1"), customers[0].Host
 	forge := func(m *jwtMaker, changes ...any) string {
