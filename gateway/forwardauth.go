@@ -18,8 +18,9 @@ import (
 // sends the refused request itself to the public listener, which does.
 func (g *Gateway) forwardAuth(w http.ResponseWriter, r *http.Request, statusOnly bool) {
 	asked, err := described(r)
-	x := open(w, r, g.cfg.Now())
+	x := g.open(w, r)
 	x.forwardAuth = true
+	asked = g.traced(x, asked)
 	defer g.finish(x, asked)
 	x.peer(g.peers, r)
 	x.Header().Set("X-Request-Id", x.id)

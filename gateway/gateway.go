@@ -14,7 +14,10 @@ import (
 	"time"
 
 	"github.com/labstack/echo/v4"
+	"github.com/prometheus/client_golang/prometheus"
+	"go.opentelemetry.io/otel/trace"
 
+	"github.com/cocoom/cocoom-gateway/internal/slackapi"
 	"github.com/cocoom/cocoom-gateway/internal/store"
 	"github.com/cocoom/cocoom-gateway/policy"
 	"github.com/cocoom/cocoom-gateway/proxy"
@@ -37,6 +40,11 @@ type Config struct {
 	// route's workspace has changed, whether they have ever signed in or not. It
 	// must return at once. nil: nobody cares.
 	PersonChanged func(host, user string)
+	// Metrics takes what is counted; nil: nothing is.
+	Metrics prometheus.Registerer
+	// Tracer takes a span of each request; nil: there are no traces, and the app
+	// gets the client's W3C Trace Context as it came.
+	Tracer trace.Tracer
 }
 
 // Gateway serves every route's public host. It is safe for concurrent use.
@@ -50,6 +58,7 @@ type Gateway struct {
 	people   *people
 	events   *events
 	drafts   *drafts
+	counters *counters
 	echo     *echo.Echo
 }
 
@@ -67,12 +76,17 @@ func New(ctx context.Context, cfg Config) (*Gateway, error) {
 	if err != nil {
 		return nil, fmt.Errorf("read revocations: %w", err)
 	}
+	calls, err := slackapi.NewCalls(cfg.Metrics, cfg.Tracer, "people")
+	if err != nil {
+		return nil, err
+	}
 	logins := newLogins(cfg.Slack, cfg.Sealer, cfg.Now)
+	logins.provider.calls = calls
 	people, err := newPeople(ctx, cfg, routes, logins.provider, revoked)
 	if err != nil {
 		return nil, err
 	}
-	logins.people = people
+	logins.people, people.calls = people, calls
 	g := &Gateway{
 		cfg:      cfg,
 		routes:   routes,
@@ -83,6 +97,10 @@ func New(ctx context.Context, cfg Config) (*Gateway, error) {
 		events:   newEvents(people, cfg.PersonChanged),
 		drafts:   newDrafts(cfg.Sealer, cfg.Store, cfg.Now),
 	}
+	if g.counters, err = newCounters(g, cfg.Metrics); err != nil {
+		return nil, err
+	}
+	g.counters.follow(routes)
 	g.mount()
 	return g, nil
 }
@@ -168,7 +186,8 @@ func login(h handler) echo.HandlerFunc {
 
 // ServeHTTP takes a request from the public listener.
 func (g *Gateway) ServeHTTP(w http.ResponseWriter, r *http.Request) {
-	x := open(w, r, g.cfg.Now())
+	x := g.open(w, r)
+	r = g.traced(x, r)
 	defer g.finish(x, r)
 	x.peer(g.peers, r)
 	x.Header().Set("X-Request-Id", x.id)
@@ -247,7 +266,8 @@ func (g *Gateway) front(x *exchange, c echo.Context) error {
 		return errNotFound // another proxy carries requests to the app
 	}
 	x.unread = false // the app reads it
-	in := proxy.Inbound{Who: x.session.principal(), ForwardedFor: x.forwardedFor, RequestID: x.id, SigningOut: leaving}
+	in := proxy.Inbound{Who: x.session.principal(), ForwardedFor: x.forwardedFor, RequestID: x.id, SigningOut: leaving, Trip: &x.trip}
+	g.toApp(x, r, &in)
 	if leaving && g.sessions.read(rt, r) != nil {
 		// Not in live: the session is over before the app says goodbye.
 		rt.Upstream.Serve(g.leave(x, r), r, in)
@@ -335,11 +355,20 @@ func (g *Gateway) jwks(x *exchange, c echo.Context) error {
 func (g *Gateway) finish(x *exchange, r *http.Request) {
 	if p := recover(); p != nil {
 		if err, ok := p.(error); ok && errors.Is(err, http.ErrAbortHandler) {
-			x.log(g.cfg.Log, r, g.loggedPath(r.URL.EscapedPath()), g.cfg.Now())
+			g.tell(x, r)
 			panic(p) // net/http closes the connection, so that the client sees the cut
 		}
 		g.cfg.Log.Error("request panicked", "request_id", x.id, "panic", fmt.Sprint(p), "stack", stack())
 		x.refuse(r, errInternal)
 	}
-	x.log(g.cfg.Log, r, g.loggedPath(r.URL.EscapedPath()), g.cfg.Now())
+	g.tell(x, r)
+}
+
+// tell says of an exchange that is over what came of it: to the log, the metrics
+// and the traces.
+func (g *Gateway) tell(x *exchange, r *http.Request) {
+	path := g.loggedPath(r.URL.EscapedPath())
+	g.counters.end(x)
+	x.endSpans(r, path)
+	x.log(g.cfg.Log, r, path, g.cfg.Now())
 }
