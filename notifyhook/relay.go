@@ -61,7 +61,7 @@
 //	with Slack    deliver thread ownts resolve reconcile · slackclient scopes
 //	came to       outcome backoff record fallback · alarm alarm_sync held
 //	tidied        house prune adopt · person person_export person_erase
-//	told          status reading listing stats · why waiting account advice
+//	told          status reading listing stats metrics tracing heartbeat · why waiting account advice
 package notifyhook
 
 import (
@@ -74,8 +74,11 @@ import (
 	"time"
 
 	lru "github.com/hashicorp/golang-lru/v2"
+	"github.com/prometheus/client_golang/prometheus"
+	"go.opentelemetry.io/otel/trace"
 
 	"github.com/cocoom/cocoom-gateway/internal/secret"
+	"github.com/cocoom/cocoom-gateway/internal/slackapi"
 	"github.com/cocoom/cocoom-gateway/internal/store"
 )
 
@@ -86,7 +89,9 @@ type Config struct {
 	PublicScheme string // how browsers reach the gateway; "http" admits http links to a route's own host
 	Store        *store.Store
 	Log          *slog.Logger
-	Client       *http.Client // its Transport carries the calls to Slack; nil means http.DefaultTransport
+	Client       *http.Client          // its Transport carries the calls to Slack; nil means http.DefaultTransport
+	Metrics      prometheus.Registerer // takes what is counted; nil: nothing is
+	Tracer       trace.Tracer          // takes spans of acceptances and deliveries; nil: there are none
 }
 
 // Relay accepts and delivers the notifications of all routes.
@@ -111,6 +116,11 @@ type Relay struct {
 	clock   func(context.Context) (time.Time, error) // the one that replicas share: everything in the store
 	arrival func(context.Context) (time.Time, error) // the same, read a moment ago: when a request came
 
+	counters *counters
+	calls    *slackapi.Calls
+	tracer   trace.Tracer // nil: there are no traces
+	beat     heartbeat
+
 	refusals  refusals
 	backlogs  backlogs
 	lastClaim struct{ now, at time.Time } // when it was, by the store's clock and by this process's
@@ -133,6 +143,13 @@ func New(cfg Config) (*Relay, error) {
 	}
 	r := &Relay{store: cfg.Store, log: cfg.Log, routes: map[string]*route{}, apps: map[string]*app{}, foreign: map[[32]byte]string{}, cache: cache, said: said,
 		intake: intake{turn: make(chan struct{}, 1)}, inBand: make(chan struct{}, maxInBandOpen), alarms: newAlarms(), shares: shares{apps: map[string]*share{}}, wake: make(chan struct{}, 1), now: time.Now, clock: cfg.Store.Now, arrival: cfg.Store.RecentNow}
+	r.tracer = cfg.Tracer
+	if r.calls, err = slackapi.NewCalls(cfg.Metrics, cfg.Tracer, "notifications"); err != nil {
+		return nil, err
+	}
+	if r.counters, err = newCounters(r, cfg.Metrics); err != nil {
+		return nil, err
+	}
 	byToken := map[secret.String]*app{}
 	for _, one := range slices.SortedFunc(slices.Values(cfg.Routes), func(a, b Route) int { return cmp.Compare(a.Host, b.Host) }) {
 		rt, err := newRoute(one, cfg.PublicScheme)
@@ -140,7 +157,7 @@ func New(cfg Config) (*Relay, error) {
 			return nil, fmt.Errorf("route %s: %w", one.Host, err)
 		}
 		if rt.app = byToken[one.BotToken]; rt.app == nil || one.BotToken == "" {
-			rt.app = &app{slackApp: newSlackApp(one.BotToken, cfg.APIURL, cfg.Client, func() time.Time { return r.now() }), name: one.Host, first: rt}
+			rt.app = &app{slackApp: newSlackApp(one.BotToken, cfg.APIURL, cfg.Client, func() time.Time { return r.now() }).counted(r.calls), name: one.Host, first: rt}
 			r.apps[one.Host], byToken[one.BotToken] = rt.app, rt.app
 		}
 		rt.app.hosts = append(rt.app.hosts, one.Host)
@@ -149,6 +166,7 @@ func New(cfg Config) (*Relay, error) {
 			r.foreign[t.sum] = one.Host
 		}
 	}
+	r.counters.follow(r.routes)
 	return r, nil
 }
 
