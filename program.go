@@ -5,6 +5,8 @@ import (
 	"errors"
 	"fmt"
 	"log/slog"
+	"sync/atomic"
+	"time"
 
 	"golang.org/x/sync/errgroup"
 
@@ -19,35 +21,44 @@ import (
 // program is a running gateway: everything that serve starts, as a value that a
 // test can start too.
 type program struct {
-	log     *slog.Logger
-	routes  int
-	store   *store.Store
-	keys    *keys
-	relay   *notifyhook.Relay
-	gateway *gateway.Gateway
-	proxies []*proxy.Proxy
-	public  *server
-	admin   *server
-	private *server // nil: there is none
+	log    *slog.Logger
+	routes int
+	since  time.Time // when the configuration came into force
+	observation
+	stopping atomic.Bool // a stop was asked for
+	store    *store.Store
+	keys     *keys
+	relay    *notifyhook.Relay
+	gateway  *gateway.Gateway
+	proxies  []*proxy.Proxy
+	public   *server
+	admin    *server
+	private  *server // nil: there is none
 }
 
 // start opens the store, builds every route and binds the listeners, so that
 // an address in use or a store that cannot be opened is an error here. run
 // serves; whoever does not call run must call close.
 func start(ctx context.Context, cfg *configs.Config, log *slog.Logger) (_ *program, err error) {
-	p := &program{log: log, routes: len(cfg.Routes)}
+	p := &program{log: log, routes: len(cfg.Routes), since: time.Now()}
 	defer func() {
 		if err != nil {
 			err = errors.Join(err, p.close())
 		}
 	}()
+	if p.observation, err = observe(ctx, cfg.Tracing, log); err != nil {
+		return nil, err
+	}
 	if p.store, err = store.Open(ctx, cfg.State.Reveal(), log); err != nil {
 		return nil, fmt.Errorf("open state: %w", err)
+	}
+	if err = p.store.Register(p.registry); err != nil {
+		return nil, fmt.Errorf("register metrics of the store: %w", err)
 	}
 	if p.keys, err = openKeys(ctx, p.store, cfg); err != nil {
 		return nil, err
 	}
-	if p.relay, err = newRelay(cfg, p.store, log); err != nil {
+	if p.relay, err = newRelay(cfg, p.store, log, p.observation); err != nil {
 		return nil, fmt.Errorf("build notifications: %w", err)
 	}
 	if err := p.buildGateway(ctx, cfg); err != nil {
@@ -57,7 +68,8 @@ func start(ctx context.Context, cfg *configs.Config, log *slog.Logger) (_ *progr
 		return nil, err
 	}
 	pages := admin.New(admin.Config{Ready: p.checks(), Relay: p.relay, Log: log, Gateway: p.gateway,
-		Keys: admin.Keys{PEM: p.keys.signing.PEM, Rotate: p.keys.rotate}})
+		Keys:    admin.Keys{PEM: p.keys.signing.PEM, Rotate: p.keys.rotate},
+		Metrics: admin.Metrics{Registry: p.registry, Keys: p.keys.health.ages}, Configuration: p.configuration})
 	if p.admin, err = listen("admin", cfg.Admin, pages, configs.TLS{}, log); err != nil {
 		return nil, err
 	}
@@ -70,19 +82,12 @@ func start(ctx context.Context, cfg *configs.Config, log *slog.Logger) (_ *progr
 	return p, nil
 }
 
-// checks say whether the gateway can do its work.
-func (p *program) checks() []admin.Check {
-	return []admin.Check{{Name: "store", Run: func(ctx context.Context) error {
-		var one int
-		return p.store.Read().QueryRowContext(ctx, `SELECT 1`).Scan(&one)
-	}}, {Name: "sessions", Run: p.gateway.Ready}}
-}
-
 // run serves until ctx ends or a part fails, then stops in order: no new
 // requests, those under way get drainTime, streams are cut, the queue is left
 // as the store has it.
 func (p *program) run(ctx context.Context) error {
 	group, ctx := errgroup.WithContext(ctx)
+	context.AfterFunc(ctx, func() { p.stopping.Store(true) })
 	group.Go(func() error { return p.gateway.Run(ctx) })
 	group.Go(func() error { return p.relay.Run(ctx) })
 	group.Go(func() error { return p.keys.follow(ctx, p.log) })
@@ -105,6 +110,7 @@ func (p *program) close() error {
 			s.ln.Close() // closed already after run
 		}
 	}
+	p.tracing.Close()
 	for _, px := range p.proxies {
 		px.Close()
 	}

@@ -14,8 +14,9 @@ import (
 )
 
 // newRelay gives the relay of all routes with notifications.
-func newRelay(cfg *configs.Config, st *store.Store, log *slog.Logger) (*notifyhook.Relay, error) {
-	c := notifyhook.Config{APIURL: cfg.Slack.WithDefaults().APIURL, Store: st, Log: log, PublicScheme: cfg.PublicScheme}
+func newRelay(cfg *configs.Config, st *store.Store, log *slog.Logger, seen observation) (*notifyhook.Relay, error) {
+	c := notifyhook.Config{APIURL: cfg.Slack.WithDefaults().APIURL, Store: st, Log: log, PublicScheme: cfg.PublicScheme,
+		Metrics: seen.registry, Tracer: seen.tracing.Tracer()}
 	for _, r := range cfg.Routes {
 		if r.Notify != nil {
 			c.Routes = append(c.Routes, notifyhook.Route{Host: r.Host, Workspace: r.Workspace, BotToken: r.SlackApp.BotToken, Settings: *r.Notify})
@@ -28,7 +29,7 @@ func (p *program) buildGateway(ctx context.Context, cfg *configs.Config) error {
 	c := gateway.Config{
 		Prefix: cfg.ReservedPrefix, TrustedProxies: cfg.TrustedProxies, Slack: cfg.Slack, Session: cfg.Session,
 		Sealer: &p.keys.sealer, JWKS: p.keys.signing.JWKS, Store: p.store, Log: p.log,
-		PersonChanged: p.relay.PersonChanged,
+		PersonChanged: p.relay.PersonChanged, Metrics: p.registry, Tracer: p.tracing.Tracer(),
 	}
 	for i := range cfg.Routes {
 		rt, err := newRoute(cfg, &cfg.Routes[i], routeParts{p.keys.signing, &p.keys.appCookies, p.relay, p.log})

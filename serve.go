@@ -1,13 +1,12 @@
 package main
 
 import (
-	"log/slog"
-
 	"github.com/spf13/cobra"
 )
 
 func serveCommand(getenv func(string) string) *cobra.Command {
 	var file string
+	var logging logFlags
 	cmd := &cobra.Command{
 		Use:   "serve",
 		Short: "Serve the routes of a configuration file",
@@ -16,11 +15,14 @@ func serveCommand(getenv func(string) string) *cobra.Command {
 		Example: "  cocoom-gateway serve -c gateway.yaml",
 		Args:    cobra.NoArgs,
 		RunE: func(cmd *cobra.Command, _ []string) error {
+			log, err := logging.logger(cmd.ErrOrStderr())
+			if err != nil {
+				return err
+			}
 			cfg, err := load(file, getenv, cmd.ErrOrStderr())
 			if err != nil {
 				return err
 			}
-			log := slog.New(slog.NewJSONHandler(cmd.ErrOrStderr(), nil))
 			quietLibraries(log)
 			p, err := start(cmd.Context(), cfg, log)
 			if err != nil {
@@ -30,5 +32,6 @@ func serveCommand(getenv func(string) string) *cobra.Command {
 		},
 	}
 	configFlag(cmd, &file)
+	logging.add(cmd)
 	return cmd
 }

@@ -123,6 +123,10 @@ func (g *Gateway) Run(ctx context.Context) error {
 // longer honoured, an error says when that will be.
 func (g *Gateway) Ready(context.Context) error { return g.sessions.revoked.ready() }
 
+// Alive is nil unless what follows the list of ended sessions is stuck although
+// the store answers: a restart helps then, and then alone.
+func (g *Gateway) Alive(ctx context.Context) error { return g.sessions.revoked.alive(ctx) }
+
 // mount is every path that the gateway itself answers, on every host. All else
 // goes to front. No Echo middleware is used: what has to happen before the
 // routing (host, path, access log) must also happen for requests that Echo

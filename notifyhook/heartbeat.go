@@ -16,7 +16,8 @@ const (
 	stuckBeat = 5 * time.Minute
 )
 
-// heartbeat is when Run last began a round; nil: there is none.
+// heartbeat is when Run last began a round, at first when the relay was made; nil:
+// it has ended.
 type heartbeat struct{ at atomic.Pointer[time.Time] }
 
 func (b *heartbeat) note(now time.Time) { b.at.Store(&now) }
@@ -32,13 +33,13 @@ func (b *heartbeat) age() (time.Duration, bool) {
 	return time.Since(*at), true
 }
 
-// Ready is nil while deliveries go on. Before they have begun, and when what
-// claims them is late, it says so.
+// Ready is nil while deliveries go on. When they have ended, or what claims them
+// is late, an error says so.
 func (r *Relay) Ready(context.Context) error {
 	age, ok := r.beat.age()
 	switch {
 	case !ok:
-		return errors.New("deliveries have not begun, or have ended")
+		return errors.New("deliveries have ended")
 	case age > lateBeat:
 		return fmt.Errorf("deliveries have stood still for %s", age.Round(time.Second))
 	}

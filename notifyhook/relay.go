@@ -167,6 +167,7 @@ func New(cfg Config) (*Relay, error) {
 		}
 	}
 	r.counters.follow(r.routes)
+	r.beat.note(time.Now()) // Run is about to begin
 	return r, nil
 }
 
