@@ -163,3 +163,12 @@ func (g *Gateway) KeepToken(ctx context.Context, host, user, access, refresh str
 
 // SetPatience replaces bodyPatience for a test.
 func (g *Gateway) SetPatience(d time.Duration) { g.drafts.patience = d }
+
+// FollowRoutes has the counters follow a table of these hosts alone.
+func (g *Gateway) FollowRoutes(hosts ...string) {
+	t := table{}
+	for _, host := range hosts {
+		t[host] = g.routes[host]
+	}
+	g.counters.follow(t)
+}
