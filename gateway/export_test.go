@@ -172,3 +172,6 @@ func (g *Gateway) FollowRoutes(hosts ...string) {
 	}
 	g.counters.follow(t)
 }
+
+// LookAt has the list of ended sessions looked at last at a time.
+func (g *Gateway) LookAt(at time.Time) { g.sessions.revoked.looked.Store(&at) }

@@ -154,3 +154,24 @@ func BenchmarkMetrics(b *testing.B) {
 		}
 	}
 }
+
+// TestAlive: only what a restart would mend makes the gateway less than alive.
+func TestAlive(t *testing.T) {
+	w := newWorld(t)
+	for _, row := range []struct {
+		name  string
+		ago   time.Duration
+		alive bool
+	}{{"just looked", 0, true}, {"late", 4 * time.Minute, true}, {"stuck", 6 * time.Minute, false}} {
+		w.gateway.LookAt(time.Now().Add(-row.ago))
+		if err := w.gateway.Alive(t.Context()); (err == nil) != row.alive {
+			t.Errorf("%s: %v", row.name, err)
+		}
+	}
+	if err := w.store.Close(); err != nil {
+		t.Fatal(err)
+	}
+	if err := w.gateway.Alive(t.Context()); err != nil {
+		t.Errorf("a restart would not bring the store back, but: %v", err)
+	}
+}

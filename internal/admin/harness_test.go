@@ -3,6 +3,7 @@ package admin_test
 import (
 	"context"
 	"database/sql"
+	"io"
 	"log/slog"
 	"net/http"
 	"net/http/httptest"
@@ -14,6 +15,7 @@ import (
 	"github.com/cocoom/cocoom-gateway/internal/store"
 	"github.com/cocoom/cocoom-gateway/notifyhook"
 	"github.com/cocoom/cocoom-gateway/proxy"
+	"github.com/prometheus/client_golang/prometheus"
 )
 
 // listener is an operators' listener in front of a gateway with two routes.
@@ -25,7 +27,7 @@ type listener struct {
 	broken error // what the check of the store says
 }
 
-func newListener(t *testing.T) *listener {
+func newListener(t *testing.T, change ...func(*admin.Config)) *listener {
 	t.Helper()
 	log := slog.New(slog.DiscardHandler)
 	st, err := store.Open(t.Context(), t.TempDir(), log)
@@ -50,14 +52,19 @@ func newListener(t *testing.T) *listener {
 		t.Fatal(err)
 	}
 	l := &listener{t: t, store: st}
-	l.Handler = admin.New(admin.Config{
+	shown := admin.Config{
 		Relay: relay, Gateway: front, Log: log,
 		Ready: []admin.Check{{Name: "store", Run: func(context.Context) error { return l.broken }}},
 		Keys: admin.Keys{
 			PEM:    func() map[string]string { return map[string]string{"k1": "-----BEGIN PUBLIC KEY-----"} },
 			Rotate: func(context.Context) error { l.rotate++; return nil },
 		},
-	})
+	}
+	for _, f := range change {
+		shown.Metrics.Registry = prometheus.NewRegistry()
+		f(&shown)
+	}
+	l.Handler = admin.New(shown)
 	return l
 }
 
@@ -108,4 +115,9 @@ func (l *listener) audit() (deeds []string) {
 		deeds = append(deeds, strings.TrimSpace(strings.Join(deed[:], " ")))
 	}
 	return deeds
+}
+
+// logTo has the listener log to w.
+func logTo(w io.Writer) func(*admin.Config) {
+	return func(cfg *admin.Config) { cfg.Log = slog.New(slog.NewTextHandler(w, nil)) }
 }
