@@ -135,7 +135,9 @@ func TestTracing(t *testing.T) {
 			o.send(t, p, "GET", "/dossiers/12?secret=tell-nobody", "", "Traceparent", theirParent, "Tracestate", "theirs=1", "Connection", "traceparent")
 			atApp := <-got
 			server := c.find(t, "the request", func(s *otlp.Span) bool { return said(s, "url.path") == "/dossiers/12" })
-			upstream := c.find(t, "the app", func(s *otlp.Span) bool { return string(s.ParentSpanId) == string(server.SpanId) && s.Kind == otlp.Span_SPAN_KIND_CLIENT })
+			upstream := c.find(t, "the app", func(s *otlp.Span) bool {
+				return string(s.ParentSpanId) == string(server.SpanId) && s.Kind == otlp.Span_SPAN_KIND_CLIENT
+			})
 			trace := hex.EncodeToString(server.TraceId)
 			if (trace == theirTrace) != row.goesOn {
 				t.Errorf("the trace is %s", trace)

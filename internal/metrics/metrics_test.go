@@ -35,11 +35,12 @@ func TestReading(t *testing.T) {
 		takes := time.Duration(0)
 		r := metrics.NewReading(func(context.Context) (int, error) {
 			reads++
-			time.Sleep(takes)
+			n, err := reads, failure
 			if takes < 0 {
 				<-hang
 			}
-			return reads, failure
+			time.Sleep(takes)
+			return n, err
 		})
 		get := func(what string, want int, known bool) {
 			t.Helper()
@@ -50,6 +51,7 @@ func TestReading(t *testing.T) {
 			if waited := time.Since(begun); waited > time.Second {
 				t.Errorf("%s: the scrape waited %s", what, waited)
 			}
+			synctest.Wait() // what it has begun goes on, and has read the variables above
 		}
 		get("first", 1, true)
 		get("at once again", 1, true)
@@ -73,6 +75,7 @@ func TestReading(t *testing.T) {
 		}
 		time.Sleep(time.Minute)
 		get("for a while", 0, false)
+		takes = 0
 		close(hang)
 	})
 }
