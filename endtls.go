@@ -13,6 +13,20 @@ import (
 // take. Nothing there reads a body.
 const redirectTime = 10 * time.Second
 
+// certificates says until when those that hosts are served with are good.
+func (p *program) certificates() map[string]time.Time {
+	until := map[string]time.Time{}
+	if p.certs == nil {
+		return until
+	}
+	for _, r := range p.current.served().Routes {
+		if c, ok := p.certs.Of(r.Host); ok {
+			until[r.Host] = c.NotAfter
+		}
+	}
+	return until
+}
+
 // endTLS makes the public listener speak TLS, if the configuration says so, and
 // opens the one that redirects to it. The listener is bound already: where it is,
 // an authority's challenges arrive.

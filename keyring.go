@@ -35,6 +35,8 @@ type keys struct {
 	sealer     gateway.Sealer
 	appCookies proxy.CookieKeys
 	signing    *proxy.Keys
+
+	health ringHealth
 }
 
 // openKeys reads the rings, and makes them where the store is new.
@@ -154,6 +156,7 @@ func (k *keys) ring(ctx context.Context, rotation time.Duration, purpose string,
 	if err != nil {
 		return nil, fmt.Errorf("read key ring %s: %w", purpose, err)
 	}
+	k.health.noteRing(purpose, ring[0].ActiveFrom)
 	return ring, nil
 }
 
@@ -167,7 +170,11 @@ func (k *keys) follow(ctx context.Context, log *slog.Logger) error {
 		case <-ctx.Done():
 			return nil
 		case <-tick.C:
-			if err := k.refresh(ctx, keyRotation); err != nil && ctx.Err() == nil {
+			err := k.refresh(ctx, keyRotation)
+			if ctx.Err() == nil {
+				k.health.note(time.Now(), err)
+			}
+			if err != nil && ctx.Err() == nil {
 				log.Error("key rings cannot be refreshed; the known keys go on", "error", err)
 			}
 		}

@@ -34,6 +34,7 @@ func TestPrivateListener(t *testing.T) {
 		{"POST " + notifications, "", 401, "problems/"},
 		{"POST /routes/nobody.localhost/v1/notifications", token, 404, "unknown_route"},
 		{"GET /status", "", 404, "not_found"},
+		{"GET /metrics", "", 404, "not_found"},
 		{"GET /.gateway/auth", "", 403, "proxy_not_trusted"},
 		{"GET /", "", 404, "not_found"},
 	} {

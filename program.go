@@ -21,7 +21,8 @@ import (
 // program is a running gateway: everything that serve starts, as a value that a
 // test can start too.
 type program struct {
-	log     *slog.Logger
+	log *slog.Logger
+	observation
 	store   *store.Store
 	keys    *keys
 	relay   *notifyhook.Relay
@@ -45,14 +46,19 @@ type program struct {
 func start(ctx context.Context, cfg *configs.Config, log *slog.Logger) (_ *program, err error) {
 	p := &program{log: log}
 	p.current.started, p.current.file = cfg, cfg
-
 	defer func() {
 		if err != nil {
 			err = errors.Join(err, p.close())
 		}
 	}()
+	if p.observation, err = observe(ctx, cfg.Tracing, log); err != nil {
+		return nil, err
+	}
 	if p.store, err = store.Open(ctx, cfg.State.Reveal(), log); err != nil {
 		return nil, fmt.Errorf("open state: %w", err)
+	}
+	if err = p.store.Register(p.registry); err != nil {
+		return nil, fmt.Errorf("register metrics of the store: %w", err)
 	}
 	if p.keys, err = openKeys(ctx, p.store, cfg); err != nil {
 		return nil, err
@@ -61,7 +67,7 @@ func start(ctx context.Context, cfg *configs.Config, log *slog.Logger) (_ *progr
 		return nil, err
 	}
 	p.current.cfg = cfg
-	if p.relay, err = newRelay(cfg, p.store, log); err != nil {
+	if p.relay, err = newRelay(cfg, p.store, log, p.observation); err != nil {
 		return nil, fmt.Errorf("build notifications: %w", err)
 	}
 	if err := p.buildGateway(ctx, cfg); err != nil {
@@ -75,7 +81,8 @@ func start(ctx context.Context, cfg *configs.Config, log *slog.Logger) (_ *progr
 	}
 	pages := admin.New(admin.Config{Ready: p.checks(), Relay: p.relay, Log: log, Gateway: p.gateway, Doctor: p.doctor,
 		Configuration: p.configuration, Reload: p.reload, Backup: p.backup(),
-		Keys: admin.Keys{PEM: p.keys.signing.PEM, Rotate: p.keys.rotate}})
+		Keys:    admin.Keys{PEM: p.keys.signing.PEM, Rotate: p.keys.rotate},
+		Metrics: admin.Metrics{Registry: p.registry, Keys: p.keys.health.ages, Certificates: p.certificates}})
 	if p.admin, err = listen("admin", cfg.Admin, pages, log); err != nil {
 		return nil, err
 	}
@@ -93,14 +100,6 @@ func start(ctx context.Context, cfg *configs.Config, log *slog.Logger) (_ *progr
 func (p *program) from(s *source) {
 	p.source = s
 	p.current.tell(func(c *admin.Configuration) { c.File = s.path })
-}
-
-// checks say whether the gateway can do its work.
-func (p *program) checks() []admin.Check {
-	return []admin.Check{{Name: "stop", Run: p.goesOn}, {Name: "store", Run: func(ctx context.Context) error {
-		var one int
-		return p.store.Read().QueryRowContext(ctx, `SELECT 1`).Scan(&one)
-	}}, {Name: "sessions", Run: p.gateway.Ready}}
 }
 
 // backup copies the store; nil where that is PostgreSQL's to do.
@@ -141,6 +140,7 @@ func (p *program) close() error {
 			s.ln.Close() // closed already after run
 		}
 	}
+	p.tracing.Close()
 	if p.certs != nil {
 		p.certs.Close()
 	}

@@ -19,8 +19,9 @@ import (
 )
 
 // newRelay gives the relay of all routes with notifications.
-func newRelay(cfg *configs.Config, st *store.Store, log *slog.Logger) (*notifyhook.Relay, error) {
-	return notifyhook.New(notifyhook.Config{Routes: relayRoutes(cfg), APIURL: cfg.Slack.WithDefaults().APIURL, Store: st, Log: log, PublicScheme: cfg.PublicScheme})
+func newRelay(cfg *configs.Config, st *store.Store, log *slog.Logger, seen observation) (*notifyhook.Relay, error) {
+	return notifyhook.New(notifyhook.Config{Routes: relayRoutes(cfg), APIURL: cfg.Slack.WithDefaults().APIURL, Store: st, Log: log, PublicScheme: cfg.PublicScheme,
+		Metrics: seen.registry, Tracer: seen.tracing.Tracer()})
 }
 
 // relayRoutes are the routes with notifications.
@@ -42,7 +43,7 @@ func (p *program) buildGateway(ctx context.Context, cfg *configs.Config) error {
 	p.gateway, err = gateway.New(ctx, gateway.Config{
 		Settings: settings(cfg, p.current.routes), Prefix: cfg.ReservedPrefix,
 		Sealer: &p.keys.sealer, JWKS: p.keys.signing.JWKS, Store: p.store, Log: p.log,
-		PersonChanged: p.relay.PersonChanged,
+		PersonChanged: p.relay.PersonChanged, Metrics: p.registry, Tracer: p.tracing.Tracer(),
 	})
 	if err != nil {
 		return fmt.Errorf("build gateway: %w", err)

@@ -1,7 +1,6 @@
 package main
 
 import (
-	"log/slog"
 	"os"
 
 	"github.com/spf13/cobra"
@@ -9,6 +8,7 @@ import (
 
 func serveCommand(getenv func(string) string, hangups func() <-chan os.Signal) *cobra.Command {
 	var file string
+	var logging logFlags
 	cmd := &cobra.Command{
 		Use:   "serve",
 		Short: "Serve the routes of a configuration file",
@@ -22,6 +22,10 @@ func serveCommand(getenv func(string) string, hangups func() <-chan os.Signal) *
 		Example: "  cocoom-gateway serve -c gateway.yaml",
 		Args:    cobra.NoArgs,
 		RunE: func(cmd *cobra.Command, _ []string) error {
+			log, err := logging.logger(cmd.ErrOrStderr())
+			if err != nil {
+				return err
+			}
 			s := &source{path: file, getenv: getenv, every: lookEvery}
 			if hangups != nil {
 				s.hangups = hangups()
@@ -30,7 +34,6 @@ func serveCommand(getenv func(string) string, hangups func() <-chan os.Signal) *
 			if err := report(err, cmd.ErrOrStderr()); err != nil {
 				return err
 			}
-			log := slog.New(slog.NewJSONHandler(cmd.ErrOrStderr(), nil))
 			quietLibraries(log)
 			p, err := start(cmd.Context(), cfg, log)
 			if err != nil {
@@ -42,5 +45,6 @@ func serveCommand(getenv func(string) string, hangups func() <-chan os.Signal) *
 		},
 	}
 	configFlag(cmd, &file)
+	logging.add(cmd)
 	return cmd
 }

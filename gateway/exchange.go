@@ -11,9 +11,13 @@ import (
 	"net/http"
 	"net/netip"
 	"runtime/debug"
+	"sync/atomic"
 	"time"
 
+	"go.opentelemetry.io/otel/trace"
+
 	"github.com/cocoom/cocoom-gateway/policy"
+	"github.com/cocoom/cocoom-gateway/proxy"
 )
 
 // exchange is one request and its answer: what the gateway has found out about
@@ -42,6 +46,13 @@ type exchange struct {
 	status int
 	bytes  int64
 	stream stream
+
+	arrived  time.Time     // by the process's clock, as trip and answered
+	trip     proxy.Trip    // to the app
+	answered time.Time     // when the answer began; zero: the app had not been asked
+	kind     *atomic.Int64 // counts the open answers of its kind; nil: it is none that lasts
+	span     trace.Span    // nil: there are no traces
+	appSpan  trace.Span    // of what the app does; nil: it was not asked
 }
 
 // unreadPatience is how long a client may take to see that its body is not read.
@@ -60,9 +71,11 @@ func (b *awaitedBody) Read(p []byte) (int, error) {
 	return b.ReadCloser.Read(p)
 }
 
-// open begins an exchange, by the configuration in force at this moment.
+// open begins an exchange, by the configuration in force at this moment; finish
+// ends it.
 func (g *Gateway) open(w http.ResponseWriter, r *http.Request) *exchange {
-	return &exchange{ResponseWriter: w, id: newID(), begun: g.cfg.Now(), conf: g.conf.Load(), unread: r.ContentLength != 0 && r.ProtoMajor == 1}
+	g.counters.begin()
+	return &exchange{ResponseWriter: w, id: newID(), begun: g.cfg.Now(), arrived: time.Now(), conf: g.conf.Load(), unread: r.ContentLength != 0 && r.ProtoMajor == 1}
 }
 
 // newID gives 64 random bits: enough to find one request in a log.
@@ -97,6 +110,7 @@ func (x *exchange) WriteHeader(status int) {
 	if x.status == 0 && (status >= 200 || status == http.StatusSwitchingProtocols) {
 		x.status = status
 		x.stream.answers()
+		x.begins(status)
 		if x.unread {
 			// Or net/http would wait for the body before it sends the answer; and
 			// behind the answer it reads what comes, without a limit of time.
@@ -123,6 +137,7 @@ func (x *exchange) Hijack() (net.Conn, *bufio.ReadWriter, error) {
 	conn, rw, err := http.NewResponseController(x.ResponseWriter).Hijack()
 	if err == nil && x.status == 0 {
 		x.status = http.StatusSwitchingProtocols
+		x.begins(x.status)
 	}
 	if err == nil && x.stream.hangUp != nil {
 		socket := newSocket(conn)
@@ -142,7 +157,7 @@ func (x *exchange) log(log *slog.Logger, r *http.Request, path string, now time.
 	if !log.Enabled(r.Context(), level) {
 		return
 	}
-	attrs := make([]slog.Attr, 0, 16)
+	attrs := make([]slog.Attr, 0, 18)
 	attrs = append(attrs,
 		slog.String("request_id", x.id),
 		slog.String("method", r.Method),
@@ -154,6 +169,12 @@ func (x *exchange) log(log *slog.Logger, r *http.Request, path string, now time.
 	)
 	if x.route != nil {
 		attrs = append(attrs, slog.String("route", x.route.Host))
+	}
+	if _, theirs, carried := x.times(); carried {
+		attrs = append(attrs, slog.Float64("upstream_ms", float64(theirs.Microseconds())/1000))
+	}
+	if id := x.traceID(); id != "" {
+		attrs = append(attrs, slog.String("trace_id", id))
 	}
 	if x.forwardAuth {
 		attrs = append(attrs, slog.Bool("forward_auth", true))

@@ -163,3 +163,15 @@ func (g *Gateway) KeepToken(ctx context.Context, host, user, access, refresh str
 
 // SetPatience replaces bodyPatience for a test.
 func (g *Gateway) SetPatience(d time.Duration) { g.drafts.patience = d }
+
+// FollowRoutes has the counters follow a table of these hosts alone.
+func (g *Gateway) FollowRoutes(hosts ...string) {
+	t := table{}
+	for _, host := range hosts {
+		t[host] = g.routes()[host]
+	}
+	g.counters.follow(t)
+}
+
+// LookAt has the list of ended sessions looked at last at a time.
+func (g *Gateway) LookAt(at time.Time) { g.sessions.revoked.looked.Store(&at) }

@@ -20,6 +20,7 @@ func (g *Gateway) forwardAuth(w http.ResponseWriter, r *http.Request, statusOnly
 	asked, err := described(r)
 	x := g.open(w, r)
 	x.forwardAuth = true
+	asked = g.traced(x, asked)
 	defer g.finish(x, asked)
 	x.peer(x.conf.peers, r)
 	x.Header().Set("X-Request-Id", x.id)

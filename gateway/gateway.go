@@ -14,7 +14,10 @@ import (
 	"time"
 
 	"github.com/labstack/echo/v4"
+	"github.com/prometheus/client_golang/prometheus"
+	"go.opentelemetry.io/otel/trace"
 
+	"github.com/cocoom/cocoom-gateway/internal/slackapi"
 	"github.com/cocoom/cocoom-gateway/internal/store"
 	"github.com/cocoom/cocoom-gateway/policy"
 	"github.com/cocoom/cocoom-gateway/proxy"
@@ -34,6 +37,11 @@ type Config struct {
 	// route's workspace has changed, whether they have ever signed in or not. It
 	// must return at once. nil: nobody cares.
 	PersonChanged func(host, user string)
+	// Metrics takes what is counted; nil: nothing is.
+	Metrics prometheus.Registerer
+	// Tracer takes a span of each request; nil: there are no traces, and the app
+	// gets the client's W3C Trace Context as it came.
+	Tracer trace.Tracer
 }
 
 // Gateway serves every route's public host. It is safe for concurrent use.
@@ -46,6 +54,8 @@ type Gateway struct {
 	people   *people
 	events   *events
 	drafts   *drafts
+	counters *counters
+	calls    *slackapi.Calls
 	echo     *echo.Echo
 
 	stopping context.Context // ends with Stop
@@ -58,7 +68,11 @@ func New(ctx context.Context, cfg Config) (*Gateway, error) {
 	if cfg.Now == nil {
 		cfg.Now = time.Now
 	}
-	g := &Gateway{cfg: cfg, conf: new(inForce), drafts: newDrafts(cfg.Sealer, cfg.Store, cfg.Now)}
+	calls, err := slackapi.NewCalls(cfg.Metrics, cfg.Tracer, "people")
+	if err != nil {
+		return nil, err
+	}
+	g := &Gateway{cfg: cfg, conf: new(inForce), calls: calls, drafts: newDrafts(cfg.Sealer, cfg.Store, cfg.Now)}
 	first, err := g.configure(cfg.Settings)
 	if err != nil {
 		return nil, err
@@ -71,10 +85,15 @@ func New(ctx context.Context, cfg Config) (*Gateway, error) {
 	if g.people, err = newPeople(ctx, cfg, g.conf, revoked); err != nil {
 		return nil, err
 	}
+	g.people.calls = calls
 	g.sessions = newSessions(cfg.Sealer, revoked, g.people, cfg.Now)
 	g.logins = newLogins(g.people, cfg.Sealer, cfg.Now)
 	g.events = newEvents(g.people, cfg.PersonChanged)
 	g.stopping, g.stop = context.WithCancel(context.Background())
+	if g.counters, err = newCounters(g, cfg.Metrics); err != nil {
+		return nil, err
+	}
+	g.counters.follow(first.routes)
 	g.mount()
 	return g, nil
 }
@@ -96,6 +115,10 @@ func (g *Gateway) Run(ctx context.Context) error {
 // Ready is nil while it is known which sessions were ended; before they are no
 // longer honoured, an error says when that will be.
 func (g *Gateway) Ready(context.Context) error { return g.sessions.revoked.ready() }
+
+// Alive is nil unless what follows the list of ended sessions is stuck although
+// the store answers: a restart helps then, and then alone.
+func (g *Gateway) Alive(ctx context.Context) error { return g.sessions.revoked.alive(ctx) }
 
 // mount is every path that the gateway itself answers, on every host. All else
 // goes to front. No Echo middleware is used: what has to happen before the
@@ -162,6 +185,7 @@ func login(h handler) echo.HandlerFunc {
 // ServeHTTP takes a request from the public listener.
 func (g *Gateway) ServeHTTP(w http.ResponseWriter, r *http.Request) {
 	x := g.open(w, r)
+	r = g.traced(x, r)
 	defer g.finish(x, r)
 	x.peer(x.conf.peers, r)
 	x.Header().Set("X-Request-Id", x.id)
@@ -240,7 +264,8 @@ func (g *Gateway) front(x *exchange, c echo.Context) error {
 		return errNotFound // another proxy carries requests to the app
 	}
 	x.unread = false // the app reads it
-	in := proxy.Inbound{Who: x.session.principal(), ForwardedFor: x.forwardedFor, RequestID: x.id, SigningOut: leaving, Stopping: g.stopping}
+	in := proxy.Inbound{Who: x.session.principal(), ForwardedFor: x.forwardedFor, RequestID: x.id, SigningOut: leaving, Stopping: g.stopping, Trip: &x.trip}
+	g.toApp(x, r, &in)
 	if leaving && g.sessions.read(rt, r) != nil {
 		// Not in live: the session is over before the app says goodbye.
 		rt.Upstream.Serve(g.leave(x, r), r, in)
@@ -328,11 +353,20 @@ func (g *Gateway) jwks(x *exchange, c echo.Context) error {
 func (g *Gateway) finish(x *exchange, r *http.Request) {
 	if p := recover(); p != nil {
 		if err, ok := p.(error); ok && errors.Is(err, http.ErrAbortHandler) {
-			x.log(g.cfg.Log, r, g.loggedPath(r.URL.EscapedPath()), g.cfg.Now())
+			g.tell(x, r)
 			panic(p) // net/http closes the connection, so that the client sees the cut
 		}
 		g.cfg.Log.Error("request panicked", "request_id", x.id, "panic", fmt.Sprint(p), "stack", stack())
 		x.refuse(r, errInternal)
 	}
-	x.log(g.cfg.Log, r, g.loggedPath(r.URL.EscapedPath()), g.cfg.Now())
+	g.tell(x, r)
+}
+
+// tell says of an exchange that is over what came of it: to the log, the metrics
+// and the traces.
+func (g *Gateway) tell(x *exchange, r *http.Request) {
+	path := g.loggedPath(r.URL.EscapedPath())
+	g.counters.end(x)
+	x.endSpans(r, path)
+	x.log(g.cfg.Log, r, path, g.cfg.Now())
 }

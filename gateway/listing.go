@@ -100,8 +100,12 @@ func (p *people) listPage(ctx context.Context, rt *Route, l *listing) (done bool
 	}
 	bounded, cancel := context.WithTimeout(ctx, slackTimeout)
 	defer cancel()
-	page, err := slackapi.New(rt.SlackApp.BotToken, rt.conf.apiURL, nil).GetUsersPaginated(
-		slack.GetUsersOptionLimit(listPage), slack.GetUsersOptionCursor(l.cursor), slack.GetUsersOptionIncludeLocale(false)).Next(bounded)
+	page := slackapi.New(rt.SlackApp.BotToken, rt.conf.apiURL, nil).GetUsersPaginated(
+		slack.GetUsersOptionLimit(listPage), slack.GetUsersOptionCursor(l.cursor), slack.GetUsersOptionIncludeLocale(false))
+	err = p.calls.Do(bounded, "users.list", func(ctx context.Context) (err error) {
+		page, err = page.Next(ctx)
+		return err
+	})
 	if err != nil {
 		t := troubleOf(err)
 		if t.setup {

@@ -196,6 +196,7 @@ func (g *Gateway) signIn(x *exchange, c echo.Context, id policy.Identity, path s
 		return err
 	}
 	x.session = ss
+	rt.signedIn("ok")
 	return c.Redirect(http.StatusFound, rt.Origin+path)
 }
 

@@ -31,6 +31,7 @@ type people struct {
 	log       *slog.Logger
 	now       func() time.Time
 	rechecks  rechecks
+	calls     *slackapi.Calls
 }
 
 // newPeople builds what Config and the parts of a Gateway give, and reads the
@@ -115,7 +116,11 @@ var errOtherPerson = errors.New("users.info is about somebody else")
 func (p *people) ask(ctx context.Context, rt *Route, user string) (*slack.User, error) {
 	ctx, cancel := context.WithTimeout(ctx, slackTimeout)
 	defer cancel()
-	u, err := slackapi.New(rt.SlackApp.BotToken, rt.conf.apiURL, nil).GetUserInfoContext(ctx, user)
+	var u *slack.User
+	err := p.calls.Do(ctx, "users.info", func(ctx context.Context) (err error) {
+		u, err = slackapi.New(rt.SlackApp.BotToken, rt.conf.apiURL, nil).GetUserInfoContext(ctx, user)
+		return err
+	})
 	if err != nil {
 		return nil, err
 	}

@@ -30,23 +30,24 @@ func (g *Gateway) Private(probes http.Handler) http.Handler {
 		case path == p+"/auth/nginx":
 			g.forwardAuth(w, r, true)
 		case path == p+"/jwks.json":
-			g.private(w, r, func(x *exchange) { g.privateKeys(x, r) })
+			g.private(w, r, g.privateKeys)
 		case strings.HasPrefix(path, "/routes/"):
-			g.private(w, r, func(x *exchange) { g.privateNotify(x, r) })
+			g.private(w, r, g.privateNotify)
 		default:
-			g.private(w, r, func(x *exchange) { nothingHere(x, r) })
+			g.private(w, r, nothingHere)
 		}
 	})
 }
 
 // private gives serve an exchange, and logs it.
-func (g *Gateway) private(w http.ResponseWriter, r *http.Request, serve func(x *exchange)) {
+func (g *Gateway) private(w http.ResponseWriter, r *http.Request, serve func(x *exchange, r *http.Request)) {
 	x := g.open(w, r)
+	r = g.traced(x, r)
 	defer g.finish(x, r)
 	x.peer(x.conf.peers, r)
 	x.Header().Set("X-Request-Id", x.id)
 	r.Header.Set("X-Request-Id", x.id) // problems name it
-	serve(x)
+	serve(x, r)
 }
 
 func (g *Gateway) privateKeys(x *exchange, r *http.Request) {

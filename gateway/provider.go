@@ -55,6 +55,7 @@ type provider struct {
 	issuer string
 	client *http.Client
 	now    func() time.Time
+	calls  *slackapi.Calls
 
 	mu     sync.Mutex
 	found  *discovered
@@ -85,7 +86,11 @@ func (p *provider) get(ctx context.Context) (*discovered, error) {
 	}
 	// The context is the server's, not the request's: a person who gives up
 	// must not break the discovery for those who wait with them.
-	op, err := oidc.NewProvider(oidc.ClientContext(context.WithoutCancel(ctx), p.client), p.issuer)
+	var op *oidc.Provider
+	err := p.calls.Do(context.WithoutCancel(ctx), "openid-configuration", func(ctx context.Context) (err error) {
+		op, err = oidc.NewProvider(oidc.ClientContext(ctx, p.client), p.issuer)
+		return err
+	})
 	if err != nil {
 		p.failed, p.err = p.now(), fmt.Errorf("discover OpenID provider: %s", clip(err.Error(), 300))
 		return p.stale()
@@ -170,7 +175,11 @@ func (p *provider) redeem(ctx context.Context, rt *Route, code, nonce string) (c
 	}
 	ctx = oidc.ClientContext(ctx, p.client)
 	conf := p.oauth(d, rt)
-	token, err := conf.Exchange(ctx, code)
+	var token *oauth2.Token
+	err = p.calls.Do(ctx, "openid.connect.token", func(ctx context.Context) (err error) {
+		token, err = conf.Exchange(ctx, code)
+		return err
+	})
 	if err != nil {
 		return c, exchangeError(err)
 	}
@@ -213,7 +222,11 @@ func (p *provider) redeem(ctx context.Context, rt *Route, code, nonce string) (c
 // go-oidc does not compare it, and reads Slack's {"ok":false} as an answer
 // without one.
 func (p *provider) userInfo(ctx context.Context, d *discovered, token *oauth2.Token, c *claims) error {
-	info, err := d.UserInfo(ctx, oauth2.StaticTokenSource(token))
+	var info *oidc.UserInfo
+	err := p.calls.Do(ctx, "openid.connect.userInfo", func(ctx context.Context) (err error) {
+		info, err = d.UserInfo(ctx, oauth2.StaticTokenSource(token))
+		return err
+	})
 	if err != nil {
 		return fmt.Errorf("ask userInfo: %s", clip(err.Error(), 300))
 	}

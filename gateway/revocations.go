@@ -22,6 +22,9 @@ const (
 	// pruneEvery is how often rows of sessions and revocations that are over are
 	// removed.
 	pruneEvery = time.Hour
+	// stuckLook is longer than any limit of the store's: a follow that has not
+	// looked for so long will not by itself.
+	stuckLook = 5 * time.Minute
 )
 
 // revocations is the list of sessions that were ended before their time, kept
@@ -37,8 +40,9 @@ type revocations struct {
 	list    atomic.Pointer[revocationList]
 	changed chan struct{} // holds one when the list has changed
 
-	changing sync.Mutex // one new list at a time
-	seq      int64      // of the latest change in the list
+	looked   atomic.Pointer[time.Time] // when follow last set out to; nil: it does not run
+	changing sync.Mutex                // one new list at a time
+	seq      int64                     // of the latest change in the list
 }
 
 func loadRevocations(ctx context.Context, st *store.Store, conf *inForce, now func() time.Time) (*revocations, error) {
@@ -162,7 +166,9 @@ func (r *revocations) stale(now time.Time) bool { return r.list.Load().age(now) 
 // once that sessions are no longer honoured, and once that all is well again.
 func (r *revocations) follow(ctx context.Context, log *slog.Logger) {
 	failing, refusing := false, false
+	defer r.looked.Store(nil)
 	every(ctx, revocationPoll, func() {
+		r.looked.Store(new(time.Now()))
 		ask, cancel := context.WithTimeout(ctx, pollTime)
 		err := r.refresh(ask)
 		cancel()
@@ -191,6 +197,19 @@ func (r *revocations) ready() error {
 		return fmt.Errorf("the list of ended sessions is %s old: sessions are honoured until it is %s old", age.Round(time.Second), r.maxLag())
 	}
 	return nil
+}
+
+// alive is an error if follow is stuck although the store answers.
+func (r *revocations) alive(ctx context.Context) error {
+	at := r.looked.Load()
+	if at == nil || time.Since(*at) <= stuckLook {
+		return nil
+	}
+	var one int
+	if r.store.Read().QueryRowContext(ctx, `SELECT 1`).Scan(&one) != nil {
+		return nil
+	}
+	return fmt.Errorf("the list of ended sessions was last looked at %s ago", time.Since(*at).Round(time.Second))
 }
 
 // prune removes, until ctx ends, what is over.

@@ -73,6 +73,7 @@ func (g *Gateway) beginRound(x *exchange, c echo.Context, path string, round int
 	}
 	d, err := x.conf.provider.get(r.Context())
 	if err != nil {
+		rt.signedIn(errSlackDown.code)
 		return errSlackDown.because(err).linking(g.loginURL(rt, path))
 	}
 	pending, secret := g.logins.newPending(r, rt, path, round)
@@ -91,6 +92,7 @@ func (g *Gateway) beginRound(x *exchange, c echo.Context, path string, round int
 // the last one, none but to begin from the start.
 func (g *Gateway) failRound(x *exchange, c echo.Context, pending pendingLogin, err error) error {
 	rt, why := x.route, asRefusal(err)
+	rt.signedIn(why.code)
 	mistake := why.slack
 	if why.hearsay {
 		mistake = why.mend // of which there are a few: names anybody could make up

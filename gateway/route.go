@@ -40,6 +40,7 @@ type Route struct {
 	callback string         // the path Slack sends people back to
 	tokens   serviceTokens  // ServiceTokens made ready
 	testers  *policy.Policy // lets through whom Maintenance.Allow names
+	counters *routeCounters // nil: nothing is counted
 }
 
 // workspace is what pages call the route's workspace.

@@ -45,6 +45,7 @@ func (g *Gateway) configure(s Settings) (*configured, error) {
 		c.provider = before.provider
 	} else {
 		c.provider = newProvider(at.Issuer, g.cfg.Now)
+		c.provider.calls = g.calls
 	}
 	var err error
 	if c.routes, err = newTable(s.Routes, g.cfg.Prefix); err != nil {
@@ -71,6 +72,7 @@ func (g *Gateway) Prepare(s Settings) (apply func(), err error) {
 		return nil, err
 	}
 	return func() {
+		g.counters.follow(next.routes)
 		g.conf.Store(next)
 		g.people.settle(next.routes)
 		g.endStreams()

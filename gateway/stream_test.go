@@ -19,11 +19,11 @@ import (
 )
 
 // withApp puts another app behind the first route.
-func withApp(t testing.TB, app http.Handler) *world {
+func withApp(t testing.TB, app http.Handler, change ...func(*gateway.Config)) *world {
 	t.Helper()
 	srv := httptest.NewServer(app)
 	t.Cleanup(srv.Close)
-	w := newWorld(t, func(c *gateway.Config) {
+	w := newWorld(t, append(change, func(c *gateway.Config) {
 		keys := proxy.NewKeys()
 		der, err := proxy.GenerateKey("ES256")
 		must(t, err)
@@ -33,7 +33,7 @@ func withApp(t testing.TB, app http.Handler) *world {
 		rt := &c.Routes[0]
 		rt.Upstream, err = proxy.New(proxy.Config{Origin: rt.Origin, Host: rt.Host, Upstream: proxy.Upstream{URL: srv.URL}, Keys: keys, Log: c.Log, Error: gateway.WriteError})
 		must(t, err)
-	})
+	})...)
 	return w
 }
 

@@ -164,7 +164,11 @@ func (g *groupLists) failedToList(rt *Route, l *groupList, err error) {
 func (g *groupLists) askAll(ctx context.Context, rt *Route) (map[string][]usergroup, error) {
 	ctx, cancel := context.WithTimeout(ctx, slackTimeout)
 	defer cancel()
-	list, err := slackapi.New(rt.SlackApp.BotToken, rt.conf.apiURL, nil).GetUserGroupsContext(ctx, slack.GetUserGroupsOptionIncludeUsers(true))
+	var list []slack.UserGroup
+	err := g.calls.Do(ctx, "usergroups.list", func(ctx context.Context) (err error) {
+		list, err = slackapi.New(rt.SlackApp.BotToken, rt.conf.apiURL, nil).GetUserGroupsContext(ctx, slack.GetUserGroupsOptionIncludeUsers(true))
+		return err
+	})
 	if err != nil {
 		return nil, err
 	}

@@ -13,6 +13,7 @@ import (
 	"time"
 
 	"github.com/coreos/go-oidc/v3/oidc"
+	"github.com/slack-go/slack"
 	"golang.org/x/oauth2"
 
 	"github.com/cocoom/cocoom-gateway/internal/slackapi"
@@ -97,7 +98,11 @@ func (p *people) probe(ctx context.Context, rt *Route, t keptToken) (c claims, r
 // renew exchanges a refresh token, which on Slack is good once.
 func (p *provider) renew(ctx context.Context, d *discovered, rt *Route, t keptToken) (keptToken, error) {
 	conf := p.oauth(d, rt)
-	fresh, err := conf.TokenSource(oidc.ClientContext(ctx, p.client), &oauth2.Token{RefreshToken: t.Refresh}).Token()
+	var fresh *oauth2.Token
+	err := p.calls.Do(ctx, "openid.connect.token", func(ctx context.Context) (err error) {
+		fresh, err = conf.TokenSource(oidc.ClientContext(ctx, p.client), &oauth2.Token{RefreshToken: t.Refresh}).Token()
+		return err
+	})
 	var re *oauth2.RetrieveError
 	switch {
 	case err == nil:
@@ -121,7 +126,13 @@ func (p *provider) liveness(ctx context.Context, d *discovered, t keptToken) (cl
 		return c, err
 	}
 	req.Header.Set("Authorization", "Bearer "+t.Access)
-	resp, err := p.client.Do(req)
+	var resp *http.Response
+	_ = p.calls.Do(ctx, "openid.connect.userInfo", func(context.Context) error {
+		if resp, err = p.client.Do(req); err == nil && resp.StatusCode >= 400 {
+			return slack.StatusCodeError{Code: resp.StatusCode}
+		}
+		return err
+	})
 	if err != nil {
 		return c, errSlackDown.because(errors.New("userInfo cannot be reached"))
 	}

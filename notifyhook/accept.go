@@ -83,7 +83,8 @@ type acceptance struct {
 
 	id        string // the notification's
 	duplicate bool
-	err       error // errKeyReused
+	err       error  // errKeyReused
+	trace     string // traceparent of the request; empty: it is not traced
 }
 
 func (rt *route) acceptance(q request, now time.Time) (*acceptance, error) {
@@ -136,9 +137,16 @@ func (r *Relay) acceptAll(ctx context.Context, rt *route, asked []request, now t
 			return nil, err
 		}
 	}
-	if err := r.intake.wait(ctx, list, r.keepAll); err != nil {
+	ctx, end := r.acceptSpan(ctx, rt, len(list))
+	for _, a := range list {
+		a.trace = traceOf(ctx)
+	}
+	err := r.intake.wait(ctx, list, r.keepAll)
+	end(err)
+	if err != nil {
 		return nil, err
 	}
+	rt.noteAccepted(list)
 	r.reached(atAccepted)
 	if slices.ContainsFunc(list, (*acceptance).isNew) {
 		r.queued(list[0].app)
@@ -238,7 +246,7 @@ func insertNew(ctx context.Context, tx *sql.Tx, list []*acceptance) error {
 		byID[a.id], all = a, append(all, a.row())
 	}
 	text, args := values(all)
-	rows, err := tx.QueryContext(ctx, `INSERT INTO notification (id, route, idem_key, body_hash, request, type, status, credential, accepted_at, expires_at, finished_at, replay_of)`+
+	rows, err := tx.QueryContext(ctx, `INSERT INTO notification (id, route, idem_key, body_hash, request, type, status, credential, accepted_at, expires_at, finished_at, replay_of, trace)`+
 		text+` ON CONFLICT (route, idem_key) DO NOTHING RETURNING id`, args...)
 	if err != nil {
 		return fmt.Errorf("insert notification: %w", err)
@@ -264,7 +272,7 @@ func (a *acceptance) row() []any {
 		status, finished = "suppressed", sql.NullInt64{Int64: a.at.UnixMilli(), Valid: true}
 	}
 	return []any{a.id, a.route.host, sql.NullString{String: a.key(), Valid: a.key() != ""}, a.hash, a.canonical, a.Type, status, a.Credential,
-		a.at.UnixMilli(), a.ends(a.at).UnixMilli(), finished, sql.NullString{String: a.ReplayOf, Valid: a.ReplayOf != ""}}
+		a.at.UnixMilli(), a.ends(a.at).UnixMilli(), finished, sql.NullString{String: a.ReplayOf, Valid: a.ReplayOf != ""}, a.trace}
 }
 
 // find finds the notification that has the key. list is all that the transaction

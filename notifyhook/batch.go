@@ -76,6 +76,7 @@ func (e endpoint) postBatch(v visit) *problem {
 		case one.Problem != nil:
 			one.Status, one.Problem = one.Problem.Status, new(one.Problem.Complete(v.r))
 			out.Refused++
+			e.route.noteRefused(one.Problem.Code)
 		case one.Duplicate:
 			out.Duplicates++
 		case one.Status == http.StatusAccepted:

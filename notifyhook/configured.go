@@ -68,7 +68,7 @@ func (r *Relay) configure(routes []Route, apiURL, scheme string) (*configured, e
 			return nil, fmt.Errorf("host %s has two routes", one.Host)
 		}
 		if rt.app = byToken[one.BotToken]; rt.app == nil || one.BotToken == "" {
-			fresh := newSlackApp(one.BotToken, apiURL, r.client, func() time.Time { return r.now() })
+			fresh := newSlackApp(one.BotToken, apiURL, r.client, func() time.Time { return r.now() }).counted(r.calls)
 			if known, ok := before[one.BotToken]; ok && one.BotToken != "" && known.url == fresh.url {
 				fresh = known
 			}
@@ -100,6 +100,7 @@ func (r *Relay) Prepare(routes []Route, apiURL, scheme string) (apply func(), er
 	return func() {
 		before := r.conf.Load()
 		next.follow(before)
+		r.counters.follow(next.routes)
 		r.conf.Store(next)
 		r.dropChanged(before, next)
 		r.alarms.follow(before, next, r.now())

@@ -6,6 +6,8 @@ import (
 	"log/slog"
 	"math/rand/v2"
 	"time"
+
+	"go.opentelemetry.io/otel/trace"
 )
 
 const (
@@ -22,6 +24,9 @@ func (r *Relay) work(ctx context.Context, c claim) {
 	defer cancel()
 	record, cancelRecord := context.WithDeadline(context.WithoutCancel(ctx), c.begun.Add(lease))
 	defer cancelRecord()
+	calls, end := r.deliverySpan(calls, c)
+	defer end()
+	record = trace.ContextWithSpan(record, trace.SpanFromContext(calls))
 	if c.conversation == "" {
 		r.find(calls, record, c)
 		return
@@ -193,6 +198,11 @@ func (r *Relay) settle(ctx context.Context, c claim, o outcome) {
 	}
 	if !r.written(ctx, c, o, func() error { return r.record(ctx, c, o, v) }) {
 		return
+	}
+	noteOutcome(ctx, o, v)
+	for _, one := range c.parts() {
+		_, v := one.share(o, v)
+		c.route.noteDelivery(v.state)
 	}
 	level, text := slog.LevelInfo, "delivery deferred"
 	switch v.state {

@@ -78,6 +78,7 @@ type visit struct {
 // ServeHTTP serves the API.
 func (e endpoint) ServeHTTP(w http.ResponseWriter, r *http.Request) {
 	if p := e.serve(w, r); p != nil {
+		e.route.noteProblem(r, p)
 		p.Write(w, r)
 	}
 }

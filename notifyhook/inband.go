@@ -35,6 +35,7 @@ func (r *Relay) InBand(host string) func(ctx context.Context, actor, requestID s
 			return
 		}
 		if size := len(strings.Join(values, "")); size > maxInBand || len(values) > maxInBandNews {
+			rt.noteRefused("too_large")
 			r.log.Warn("notifications in band refused", "route", host, "request_id", requestID, "reason", "too_large", "headers", len(values), "bytes", size)
 			return
 		}
@@ -97,6 +98,7 @@ func (r *Relay) takeInBand(ctx context.Context, page inBandPage, value string) {
 		for _, e := range p.Errors {
 			reason += " " + e.Field + ":" + e.Code
 		}
+		rt.noteRefused(p.Code)
 		log.Warn("notification in band refused", "reason", reason)
 		return
 	}
@@ -107,11 +109,13 @@ func (r *Relay) takeInBand(ctx context.Context, page inBandPage, value string) {
 	}
 	q.Credential = "in_band"
 	if p := r.room(ctx, rt, q); p != nil {
+		rt.noteRefused(p.Code)
 		log.Warn("notification in band refused", "reason", p.Code)
 		return
 	}
 	id, duplicate, err := r.accept(ctx, rt, q, now)
 	if errors.Is(err, errKeyReused) {
+		rt.noteRefused("key_reused")
 		log.Warn("notification in band refused", "reason", "key_reused")
 		return
 	}
@@ -142,6 +146,7 @@ func (rt *route) readInBand(value string, now time.Time) (request, *problem) {
 
 // inBandFailed is for what was lost because nobody is left to send it again.
 func (r *Relay) inBandFailed(rt *route, requestID string, err error) {
+	rt.noteRefused("store_unavailable")
 	r.log.Error("notification in band lost", "route", rt.host, "request_id", requestID, "error", err)
 	r.raise(rt.app.name, alarmInBand, "store_unavailable")
 }

@@ -99,6 +99,7 @@ func (r *Relay) claim(ctx context.Context, limit int) ([]claim, error) {
 func (r *Relay) afterClaim(ctx context.Context, c claim) bool {
 	for _, e := range c.ended {
 		r.log.Warn("delivery dead", "route", e.route, "delivery", e.delivery, "reason", e.reason)
+		r.routes()[e.route].noteDelivery("dead")
 	}
 	r.shares.charge(c.app.name, len(c.ended)/endedCost)
 	if !c.taken {

@@ -253,13 +253,19 @@ func (r *Relay) expire(ctx context.Context) (int, error) {
 	if err != nil || len(list) == 0 {
 		return 0, err
 	}
-	return len(list), r.endOverdue(ctx, list)
+	err = r.endOverdue(ctx, list)
+	if err == nil {
+		for _, c := range list {
+			c.route.noteDelivery("dead")
+		}
+	}
+	return len(list), err
 }
 
 // overdue lists some of the deliveries that have expired.
 func (r *Relay) overdue(ctx context.Context, now time.Time) ([]claim, error) {
 	const batch = 200
-	rows, err := r.store.Read().QueryContext(ctx, `SELECT d.id, d.notification_id FROM notification n JOIN delivery d ON d.notification_id = n.id
+	rows, err := r.store.Read().QueryContext(ctx, `SELECT d.id, d.notification_id, d.route FROM notification n JOIN delivery d ON d.notification_id = n.id
 		WHERE n.finished_at IS NULL AND n.expires_at <= $1 AND d.state = 'queued' LIMIT $2`, now.UnixMilli(), batch)
 	if err != nil {
 		return nil, fmt.Errorf("list expired deliveries: %w", err)
@@ -267,10 +273,11 @@ func (r *Relay) overdue(ctx context.Context, now time.Time) ([]claim, error) {
 	defer rows.Close()
 	var list []claim
 	for rows.Next() {
-		c := claim{at: now}
-		if err := rows.Scan(&c.delivery, &c.notification); err != nil {
+		c, host := claim{at: now}, ""
+		if err := rows.Scan(&c.delivery, &c.notification, &host); err != nil {
 			return nil, fmt.Errorf("list expired deliveries: %w", err)
 		}
+		c.route = r.routes()[host]
 		list = append(list, c)
 	}
 	if err := rows.Err(); err != nil {

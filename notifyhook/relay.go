@@ -62,7 +62,7 @@
 //	came to       outcome backoff record fallback · alarm alarm_sync held
 //	exchanged     configured settle adopt
 //	tidied        house prune · person person_export person_erase
-//	told          status reading listing stats · why waiting account advice
+//	told          status reading listing stats metrics tracing heartbeat · why waiting account advice
 package notifyhook
 
 import (
@@ -74,8 +74,11 @@ import (
 	"time"
 
 	lru "github.com/hashicorp/golang-lru/v2"
+	"github.com/prometheus/client_golang/prometheus"
+	"go.opentelemetry.io/otel/trace"
 
 	"github.com/cocoom/cocoom-gateway/internal/secret"
+	"github.com/cocoom/cocoom-gateway/internal/slackapi"
 	"github.com/cocoom/cocoom-gateway/internal/store"
 )
 
@@ -86,7 +89,9 @@ type Config struct {
 	PublicScheme string // how browsers reach the gateway; "http" admits http links to a route's own host
 	Store        *store.Store
 	Log          *slog.Logger
-	Client       *http.Client // its Transport carries the calls to Slack; nil means http.DefaultTransport
+	Client       *http.Client          // its Transport carries the calls to Slack; nil means http.DefaultTransport
+	Metrics      prometheus.Registerer // takes what is counted; nil: nothing is
+	Tracer       trace.Tracer          // takes spans of acceptances and deliveries; nil: there are none
 }
 
 // Relay accepts and delivers the notifications of all routes.
@@ -111,6 +116,10 @@ type Relay struct {
 	arrival func(context.Context) (time.Time, error) // the same, read a moment ago: when a request came
 
 	adoption  adoption
+	counters  *counters
+	calls     *slackapi.Calls
+	tracer    trace.Tracer // nil: there are no traces
+	beat      heartbeat
 	refusals  refusals
 	backlogs  backlogs
 	lastClaim struct{ now, at time.Time } // when it was, by the store's clock and by this process's
@@ -131,14 +140,22 @@ func New(cfg Config) (*Relay, error) {
 	if err != nil {
 		return nil, fmt.Errorf("make cache of answers: %w", err)
 	}
-	r := &Relay{store: cfg.Store, log: cfg.Log, client: cfg.Client, cache: cache, said: said,
+	r := &Relay{store: cfg.Store, log: cfg.Log, client: cfg.Client, cache: cache, said: said, tracer: cfg.Tracer,
 		intake: intake{turn: make(chan struct{}, 1)}, inBand: make(chan struct{}, maxInBandOpen), alarms: newAlarms(), shares: shares{apps: map[string]*share{}}, wake: make(chan struct{}, 1), adoption: adoption{wanted: make(chan struct{}, 1)}, now: time.Now, clock: cfg.Store.Now, arrival: cfg.Store.RecentNow}
+	if r.calls, err = slackapi.NewCalls(cfg.Metrics, cfg.Tracer, "notifications"); err != nil {
+		return nil, err
+	}
+	if r.counters, err = newCounters(r, cfg.Metrics); err != nil {
+		return nil, err
+	}
 	first, err := r.configure(cfg.Routes, cfg.APIURL, cfg.PublicScheme)
 	if err != nil {
 		return nil, err
 	}
 	first.settled.Store(true) // Run adopts before it begins
+	r.counters.follow(first.routes)
 	r.conf.Store(first)
+	r.beat.note(time.Now()) // Run is about to begin
 	return r, nil
 }
 

@@ -25,6 +25,7 @@ type route struct {
 	templates templates
 	fallback  []string // in their one spelling; for requests that name none
 	app       *app
+	counters  *routeCounters // nil: nothing is counted
 }
 
 // newRoute makes a route, but for its app.

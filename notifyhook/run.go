@@ -31,6 +31,7 @@ func (r *Relay) Run(ctx context.Context) error {
 	group.Go(func() { r.adoptAsApplied(ctx) })
 	for looked := time.Now(); ctx.Err() == nil; {
 		now := time.Now()
+		r.beat.note(now)
 		if err := r.followClock(calls, clockStep(looked, now)); err != nil {
 			r.log.Error("follow clock failed", "error", err)
 		} else {
@@ -38,6 +39,7 @@ func (r *Relay) Run(ctx context.Context) error {
 		}
 		wait(ctx, r.wake, r.round(calls, &group))
 	}
+	r.beat.end()
 	ended := make(chan struct{})
 	go func() { group.Wait(); close(ended) }()
 	timer := time.NewTimer(grace)

@@ -43,6 +43,7 @@ type slackApp struct {
 	url    string // what method names are appended to
 	limits *limits
 	now    func() time.Time
+	calls  *slackapi.Calls
 }
 
 func newSlackApp(token secret.String, apiURL string, client *http.Client, now func() time.Time) slackApp {
@@ -51,6 +52,12 @@ func newSlackApp(token secret.String, apiURL string, client *http.Client, now fu
 		base = client.Transport
 	}
 	return slackApp{api: slackapi.New(token, apiURL, base), token: token, url: slackapi.Base(apiURL), limits: &limits{}, now: now}
+}
+
+// counted is a with its calls counted and traced.
+func (a slackApp) counted(calls *slackapi.Calls) slackApp {
+	a.calls = calls
+	return a
 }
 
 // heldError is: Slack was not called, since it asked us not to yet.
@@ -68,7 +75,7 @@ func (a slackApp) call(ctx context.Context, method string, do func(context.Conte
 	}
 	ctx, cancel := context.WithTimeout(ctx, callTimeout)
 	defer cancel()
-	err := do(ctx)
+	err := a.calls.Do(ctx, method, do)
 	if limited, ok := errors.AsType[*slack.RateLimitedError](err); ok && method != postMessage {
 		a.limits.pause(method, a.now().Add(limited.RetryAfter))
 	}

@@ -98,6 +98,7 @@ func (e endpoint) callWebAPI(w http.ResponseWriter, r *http.Request) slackAnswer
 	if inHeader && !open { // before the body is read
 		if who, p = e.token(value); p != nil {
 			e.refused(r, p.Code)
+			e.route.noteRefused(p.Code)
 			return apiRefusal(p)
 		}
 	}
@@ -115,6 +116,7 @@ func (e endpoint) callWebAPI(w http.ResponseWriter, r *http.Request) slackAnswer
 	default:
 		if who, p = e.token(secret.String(inForm)); p != nil {
 			e.refused(r, p.Code)
+			e.route.noteRefused(p.Code)
 			return apiRefusal(p)
 		}
 	}
@@ -161,14 +163,17 @@ func (e endpoint) postMessage(r *http.Request, args arguments, who caller) slack
 	}
 	to, ok := destination(args["channel"])
 	if !ok {
+		e.route.noteRefused("channel_not_found")
 		return refused("channel_not_found")
 	}
 	q, warning, word := args.message(to)
 	if word != "" {
+		e.route.noteRefused(string(word))
 		return refused(word)
 	}
 	ts, p := e.keep(r, q, who)
 	if p != nil {
+		e.route.noteRefused(p.Code)
 		return apiRefusal(p)
 	}
 	body := map[string]any{"ok": true, "channel": e.relay.recalled(e.route, to), "ts": ts, "message": e.relay.asPosted(e.route, q, ts)}

@@ -31,6 +31,12 @@ type hookAnswer struct {
 func (e endpoint) hook(v visit) *problem {
 	w, r := v.w, v.r
 	a := e.takeHook(w, r)
+	switch {
+	case a.status == http.StatusServiceUnavailable:
+		e.route.noteRefused("store_unavailable")
+	case a.status != http.StatusOK:
+		e.route.noteRefused(a.word)
+	}
 	plainHeader(w, r, "text/plain; charset=utf-8", a.wait)
 	w.WriteHeader(a.status)
 	if r.Method != http.MethodHead {

@@ -13,6 +13,7 @@ var errStatus = errors.New("status below 100")
 // modify makes of the app's answer the one that the client gets.
 func (x *exchange) modify(res *http.Response) error {
 	p := x.proxy
+	x.back()
 	if res.StatusCode < 100 { // net/http panics on writing it
 		return errStatus
 	}

@@ -144,6 +144,23 @@ func (x *exchange) rewrite(pr *httputil.ProxyRequest) {
 	if x.in.Who != nil {
 		p.identify(out.Header, x.in.Who, x.assertion)
 	}
+	if x.in.TraceParent != "" {
+		out.Header["Traceparent"] = []string{x.in.TraceParent}
+		delete(out.Header, "Tracestate")
+		if x.in.TraceState != "" {
+			out.Header["Tracestate"] = []string{x.in.TraceState}
+		}
+	}
+	if x.in.Trip != nil {
+		x.in.Trip.Sent = time.Now()
+	}
+}
+
+// back notes that the app has answered, or failed to.
+func (x *exchange) back() {
+	if t := x.in.Trip; t != nil && t.Answered.IsZero() && !t.Sent.IsZero() {
+		t.Answered = time.Now()
+	}
 }
 
 // Header returns the app's headers until they are sent; then what is set are

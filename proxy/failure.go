@@ -23,6 +23,7 @@ var errNoKey = errors.New("no signing key is active")
 // fail writes the error page for a request that got no answer, and logs why
 // unless it was the client's doing.
 func (x *exchange) fail(err error) {
+	x.back()
 	status, cause := failure(x.request.Context(), err, x.body.err())
 	if status >= 500 {
 		x.proxy.log.LogAttrs(x.request.Context(), slog.LevelWarn, "request to the app failed",

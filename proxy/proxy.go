@@ -140,7 +140,16 @@ type Inbound struct {
 	// Stopping ends when the gateway stops, and with it event streams, as if the
 	// app had ended them; nil: it never does.
 	Stopping context.Context
+	// TraceParent and TraceState replace the client's headers of these names (W3C
+	// Trace Context); without the first, both pass as they came.
+	TraceParent, TraceState string
+	Trip                    *Trip // is filled in; nil: nobody wants to know
 }
+
+// Trip is when a request went to the app and when its answer began, by the
+// process's clock; zero: it did not. Between the two it was out of the gateway's
+// hands, though a client that is slow to send its body has its part in it.
+type Trip struct{ Sent, Answered time.Time }
 
 // Serve carries r to the app and its answer to w. Policy must have allowed r,
 // and its path be normalised: path and raw query are sent as they are in r.URL.

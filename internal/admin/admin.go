@@ -20,7 +20,8 @@ type Config struct {
 	Relay   *notifyhook.Relay
 	Gateway *gateway.Gateway
 	Keys    Keys
-	// Configuration says which one is in force; nil: nobody knows.
+	Metrics Metrics
+	// Configuration says which one is in force; nil: that is not told.
 	Configuration func() Configuration
 	// Reload reads the configuration again, and puts it in force unless it is only
 	// to be tried; the error may be a *configs.Error, and nothing has changed then.
@@ -31,10 +32,11 @@ type Config struct {
 	Log    *slog.Logger
 }
 
-// New gives what operators ask for. Three answer whoever asks:
+// New gives what operators ask for. Four answer whoever asks:
 //
-//	GET /livez    200 as long as the process answers
+//	GET /livez    200, or 503 if a restart would help
 //	GET /readyz   200, or 503 with what is wrong
+//	GET /metrics  for Prometheus
 //	GET /status   deliveries by state and what needs an operator, as JSON
 //
 // The rest is for programs, such as the commands of this one: it refuses
@@ -85,6 +87,7 @@ func New(cfg Config) http.Handler {
 
 	mux := probes(cfg.Ready, error.Error)
 	mux.HandleFunc("GET /status", cfg.status)
+	mux.Handle("GET /metrics", cfg.metrics())
 	mux.Handle("/", fromPrograms(programs))
-	return mux
+	return logged(cfg.Log, mux)
 }

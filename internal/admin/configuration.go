@@ -21,3 +21,12 @@ type Configuration struct {
 	// Restart names the keys whose new values a restart alone brings into force.
 	Restart []string `json:"restart,omitempty"`
 }
+
+// Check tells, for the probes, of a file with mistakes: the gateway is ready all
+// the same, with what was in force before.
+func (c Configuration) Check() error {
+	if c.Error == "" {
+		return nil
+	}
+	return Notice("the configuration in force is of " + c.Since.Format(time.RFC3339) + "; the file has mistakes:\n" + c.Error)
+}

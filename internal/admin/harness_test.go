@@ -4,6 +4,7 @@ import (
 	"context"
 	"database/sql"
 	"errors"
+	"io"
 	"log/slog"
 	"net/http"
 	"net/http/httptest"
@@ -17,6 +18,7 @@ import (
 	"github.com/cocoom/cocoom-gateway/internal/store"
 	"github.com/cocoom/cocoom-gateway/notifyhook"
 	"github.com/cocoom/cocoom-gateway/proxy"
+	"github.com/prometheus/client_golang/prometheus"
 )
 
 // listener is an operators' listener in front of a gateway with two routes.
@@ -30,7 +32,7 @@ type listener struct {
 	resolving func() // is called when an examination asks for a host; nil: nothing
 }
 
-func newListener(t *testing.T) *listener {
+func newListener(t *testing.T, change ...func(*admin.Config)) *listener {
 	t.Helper()
 	log := slog.New(slog.DiscardHandler)
 	st, err := store.Open(t.Context(), t.TempDir(), log)
@@ -55,7 +57,7 @@ func newListener(t *testing.T) *listener {
 		t.Fatal(err)
 	}
 	l := &listener{t: t, store: st}
-	l.Handler = admin.New(admin.Config{
+	shown := admin.Config{
 		Relay: relay, Gateway: front, Log: log,
 		Doctor: func() *doctor.Doctor {
 			return doctor.New(doctor.Config{Store: st, LookupHost: l.lookup, Config: &configs.Config{ReservedPrefix: "/.gateway", PublicScheme: "http", PublicPort: 1,
@@ -66,7 +68,12 @@ func newListener(t *testing.T) *listener {
 			PEM:    func() map[string]string { return map[string]string{"k1": "-----BEGIN PUBLIC KEY-----"} },
 			Rotate: func(context.Context) error { l.rotate++; return nil },
 		},
-	})
+	}
+	for _, f := range change {
+		shown.Metrics.Registry = prometheus.NewRegistry()
+		f(&shown)
+	}
+	l.Handler = admin.New(shown)
 	return l
 }
 
@@ -125,4 +132,9 @@ func (l *listener) lookup(context.Context, string) ([]string, error) {
 		l.resolving()
 	}
 	return nil, errors.New("no such host")
+}
+
+// logTo has the listener log to w.
+func logTo(w io.Writer) func(*admin.Config) {
+	return func(cfg *admin.Config) { cfg.Log = slog.New(slog.NewTextHandler(w, nil)) }
 }

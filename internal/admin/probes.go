@@ -2,42 +2,70 @@ package admin
 
 import (
 	"context"
+	"errors"
 	"net/http"
 	"time"
 )
 
-// checkTimeout bounds one readiness check: a probe must be answered.
+// checkTimeout bounds the checks of one probe: it must be answered.
 const checkTimeout = 3 * time.Second
 
-// Check is one thing that must work for the gateway to be ready; it returns why
-// it does not.
+// Check is one thing that must work; it returns why it does not, or a [Notice].
 type Check struct {
 	Name string
 	Run  func(ctx context.Context) error
+	// Live is set of what a restart would mend, and nothing else would: /livez asks
+	// it, and /readyz does not. The others are what the gateway needs to be ready.
+	Live bool
 }
+
+// Notice is what a Check returns that has something to say, but nothing that
+// should keep requests away.
+type Notice string
+
+// Error is what it says.
+func (n Notice) Error() string { return string(n) }
 
 // Probes gives /livez and /readyz alone, for a listener that others than
 // operators reach: it names what does not work, but does not say why.
-func Probes(ready []Check) http.Handler {
-	return probes(ready, func(error) string { return "does not work" })
+func Probes(checks []Check) http.Handler {
+	return probes(checks, func(err error) string {
+		if isNotice(err) {
+			return "needs attention"
+		}
+		return "does not work"
+	})
 }
 
-// probes gives both; why tells what to say of a failed check.
-func probes(ready []Check, why func(error) string) *http.ServeMux {
+func isNotice(err error) bool {
+	var n Notice
+	return errors.As(err, &n)
+}
+
+// probes gives both; why tells what to say of a check that returned an error.
+func probes(checks []Check, why func(error) string) *http.ServeMux {
 	mux := http.NewServeMux()
-	mux.HandleFunc("GET /livez", func(w http.ResponseWriter, _ *http.Request) {
-		answer(w, http.StatusOK, map[string]string{"status": "alive"})
-	})
-	mux.HandleFunc("GET /readyz", func(w http.ResponseWriter, r *http.Request) {
-		ctx, cancel := context.WithTimeout(r.Context(), checkTimeout)
-		defer cancel()
-		status, said := http.StatusOK, map[string]string{"status": "ready"}
-		for _, c := range ready {
-			if err := c.Run(ctx); err != nil {
-				status, said["status"], said[c.Name] = http.StatusServiceUnavailable, "not ready", why(err)
+	probe := func(path string, live bool, good, bad string) {
+		mux.HandleFunc("GET "+path, func(w http.ResponseWriter, r *http.Request) {
+			ctx, cancel := context.WithTimeout(r.Context(), checkTimeout)
+			defer cancel()
+			status, said := http.StatusOK, map[string]string{"status": good}
+			for _, c := range checks {
+				if c.Live != live {
+					continue
+				}
+				err := c.Run(ctx)
+				if err == nil {
+					continue
+				}
+				if said[c.Name] = why(err); !isNotice(err) {
+					status, said["status"] = http.StatusServiceUnavailable, bad
+				}
 			}
-		}
-		answer(w, status, said)
-	})
+			answer(w, status, said)
+		})
+	}
+	probe("/livez", true, "alive", "stuck")
+	probe("/readyz", false, "ready", "not ready")
 	return mux
 }

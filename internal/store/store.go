@@ -21,6 +21,7 @@ type Store struct {
 	postgres bool
 	epoch    string
 	sample   sample
+	metrics  metrics
 }
 
 // engine is what SQLite and PostgreSQL do differently.
@@ -38,7 +39,7 @@ type engine interface {
 // another process uses the directory, and where others may read it. No password
 // is in its errors.
 func Open(ctx context.Context, state string, log *slog.Logger) (*Store, error) {
-	s := &Store{postgres: isPostgres(state)}
+	s := &Store{postgres: isPostgres(state), metrics: newMetrics()}
 	var err error
 	if s.postgres {
 		s.engine, s.read, err = openPostgres(ctx, state)
@@ -88,7 +89,10 @@ func (s *Store) Write(ctx context.Context, fn Func) error {
 	if ctx.Value(writing{}) != nil {
 		return errors.New("write inside a write")
 	}
-	return Classify(s.engine.write(ctx, fn))
+	begun := time.Now()
+	err := Classify(s.engine.write(ctx, fn))
+	s.metrics.note(begun, err)
+	return err
 }
 
 // writing marks the context of a running Func.

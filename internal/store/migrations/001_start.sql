@@ -148,6 +148,7 @@ CREATE TABLE notification (
   expires_at  BIGINT NOT NULL,
   finished_at BIGINT,                   -- NULL: some delivery is still queued or being sent
   replay_of   TEXT,                     -- id of the notification this one repeats; that one may be pruned already
+  trace       TEXT   NOT NULL DEFAULT '', -- traceparent of the request that was accepted; '': that was not traced
   UNIQUE (route, idem_key)
 );
 CREATE INDEX notification_list   ON notification (route, seq);
