@@ -51,6 +51,7 @@ type Gateway struct {
 	events   *events
 	drafts   *drafts
 	echo     *echo.Echo
+	counted  lastCount
 }
 
 // New builds a Gateway and reads the list of revocations; it fails when a host

@@ -1,6 +1,10 @@
 package admin
 
-import "time"
+import (
+	"context"
+	"net/url"
+	"time"
+)
 
 // Configuration says which configuration is in force, and what became of the
 // last attempt to change it.
@@ -20,4 +24,9 @@ type Configuration struct {
 	ErrorAt time.Time `json:"error_at,omitzero"`
 	// Restart names the keys whose new values a restart alone brings into force.
 	Restart []string `json:"restart,omitempty"`
+}
+
+// configuration is GET /configuration.
+func (cfg Config) configuration(_ context.Context, query url.Values) (Configuration, error) {
+	return cfg.Configuration(), onlyKnown(query)
 }

@@ -1,6 +1,7 @@
 package admin_test
 
 import (
+	"bytes"
 	"context"
 	"database/sql"
 	"log/slog"
@@ -11,6 +12,7 @@ import (
 
 	"github.com/cocoom/cocoom-gateway/gateway"
 	"github.com/cocoom/cocoom-gateway/internal/admin"
+	"github.com/cocoom/cocoom-gateway/internal/secret"
 	"github.com/cocoom/cocoom-gateway/internal/store"
 	"github.com/cocoom/cocoom-gateway/notifyhook"
 	"github.com/cocoom/cocoom-gateway/proxy"
@@ -21,19 +23,27 @@ type listener struct {
 	http.Handler
 	t      *testing.T
 	store  *store.Store
-	rotate int   // how often keys were
+	rotate int // how often keys were
+	log    *bytes.Buffer
 	broken error // what the check of the store says
+	// mistakes is what the configuration's file has.
+	mistakes string
 }
 
-func newListener(t *testing.T) *listener {
+func newListener(t *testing.T) *listener { return newListenerWith(t, "") }
+
+// newListenerWith is newListener with an admin token; empty: none.
+func newListenerWith(t *testing.T, token secret.String) *listener {
 	t.Helper()
-	log := slog.New(slog.DiscardHandler)
+	var said bytes.Buffer
+	log := slog.New(slog.NewTextHandler(&said, nil))
 	st, err := store.Open(t.Context(), t.TempDir(), log)
 	if err != nil {
 		t.Fatal(err)
 	}
 	t.Cleanup(func() { st.Close() })
-	relay, err := notifyhook.New(notifyhook.Config{Store: st, Log: log})
+	relay, err := notifyhook.New(notifyhook.Config{Store: st, Log: log, Routes: []notifyhook.Route{{Host: "b.localhost", BotToken: "xoxb-b", Settings: notifyhook.Settings{
+		BearerTokens: []notifyhook.Credential{{ID: "t1", Value: "0123456789abcdef"}}}}}})
 	if err != nil {
 		t.Fatal(err)
 	}
@@ -43,16 +53,17 @@ func newListener(t *testing.T) *listener {
 		if err != nil {
 			t.Fatal(err)
 		}
-		cfg.Routes = append(cfg.Routes, gateway.Route{Host: host, Origin: "http://" + host, Workspace: "T1", Login: &gateway.Login{PinEmail: true}, Identifier: id})
+		cfg.Routes = append(cfg.Routes, gateway.Route{Host: host, Origin: "http://" + host, Workspace: "T1", Login: &gateway.Login{PinEmail: true}, Identifier: id, Notify: relay.Handler(host)})
 	}
 	front, err := gateway.New(t.Context(), cfg)
 	if err != nil {
 		t.Fatal(err)
 	}
-	l := &listener{t: t, store: st}
+	l := &listener{t: t, store: st, log: &said}
 	l.Handler = admin.New(admin.Config{
-		Relay: relay, Gateway: front, Log: log,
-		Ready: []admin.Check{{Name: "store", Run: func(context.Context) error { return l.broken }}},
+		Relay: relay, Gateway: front, Log: log, Token: token, Version: "test",
+		Configuration: func() admin.Configuration { return admin.Configuration{Generation: 3, Routes: 2, Error: l.mistakes} },
+		Ready:         []admin.Check{{Name: "store", Run: func(context.Context) error { return l.broken }}},
 		Keys: admin.Keys{
 			PEM:    func() map[string]string { return map[string]string{"k1": "-----BEGIN PUBLIC KEY-----"} },
 			Rotate: func(context.Context) error { l.rotate++; return nil },
@@ -74,7 +85,7 @@ func (l *listener) ask(method, path, body string, header ...string) (int, string
 	}
 	rec := httptest.NewRecorder()
 	l.ServeHTTP(rec, r)
-	if rec.Header().Get("Cache-Control") != "no-store" && rec.Code != 404 && rec.Code != 405 {
+	if rec.Header().Get("Cache-Control") != "no-store" && rec.Code != 404 && rec.Code != 405 && rec.Code != 303 {
 		l.t.Errorf("%s %s may be kept by caches", method, path)
 	}
 	return rec.Code, rec.Body.String()

@@ -19,8 +19,10 @@ type Check struct {
 // Probes gives /livez and /readyz alone, for a listener that others than
 // operators reach: it names what does not work, but does not say why.
 func Probes(ready []Check) http.Handler {
-	return probes(ready, func(error) string { return "does not work" })
+	return probes(ready, notSaid)
 }
+
+func notSaid(error) string { return "does not work" }
 
 // probes gives both; why tells what to say of a failed check.
 func probes(ready []Check, why func(error) string) *http.ServeMux {
@@ -32,12 +34,21 @@ func probes(ready []Check, why func(error) string) *http.ServeMux {
 		ctx, cancel := context.WithTimeout(r.Context(), checkTimeout)
 		defer cancel()
 		status, said := http.StatusOK, map[string]string{"status": "ready"}
-		for _, c := range ready {
-			if err := c.Run(ctx); err != nil {
-				status, said["status"], said[c.Name] = http.StatusServiceUnavailable, "not ready", why(err)
-			}
+		for name, err := range failing(ctx, ready) {
+			status, said["status"], said[name] = http.StatusServiceUnavailable, "not ready", why(err)
 		}
 		answer(w, status, said)
 	})
 	return mux
+}
+
+// failing gives what does not work, and why, by name.
+func failing(ctx context.Context, ready []Check) map[string]error {
+	found := map[string]error{}
+	for _, c := range ready {
+		if err := c.Run(ctx); err != nil {
+			found[c.Name] = err
+		}
+	}
+	return found
 }

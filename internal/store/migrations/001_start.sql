@@ -151,7 +151,8 @@ CREATE TABLE notification (
   UNIQUE (route, idem_key)
 );
 CREATE INDEX notification_list   ON notification (route, seq);
-CREATE INDEX notification_status ON notification (route, status, seq);
+CREATE INDEX notification_status ON notification (status, route, seq); -- this way round it serves all routes together, too
+CREATE INDEX notification_replay ON notification (route, replay_of) WHERE replay_of IS NOT NULL;
 CREATE INDEX notification_prune  ON notification (finished_at) WHERE finished_at IS NOT NULL;
 CREATE INDEX notification_expiry ON notification (expires_at) WHERE finished_at IS NULL;
 
@@ -183,7 +184,7 @@ CREATE INDEX delivery_head      ON delivery (lane, seq) WHERE state IN ('queued'
 CREATE INDEX delivery_sending   ON delivery (lane, seq) WHERE state = 'sending';
 CREATE INDEX delivery_of        ON delivery (notification_id);
 CREATE INDEX delivery_list      ON delivery (route, state, seq);
-CREATE INDEX delivery_recipient ON delivery (route, recipient, seq);
+CREATE INDEX delivery_recipient ON delivery (recipient, route, seq); -- this way round it serves all routes together, too
 CREATE UNIQUE INDEX delivery_own_ts ON delivery (route, own_ts) WHERE own_ts <> '';
 
 -- The ordered stream of one Slack app to one conversation. What is leased is the lane, never a delivery.
