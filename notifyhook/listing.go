@@ -43,7 +43,7 @@ func newListing(q Query) (listing, error) {
 		}
 		l.to, l.order = same, 'd'
 	}
-	l.exact = l.Status == "" || l.to == "" && l.Key == ""
+	l.exact = l.Status == "" || l.to == "" && l.Key == "" && l.Status != "scheduled"
 	if q.Cursor != "" {
 		text, err := base64.RawURLEncoding.DecodeString(q.Cursor)
 		if err != nil || len(text) < 2 || text[0] != l.order {
@@ -92,8 +92,8 @@ func (r *Relay) lookThrough(ctx context.Context, l *listing) (list []listed, mor
 	for rows.Next() {
 		var one listed
 		var accepted int64
-		var again int // a fallback may bring a notification to one recipient twice
-		if err := rows.Scan(&one.seq, &one.id, &one.status, &accepted, &again); err != nil {
+		var passed int // over: not 0
+		if err := rows.Scan(&one.seq, &one.id, &one.status, &accepted, &passed); err != nil {
 			return nil, false, fmt.Errorf("list notifications: %w", err)
 		}
 		if time.UnixMilli(accepted).Before(l.Since) {
@@ -101,7 +101,7 @@ func (r *Relay) lookThrough(ctx context.Context, l *listing) (list []listed, mor
 		}
 		read++
 		l.before = one.seq
-		if again == 0 && (l.Until.IsZero() || time.UnixMilli(accepted).Before(l.Until)) {
+		if passed == 0 && (l.Until.IsZero() || time.UnixMilli(accepted).Before(l.Until)) {
 			list = append(list, one)
 		}
 	}
@@ -142,7 +142,7 @@ func (r *Relay) beginListing(ctx context.Context, l *listing) error {
 func (r *Relay) seqAt(ctx context.Context, table string, at time.Time) (int64, error) {
 	var low, high int64
 	db := r.store.Read()
-	if err := db.QueryRowContext(ctx, `SELECT COALESCE(MIN(seq), 0), COALESCE(MAX(seq), 0) + 1 FROM `+table).Scan(&low, &high); err != nil {
+	if err := db.QueryRowContext(ctx, `SELECT COALESCE((SELECT MIN(seq) FROM `+table+`), 0), COALESCE((SELECT MAX(seq) FROM `+table+`), 0) + 1`).Scan(&low, &high); err != nil {
 		return 0, err
 	}
 	for low < high {
@@ -163,38 +163,34 @@ func (r *Relay) seqAt(ctx context.Context, table string, at time.Time) (int64, e
 	return low, nil
 }
 
-// allRoutes are the routes that have notifications, found by one step each in an
-// index, for queries whose own index begins with the route.
-const allRoutes = `WITH RECURSIVE known (route) AS (SELECT MIN(route) FROM notification
-	UNION ALL SELECT (SELECT MIN(n.route) FROM notification n WHERE n.route > known.route) FROM known WHERE known.route IS NOT NULL) `
-
 // sql chooses the index that fits best; the rest is left to List.
 func (l listing) sql(limit int) (string, []any) {
 	args := params{l.before, limit}
-	with, from, seq, again, where := "", "notification n", "n.seq", "0", ""
+	from, seq, passed, where := "notification n", "n.seq", "0", ""
 	if l.to != "" {
+		// A fallback may bring a notification to one recipient twice.
 		from, seq = "delivery d JOIN notification n ON n.id = d.notification_id", "d.seq"
-		again = `(SELECT COUNT(*) FROM delivery o WHERE o.notification_id = d.notification_id AND o.recipient = d.recipient AND o.seq > d.seq)`
+		passed = `(SELECT COUNT(*) FROM delivery o WHERE o.notification_id = d.notification_id AND o.recipient = d.recipient AND o.seq > d.seq)`
 	}
+	order := seq
 	if l.Route != "" {
 		where += " AND " + strings.TrimSuffix(seq, "seq") + "route = " + args.add(l.Route)
 	}
 	switch {
 	case l.to != "":
 		where += l.toOne(&args)
-	case l.Key != "" && l.Route == "":
-		with, where = allRoutes, " AND n.route IN (SELECT route FROM known)"
 	case l.Key == "" && l.Status != "":
 		where += l.withStatus(&args)
 	}
 	if l.Key != "" {
 		where += " AND n.idem_key = " + args.add(l.Key)
+		order += " + 0" // or PostgreSQL may go through all of them by seq, hoping to meet it soon
 	}
-	order := seq
-	if with != "" {
-		order += " + 0" // or PostgreSQL would go through all of them by seq, hoping to meet some soon
+	if l.to == "" && l.Status == "scheduled" {
+		// Counted and not asked for by EXISTS, for which PostgreSQL may read all deliveries.
+		passed = "CASE (SELECT COUNT(*) FROM delivery o WHERE o.notification_id = n.id AND o.due_at > n.accepted_at) WHEN 0 THEN 1 ELSE 0 END"
 	}
-	return with + "SELECT " + seq + ", n.id, n.status, n.accepted_at, " + again + " FROM " + from + " WHERE " + seq + " < $1" + where + " ORDER BY " + order + " DESC LIMIT $2", args
+	return "SELECT " + seq + ", n.id, n.status, n.accepted_at, " + passed + " FROM " + from + " WHERE " + seq + " < $1" + where + " ORDER BY " + order + " DESC LIMIT $2", args
 }
 
 // toOne is the condition on deliveries d for one recipient.

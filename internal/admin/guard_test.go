@@ -9,8 +9,8 @@ import (
 	"testing"
 )
 
-// calls are what programs may ask, with a body that is good but for what it names.
-var calls = map[string]string{
+// apiCalls are what programs may ask, with a body that is good but for what it names.
+var apiCalls = map[string]string{
 	"GET /keys":                   "",
 	"POST /keys/rotate":           `{"by":"lea"}`,
 	"GET /people":                 "",
@@ -36,7 +36,7 @@ var calls = map[string]string{
 // which a page in an operator's browser could ask for it.
 func TestFromPrograms(t *testing.T) {
 	l := newListener(t)
-	for call, body := range calls {
+	for call, body := range apiCalls {
 		method, path, _ := strings.Cut(call, " ")
 		for name, row := range map[string]struct {
 			header []string
@@ -83,7 +83,7 @@ func TestFromPrograms(t *testing.T) {
 // TestBodies: what a POST says is one JSON object, in bounds, that names who asks.
 func TestBodies(t *testing.T) {
 	l := newListener(t)
-	for call, good := range calls {
+	for call, good := range apiCalls {
 		method, path, _ := strings.Cut(call, " ")
 		if method != "POST" {
 			if got, said := l.ask("POST", path, "{}"); got != 405 {

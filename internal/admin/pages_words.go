@@ -4,6 +4,7 @@ import (
 	"fmt"
 	"html/template"
 	"net/url"
+	"slices"
 	"strconv"
 	"strings"
 	"time"
@@ -17,7 +18,7 @@ func pageFuncs() template.FuncMap {
 		"when": when, "count": count, "tally": tally, "link": link, "join": strings.Join,
 		"short": func(id string) string { return id[:min(len(id), 12)] },
 		"clear": func(word string) string { return strings.ReplaceAll(word, "_", " ") },
-		"kind":  kindOfState,
+		"kind":  kindOfState, "reasons": reasons,
 	}
 }
 
@@ -107,4 +108,16 @@ func kindOfState(state string) string {
 		return "open"
 	}
 	return "plain"
+}
+
+// reasons are what keeps a notification's messages from their recipients, each
+// once.
+func reasons(n notifyhook.Notification) []string {
+	var list []string
+	for _, d := range n.Recipients {
+		if why := d.Reason(); why != "" && !slices.Contains(list, why) {
+			list = append(list, why)
+		}
+	}
+	return list
 }

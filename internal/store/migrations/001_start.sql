@@ -35,8 +35,10 @@ CREATE TABLE session (
   seen_at    BIGINT NOT NULL,
   expires_at BIGINT NOT NULL
 );
-CREATE INDEX session_person ON session (team, user_id);
+CREATE INDEX session_person ON session (user_id, team);
+CREATE INDEX session_email  ON session (lower(email));
 CREATE INDEX session_route  ON session (route, created_at);
+CREATE INDEX session_begun  ON session (created_at);
 CREATE INDEX session_prune  ON session (expires_at);
 
 -- Sessions begun before not_before no longer count. Replicas ask every second for what is new: seq is the number of the change
@@ -70,7 +72,7 @@ CREATE TABLE person (
   PRIMARY KEY (route, team, user_id)
 );
 CREATE INDEX person_changed ON person (changed_at);
-CREATE INDEX person_email   ON person (route, email);
+CREATE INDEX person_email   ON person (lower(email), route);
 CREATE INDEX person_ask     ON person (ask_at) WHERE ask_at IS NOT NULL;
 
 -- What the replicas share about asking Slack for a route's people.
@@ -148,7 +150,7 @@ CREATE TABLE notification (
   expires_at  BIGINT NOT NULL,
   finished_at BIGINT,                   -- NULL: some delivery is still queued or being sent
   replay_of   TEXT,                     -- id of the notification this one repeats; that one may be pruned already
-  UNIQUE (route, idem_key)
+  UNIQUE (idem_key, route)              -- this way round it serves all routes together, too
 );
 CREATE INDEX notification_list   ON notification (route, seq);
 CREATE INDEX notification_status ON notification (status, route, seq); -- this way round it serves all routes together, too
