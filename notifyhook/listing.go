@@ -186,11 +186,15 @@ func (l listing) sql(limit int) (string, []any) {
 		where += " AND n.idem_key = " + args.add(l.Key)
 		order += " + 0" // or PostgreSQL may go through all of them by seq, hoping to meet it soon
 	}
+	bound := seq
+	if strings.Contains(where, " IN (") {
+		bound += " + 0" // or SQLite goes along seq and asks of each whether it is among them
+	}
 	if l.to == "" && l.Status == "scheduled" {
 		// Counted and not asked for by EXISTS, for which PostgreSQL may read all deliveries.
 		passed = "CASE (SELECT COUNT(*) FROM delivery o WHERE o.notification_id = n.id AND o.due_at > n.accepted_at) WHEN 0 THEN 1 ELSE 0 END"
 	}
-	return "SELECT " + seq + ", n.id, n.status, n.accepted_at, " + passed + " FROM " + from + " WHERE " + seq + " < $1" + where + " ORDER BY " + order + " DESC LIMIT $2", args
+	return "SELECT " + seq + ", n.id, n.status, n.accepted_at, " + passed + " FROM " + from + " WHERE " + bound + " < $1" + where + " ORDER BY " + order + " DESC LIMIT $2", args
 }
 
 // toOne is the condition on deliveries d for one recipient.
