@@ -25,7 +25,7 @@ var imports = map[string][]string{
 	"policy":                       {},
 	"proxy":                        {"policy", "internal/secret"},
 	"notifyhook":                   {"internal/store", "internal/secret", "internal/slackapi", "internal/problem", "internal/metrics"},
-	"internal/admin":               {"configs", "gateway", "notifyhook", "internal/doctor"},
+	"internal/admin":               {"configs", "gateway", "notifyhook", "internal/doctor", "internal/secret"},
 	"internal/certs":               {"internal/store"},
 	"internal/certs/certstest":     {},
 	"internal/doctor":              {"configs", "gateway", "notifyhook", "proxy", "internal/manifest", "internal/slackapi", "internal/store"},

@@ -1,7 +1,6 @@
 package main
 
 import (
-	"encoding/json"
 	"errors"
 	"fmt"
 	"io"
@@ -10,8 +9,6 @@ import (
 	"path/filepath"
 
 	"github.com/spf13/cobra"
-
-	"github.com/cocoom/cocoom-gateway/internal/admin"
 )
 
 func backupCommand(getenv func(string) string) *cobra.Command {
@@ -37,11 +34,7 @@ func backupCommand(getenv func(string) string) *cobra.Command {
 			}
 			defer resp.Body.Close()
 			if resp.StatusCode != http.StatusOK {
-				var failure admin.Failure
-				if err := json.NewDecoder(io.LimitReader(resp.Body, maxAnswer)).Decode(&failure); err != nil || failure.Error == "" {
-					return fmt.Errorf("the gateway at %s makes no backups (%d)", running, resp.StatusCode)
-				}
-				return errors.New(failure.Error)
+				return running.refusal(resp)
 			}
 			n, err := keepBackup(args[0], resp.Body)
 			if err != nil {
@@ -51,7 +44,7 @@ func backupCommand(getenv func(string) string) *cobra.Command {
 			return nil
 		},
 	}
-	at.add(cmd)
+	at.add(cmd, getenv)
 	return cmd
 }
 

@@ -38,7 +38,7 @@ func breakGlassCommand(getenv func(string) string) *cobra.Command {
 			return nil
 		},
 	}
-	at.add(cmd)
+	at.add(cmd, getenv)
 	cmd.Flags().StringVar(&asked.Email, "as", "", "the person's e-mail `address`")
 	cmd.Flags().StringVar(&asked.User, "user", "", "their Slack user `id` (default: that of whom the gateway knows by the address, else one made of it)")
 	cmd.Flags().StringVar(&asked.Name, "name", "", "their `name`, for pages and the app")

@@ -45,7 +45,7 @@ func checkCommand(getenv func(string) string) *cobra.Command {
 		},
 	}
 	configFlag(cmd, &at.file)
-	adminFlag(cmd, &at.address)
+	at.addAddress(cmd, getenv)
 	cmd.Flags().BoolVar(&diff, "diff", false, "say what differs from what the running gateway has in force")
 	cmd.Flags().StringVar(&against, "against", "", "with --diff: compare to this `file` instead")
 	return cmd

@@ -235,7 +235,9 @@ cocoom-gateway demo: two customers of one old web app, each with a Slack workspa
                  one signs out everywhere. Who comes next sees a session of their own under "Mon profil".
   Lose nothing   Stop, and start with --idle 30s. Write a note, wait for 30 seconds, send it.
 
-As an operator, in another terminal here:
+As an operator, at http://{{.Admin}}/ui/ see what waits, failed and why, who is signed in, and what needs somebody: assign
+a task to somebody who is not in Slack any more, see why nothing came, send it again; end a session.
+Or in another terminal here:
 
   {{.Self}} sessions list -c {{.Config}}
   {{.Self}} sessions revoke -c {{.Config}} --person marie@agrafmania.fr

@@ -28,11 +28,12 @@ const (
 
 // examination is the command line of doctor.
 type examination struct {
-	file, address  string // of the configuration; of the operators' listener
+	at             listenerFlags
 	json, all      bool
 	live, message  string // host; Slack user id
 	noBrowser      bool
 	by             admin.Operator
+	listener       func() (operators, error) // finds the operators' listener
 	getenv         func(string) string
 	in             io.Reader
 	stdout, stderr io.Writer
@@ -55,6 +56,7 @@ func doctorCommand(getenv func(string) string) *cobra.Command {
 			"  cocoom-gateway doctor --live agrafmania.cocoom.com --message U0LEA",
 		Args: cobra.ArbitraryArgs,
 		RunE: func(cmd *cobra.Command, hosts []string) error {
+			e.listener = func() (operators, error) { return e.at.listener(cmd) }
 			e.in, e.stdout, e.stderr = cmd.InOrStdin(), cmd.OutOrStdout(), cmd.ErrOrStderr()
 			if e.live != "" && len(hosts) > 0 {
 				return errors.New("--live HOST looks at that one route: name no other")
@@ -68,8 +70,8 @@ func doctorCommand(getenv func(string) string) *cobra.Command {
 			return e.examine(cmd.Context(), hosts)
 		},
 	}
-	configFlag(cmd, &e.file)
-	adminFlag(cmd, &e.address)
+	configFlag(cmd, &e.at.file)
+	e.at.addAddress(cmd, getenv)
 	f := cmd.Flags()
 	f.BoolVar(&e.json, "json", false, "print JSON")
 	f.BoolVar(&e.all, "all", false, "print what is good, too, however many routes there are")
@@ -98,11 +100,11 @@ func (e *examination) run(ctx context.Context, path string, in any, here func(*d
 	if !errors.Is(err, errNoGateway) {
 		return "gateway", err
 	}
-	cfg, err := load(e.file, e.getenv, e.stderr)
+	cfg, err := load(e.at.file, e.getenv, e.stderr)
 	if err != nil {
 		return "", err
 	}
-	fmt.Fprintf(e.stderr, "No gateway answers at %s: this is how it looks from here, by %s.\n", address, e.file)
+	fmt.Fprintf(e.stderr, "No gateway answers at %s: this is how it looks from here, by %s.\n", address, e.at.file)
 	d, done := beside(ctx, cfg)
 	var failed error
 	err = here(d, func(event doctor.Event) { failed = errors.Join(failed, say(event)) })
@@ -113,10 +115,10 @@ func (e *examination) run(ctx context.Context, path string, in any, here func(*d
 // by what it was before. It is a warning: the secrets that the file names may be
 // there for the gateway alone.
 func (e *examination) fileMistakes(say func(doctor.Event) error) error {
-	if e.address != "" {
+	if e.at.address != "" {
 		return nil
 	}
-	_, err := configs.Load(e.file, e.getenv)
+	_, err := configs.Load(e.at.file, e.getenv)
 	var mistakes *configs.Error
 	if !errors.As(err, &mistakes) {
 		return err
@@ -131,15 +133,6 @@ func (e *examination) fileMistakes(say func(doctor.Event) error) error {
 	return nil
 }
 
-// listener finds the operators' listener.
-func (e *examination) listener() (operators, error) {
-	if e.address != "" {
-		return operators(e.address), nil
-	}
-	address, err := configs.AdminAddress(e.file)
-	return operators(address), report(err, e.stderr)
-}
-
 // events makes one request and hands on what is told, a line each.
 func (o operators) events(ctx context.Context, path string, in any, say func(doctor.Event) error) error {
 	resp, err := o.open(ctx, http.MethodPost, path, in)
@@ -150,12 +143,7 @@ func (o operators) events(ctx context.Context, path string, in any, say func(doc
 	lines := bufio.NewScanner(resp.Body)
 	lines.Buffer(nil, maxEvent)
 	if resp.StatusCode != http.StatusOK {
-		said, _ := io.ReadAll(io.LimitReader(resp.Body, maxAnswer)) // what cannot be read is no answer
-		var failure admin.Failure
-		if json.Unmarshal(said, &failure) == nil && failure.Error != "" {
-			return errors.New(failure.Error)
-		}
-		return fmt.Errorf("what answers at %s (with %d) is no operators' listener of a gateway of this version", o, resp.StatusCode)
+		return o.refusal(resp)
 	}
 	for lines.Scan() {
 		var line struct {

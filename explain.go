@@ -27,7 +27,8 @@ const (
 
 // asked is the command line of explain.
 type asked struct {
-	file, address                 string // of the configuration; of the operators' listener
+	file                          string        // of the configuration
+	at                            listenerFlags // of the operators' listener; the file is the same
 	as, user, groups, from, token string
 	admin, guest, json            bool
 	said                          func(flag string) bool // whether the command line has it
@@ -60,12 +61,19 @@ func explainCommand(getenv func(string) string) *cobra.Command {
 			if err != nil {
 				return err
 			}
-			a.identify(cmd.Context(), operators(cmp.Or(a.address, cfg.Admin)), &q)
+			running, given, err := a.at.givenToken(operators{address: cmp.Or(a.at.address, cfg.Admin)})
+			if err != nil {
+				return err
+			}
+			if !given && a.at.address == "" {
+				running.token, running.source = cfg.AdminToken, "admin_token in "+a.file
+			}
+			a.identify(cmd.Context(), running, &q)
 			return a.explain(cmd.OutOrStdout(), cfg, q)
 		},
 	}
 	configFlag(cmd, &a.file)
-	adminFlag(cmd, &a.address)
+	a.at.addAddress(cmd, getenv)
 	f := cmd.Flags()
 	f.StringVar(&a.as, "as", "", "the `person` who is signed in, by e-mail address or Slack user id (default: nobody)")
 	f.StringVar(&a.user, "user", "", "their Slack user `id`, beside an e-mail address in --as")

@@ -19,7 +19,7 @@ func keysCommand(getenv func(string) string) *cobra.Command {
 			"  cocoom-gateway keys rotate",
 	}
 	var at listenerFlags
-	at.add(cmd)
+	at.add(cmd, getenv)
 	return parent(cmd, keysExportCommand(&at), keysRotateCommand(&at, getenv))
 }
 

@@ -29,7 +29,7 @@ func notificationsCommand(getenv func(string) string) *cobra.Command {
 			"  cocoom-gateway notifications show ntf_abc",
 	}
 	var at listenerFlags
-	at.add(cmd)
+	at.add(cmd, getenv)
 	return parent(cmd, notificationsListCommand(&at), notificationsShowCommand(&at), notificationsReplayCommand(&at, getenv))
 }
 

@@ -87,7 +87,13 @@ func (o *office) file(port string) string {
 // start runs a gateway on a port; 0: any. stop ends it, and must succeed.
 func (o *office) start(port string) (p *program, stop func()) {
 	o.t.Helper()
-	cfg, err := configs.Load(o.file(port), os.Getenv)
+	return o.startFile(o.file(port))
+}
+
+// startFile is start with a file of o's.
+func (o *office) startFile(file string) (p *program, stop func()) {
+	o.t.Helper()
+	cfg, err := configs.Load(file, os.Getenv)
 	if err != nil {
 		o.t.Fatal(err)
 	}

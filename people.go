@@ -15,7 +15,7 @@ func peopleCommand(getenv func(string) string) *cobra.Command {
 		Example: "  cocoom-gateway people accept-email agrafmania.cocoom.com U0PAUL",
 	}
 	var at listenerFlags
-	at.add(cmd)
+	at.add(cmd, getenv)
 	return parent(cmd, acceptEmailCommand(&at, getenv), peopleExportCommand(&at, getenv), peopleEraseCommand(&at, getenv))
 }
 

@@ -254,7 +254,7 @@ func TestReloadRefuses(t *testing.T) {
 		t.Errorf("with half a file, the route is answered %d", got)
 	}
 	var told struct{ Configuration admin.Configuration }
-	if err := operators(r.admin.addr()).get(t.Context(), "/status", &told); err != nil || told.Configuration.Error != r.configuration().Error {
+	if err := (operators{address: r.admin.addr()}).get(t.Context(), "/status", &told); err != nil || told.Configuration.Error != r.configuration().Error {
 		t.Errorf("the status is %+v, %v", told, err)
 	}
 	out, errs := exits(t, 1, "reload", "--admin", r.admin.addr())

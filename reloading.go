@@ -39,7 +39,7 @@ func reloadCommand(getenv func(string) string) *cobra.Command {
 			return nil
 		},
 	}
-	at.add(cmd)
+	at.add(cmd, getenv)
 	return cmd
 }
 

@@ -26,7 +26,7 @@ func sessionsCommand(getenv func(string) string) *cobra.Command {
 			"  cocoom-gateway sessions revoke --person paul@agrafmania.fr",
 	}
 	var at listenerFlags
-	at.add(cmd)
+	at.add(cmd, getenv)
 	return parent(cmd, sessionsListCommand(&at), sessionsRevokeCommand(&at, getenv))
 }
 

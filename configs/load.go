@@ -11,6 +11,8 @@ import (
 	"sync/atomic"
 
 	"github.com/goccy/go-yaml/ast"
+
+	"github.com/cocoom/cocoom-gateway/internal/secret"
 )
 
 // What one configuration may hold.
@@ -78,17 +80,41 @@ func AdminAddress(path string) (string, error) {
 	var l loader
 	l.left.Store(maxBytes)
 	cfg, main := defaults(), l.read(path)
-	if n, ok := locate(main.root, "admin"); ok {
-		d := &decoder{file: path, types: &l.types}
-		d.decode(n, reflect.ValueOf(&cfg.Admin).Elem(), (*place)(nil).in("admin"))
-		main.add(d.mistakes...)
-	}
+	l.decodeKey(main, "admin", &cfg.Admin)
 	v := &validator{cfg: &cfg, main: main}
 	v.adminListener()
 	if err := failure(main.mistakes, path); err != nil {
 		return "", err
 	}
 	return cfg.Admin, nil
+}
+
+// AdminToken gives the token of the operators' listener from the configuration
+// file at path; empty: there is none. It looks at no other key, no included file
+// and no other secret. The error is an *Error.
+func AdminToken(path string, getenv func(string) string) (secret.String, error) {
+	l := loader{getenv: getenv}
+	l.left.Store(maxBytes)
+	cfg, main := defaults(), l.read(path)
+	l.decodeKey(main, "admin_token", &cfg.AdminToken)
+	if err := failure(main.mistakes, path); err != nil {
+		return "", err
+	}
+	return cfg.AdminToken, nil
+}
+
+// decodeKey fills v from one key of a document's first level, then the secrets in v.
+func (l *loader) decodeKey(doc *document, key string, v any) {
+	n, ok := locate(doc.root, key)
+	if !ok {
+		return
+	}
+	at := (*place)(nil).in(key)
+	d := &decoder{file: doc.file, types: &l.types}
+	d.decode(n, reflect.ValueOf(v).Elem(), at)
+	doc.add(d.mistakes...)
+	s := &secrets{getenv: l.getenv, dir: doc.dir(), types: &l.types, mistake: doc.secretMistake}
+	s.resolve(reflect.ValueOf(v).Elem(), at)
 }
 
 // read parses one file.

@@ -180,6 +180,23 @@ routes:
 	}
 }
 
+// TestAdminToken: the token alone is resolved, whatever else is wrong.
+func TestAdminToken(t *testing.T) {
+	getenv := func(name string) string { return map[string]string{"TOKEN": "from-the-environment"}[name] }
+	for _, row := range []struct{ content, want, mistake string }{
+		{"admin_token: 0123456789abcdef\n", "0123456789abcdef", ""},
+		{"{admin_token: env:TOKEN, lisen: x, master_key: env:NONE, include: [none.yaml], routes: [{host: 1}]}", "from-the-environment", ""},
+		{"admin: 127.0.0.1:9191\n", "", ""},
+		{"admin_token: env:NONE\n", "", ":1:14: admin_token: the environment variable NONE is unset or empty"},
+		{"admin_token: [x]\n", "", ":1:14: admin_token: is a list"},
+	} {
+		got, err := configs.AdminToken(write(t, "gateway.yaml", row.content), getenv)
+		if row.mistake == "" && err != nil || row.mistake != "" && (err == nil || !strings.Contains(err.Error(), row.mistake)) || got.Reveal() != row.want {
+			t.Errorf("%s: %q, %v", row.content, got.Reveal(), err)
+		}
+	}
+}
+
 func TestAdminAddress(t *testing.T) {
 	for _, row := range []struct{ content, want, mistake string }{
 		{"admin: 127.0.0.1:9191\n", "127.0.0.1:9191", ""},

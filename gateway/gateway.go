@@ -57,6 +57,7 @@ type Gateway struct {
 	counters *counters
 	calls    *slackapi.Calls
 	echo     *echo.Echo
+	counted  lastCount
 
 	stopping context.Context // ends with Stop
 	stop     context.CancelFunc

@@ -41,9 +41,10 @@ func (o whose) where(first int) (string, []any) {
 		term("user_id = $%d", o.user)
 	}
 	if o.person != "" {
-		// Also by the address that the person has now: the row has that of then.
-		term(`(user_id = $%[1]d OR lower(email) = lower($%[1]d) OR EXISTS (SELECT 1 FROM person p
-			WHERE p.route = session.route AND p.team = session.team AND p.user_id = session.user_id AND lower(p.email) = lower($%[1]d)))`, o.person)
+		// Also by the address that the person has now: the row has that of then. Put
+		// together from parts, each of which has its index.
+		term(`id IN (SELECT id FROM session WHERE user_id = $%[1]d UNION ALL SELECT id FROM session WHERE lower(email) = lower($%[1]d)
+			UNION ALL SELECT s.id FROM person p JOIN session s ON s.user_id = p.user_id AND s.team = p.team AND s.route = p.route WHERE lower(p.email) = lower($%[1]d))`, o.person)
 	}
 	switch {
 	case len(terms) > 0:

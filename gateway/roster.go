@@ -95,7 +95,7 @@ func (g *Gateway) sessionRows(ctx context.Context, of whose, from cursor, limit 
 	now := g.cfg.Now()
 	where, args := of.where(6)
 	rows, err := g.cfg.Store.Read().QueryContext(ctx, `SELECT id, route, team, user_id, email, device, address, created_at, seen_at, expires_at
-		FROM session WHERE expires_at > $1 AND seen_at > $2 AND (created_at < $3 OR created_at = $3 AND id > $4) AND `+where+`
+		FROM session WHERE expires_at > $1 AND seen_at > $2 AND created_at <= $3 AND (created_at < $3 OR id > $4) AND `+where+`
 		ORDER BY created_at DESC, id LIMIT $5`,
 		append([]any{now.UnixMilli(), now.Add(-g.conf.times().Idle).UnixMilli(), from.begun, from.id, limit}, args...)...)
 	if err != nil {

@@ -26,6 +26,7 @@ type Query struct {
 	To     string    // a recipient, in any spelling; empty: any
 	Status string    // scheduled | queued | sent | partial | failed | cancelled | suppressed; empty: any
 	Since  time.Time // accepted then or later; zero: any
+	Until  time.Time // accepted before; zero: any
 	Cursor string    // Next of the page before; empty: from the newest
 	Limit  int       // of one page, at most 100; 0: 50
 }
@@ -52,6 +53,9 @@ func (e *QueryError) Error() string { return e.Field + " " + e.Detail }
 func (r *Relay) List(ctx context.Context, q Query) (Page, error) {
 	l, err := newListing(q)
 	if err != nil {
+		return Page{}, err
+	}
+	if err := r.beginListing(ctx, &l); err != nil {
 		return Page{}, err
 	}
 	page, last := Page{Items: []Notification{}}, int64(0)

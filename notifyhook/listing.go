@@ -2,7 +2,9 @@ package notifyhook
 
 import (
 	"context"
+	"database/sql"
 	"encoding/base64"
+	"errors"
 	"fmt"
 	"math"
 	"slices"
@@ -41,7 +43,7 @@ func newListing(q Query) (listing, error) {
 		}
 		l.to, l.order = same, 'd'
 	}
-	l.exact = l.Status == "" || l.Route != "" && l.to == "" && l.Key == ""
+	l.exact = l.Status == "" || l.to == "" && l.Key == "" && l.Status != "scheduled"
 	if q.Cursor != "" {
 		text, err := base64.RawURLEncoding.DecodeString(q.Cursor)
 		if err != nil || len(text) < 2 || text[0] != l.order {
@@ -86,22 +88,27 @@ func (r *Relay) lookThrough(ctx context.Context, l *listing) (list []listed, mor
 		return nil, false, fmt.Errorf("list notifications: %w", err)
 	}
 	defer rows.Close()
+	read := 0
 	for rows.Next() {
 		var one listed
 		var accepted int64
-		if err := rows.Scan(&one.seq, &one.id, &one.status, &accepted); err != nil {
+		var passed int // over: not 0
+		if err := rows.Scan(&one.seq, &one.id, &one.status, &accepted, &passed); err != nil {
 			return nil, false, fmt.Errorf("list notifications: %w", err)
 		}
 		if time.UnixMilli(accepted).Before(l.Since) {
 			return list, false, nil // as are all that follow: seq goes with the time
 		}
-		list = append(list, one)
+		read++
 		l.before = one.seq
+		if passed == 0 && (l.Until.IsZero() || time.UnixMilli(accepted).Before(l.Until)) {
+			list = append(list, one)
+		}
 	}
 	if err := rows.Err(); err != nil {
 		return nil, false, fmt.Errorf("list notifications: %w", err)
 	}
-	return list, len(list) == limit, nil
+	return list, read == limit, nil
 }
 
 // stored is the status by which the rows of a wanted one are found.
@@ -112,37 +119,102 @@ func (l listing) stored() string {
 	return l.Status
 }
 
-// allRoutes are the routes that have notifications, found by one step each in an
-// index, for queries whose own index begins with the route.
-const allRoutes = `WITH RECURSIVE known (route) AS (SELECT MIN(route) FROM notification
-	UNION ALL SELECT (SELECT MIN(n.route) FROM notification n WHERE n.route > known.route) FROM known WHERE known.route IS NOT NULL) `
+// beginListing finds where a list begins that has an end in time.
+func (r *Relay) beginListing(ctx context.Context, l *listing) error {
+	if l.Until.IsZero() || l.Cursor != "" {
+		return nil
+	}
+	table := "notification"
+	if l.order == 'd' {
+		table = "delivery"
+	}
+	var err error
+	if l.before, err = r.seqAt(ctx, table, l.Until); err != nil {
+		return fmt.Errorf("find the end of a list: %w", err)
+	}
+	return nil
+}
+
+// seqAt is a seq of a table before which all was accepted before a time. Since
+// seq goes with the time, halving finds it, and no index is needed. Where a clock
+// was set back or a fallback came late it may be too great, never too small by
+// more than those.
+func (r *Relay) seqAt(ctx context.Context, table string, at time.Time) (int64, error) {
+	var low, high int64
+	db := r.store.Read()
+	if err := db.QueryRowContext(ctx, `SELECT COALESCE((SELECT MIN(seq) FROM `+table+`), 0), COALESCE((SELECT MAX(seq) FROM `+table+`), 0) + 1`).Scan(&low, &high); err != nil {
+		return 0, err
+	}
+	for low < high {
+		middle := low + (high-low)/2
+		var seq, accepted int64
+		err := db.QueryRowContext(ctx, `SELECT seq, accepted_at FROM `+table+` WHERE seq >= $1 ORDER BY seq LIMIT 1`, middle).Scan(&seq, &accepted)
+		switch {
+		case errors.Is(err, sql.ErrNoRows): // they were removed meanwhile
+			high = middle
+		case err != nil:
+			return 0, err
+		case time.UnixMilli(accepted).Before(at):
+			low = seq + 1
+		default:
+			high = middle
+		}
+	}
+	return low, nil
+}
 
 // sql chooses the index that fits best; the rest is left to List.
 func (l listing) sql(limit int) (string, []any) {
 	args := params{l.before, limit}
-	with, from, seq, where := "", "notification n", "n.seq", ""
+	from, seq, passed, where := "notification n", "n.seq", "0", ""
 	if l.to != "" {
+		// A fallback may bring a notification to one recipient twice.
 		from, seq = "delivery d JOIN notification n ON n.id = d.notification_id", "d.seq"
+		passed = `(SELECT COUNT(*) FROM delivery o WHERE o.notification_id = d.notification_id AND o.recipient = d.recipient AND o.seq > d.seq)`
 	}
-	order, routed := seq, strings.TrimSuffix(seq, "seq")+"route"
+	order := seq
+	if l.Route != "" {
+		where += " AND " + strings.TrimSuffix(seq, "seq") + "route = " + args.add(l.Route)
+	}
 	switch {
-	case l.Route != "":
-		where += " AND " + routed + " = " + args.add(l.Route)
-	case l.to != "" || l.Key != "":
-		with, where = allRoutes, " AND "+routed+" IN (SELECT route FROM known)"
-		order += " + 0" // or PostgreSQL would go through all of them by seq, hoping to meet some soon
-	}
-	if l.to != "" {
-		// A fallback may bring a notification to one recipient twice. Counted and
-		// not asked for by EXISTS, which PostgreSQL may turn into a join of all.
-		where += " AND d.recipient = " + args.add(l.to) + ` AND 0 = (SELECT COUNT(*) FROM delivery o
-			WHERE o.notification_id = d.notification_id AND o.recipient = d.recipient AND o.seq > d.seq)`
+	case l.to != "":
+		where += l.toOne(&args)
+	case l.Key == "" && l.Status != "":
+		where += l.withStatus(&args)
 	}
 	if l.Key != "" {
 		where += " AND n.idem_key = " + args.add(l.Key)
+		order += " + 0" // or PostgreSQL may go through all of them by seq, hoping to meet it soon
 	}
-	if l.Status != "" && l.exact {
-		where += " AND n.status = " + args.add(l.stored())
+	bound := seq
+	if strings.Contains(where, " IN (") {
+		bound += " + 0" // or SQLite goes along seq and asks of each whether it is among them
 	}
-	return with + "SELECT " + seq + ", n.id, n.status, n.accepted_at FROM " + from + " WHERE " + seq + " < $1" + where + " ORDER BY " + order + " DESC LIMIT $2", args
+	if l.to == "" && l.Status == "scheduled" {
+		// Counted and not asked for by EXISTS, for which PostgreSQL may read all deliveries.
+		passed = "CASE (SELECT COUNT(*) FROM delivery o WHERE o.notification_id = n.id AND o.due_at > n.accepted_at) WHEN 0 THEN 1 ELSE 0 END"
+	}
+	return "SELECT " + seq + ", n.id, n.status, n.accepted_at, " + passed + " FROM " + from + " WHERE " + bound + " < $1" + where + " ORDER BY " + order + " DESC LIMIT $2", args
+}
+
+// toOne is the condition on deliveries d for one recipient.
+func (l listing) toOne(args *params) string {
+	to := args.add(l.to)
+	if l.Route != "" || l.Key != "" {
+		return " AND d.recipient = " + to
+	}
+	// All routes have a #general: found in the index alone, and no further than needed.
+	return " AND d.seq IN (SELECT seq FROM delivery WHERE recipient = " + to + " AND seq < $1 ORDER BY seq + 0 DESC LIMIT $2)"
+}
+
+// withStatus is the condition on notifications n for a status.
+func (l listing) withStatus(args *params) string {
+	status := args.add(l.stored())
+	switch {
+	case l.Route != "":
+		return " AND n.status = " + status
+	case l.Status == "sent": // most are: the next are found along seq
+		return " AND n.status || '' = " + status
+	}
+	return " AND n.seq IN (SELECT seq FROM notification WHERE status = " + status + " AND seq < $1 ORDER BY seq + 0 DESC LIMIT $2)"
 }

@@ -85,7 +85,9 @@ func TestListIsReadAlongItsIndex(t *testing.T) {
 			{listOfState, "dead", "delivery_list", 40},
 		} {
 			args := []any{host, row.argument, 1 << 40}
-			if plan := lines(t, s, explain+row.query, args); !strings.Contains(plan, row.index) || strings.Contains(plan, "Sort") || strings.Contains(plan, "TEMP B-TREE") {
+			if plan := lines(t, s, explain+row.query, args); !strings.Contains(plan, row.index) || strings.Contains(plan, "Seq Scan") || strings.Contains(plan, "TEMP B-TREE") ||
+				strings.Contains(plan, "Sort") && row.want > 20 { // so few PostgreSQL may well read at once, and sort
+
 				t.Errorf("%s: plan\n%s", row.index, plan)
 			}
 			if got := strings.Count(lines(t, s, row.query, args), "\n"); got != row.want {

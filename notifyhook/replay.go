@@ -23,10 +23,24 @@ const byOperator = "operator:replay" // the credential of a replay that no calle
 // stays as it is. While such a replay is under way, asking again returns its id.
 // An empty route means whichever has the notification. The error is
 // [ErrNotFound], [ErrNothingToReplay] or the store's.
+//
+// Whoever could not be found is looked for anew, since that is what was mended.
 func (r *Relay) Replay(ctx context.Context, route, id string, all bool) (newID string, err error) {
+	return r.sendAgain(ctx, route, id, all, map[string]bool{})
+}
+
+// sendAgain is Replay; looked has the recipients that are looked for anew
+// already, once for however many notifications.
+func (r *Relay) sendAgain(ctx context.Context, route, id string, all bool, looked map[string]bool) (newID string, err error) {
 	rt, q, err := r.repeat(ctx, route, id, all)
 	if err != nil {
 		return "", err
+	}
+	for _, to := range q.To {
+		if key := rt.app.name + " " + to; !looked[key] {
+			looked[key] = true
+			r.lookAnew(rt, to)
+		}
 	}
 	now, err := r.clock(ctx)
 	if err != nil {
@@ -35,6 +49,23 @@ func (r *Relay) Replay(ctx context.Context, route, id string, all bool) (newID s
 	q.Credential = byOperator
 	newID, _, err = r.accept(ctx, rt, q, now)
 	return newID, err
+}
+
+// lookAnew forgets that a recipient could not be found. Other replicas do not
+// hear of it: what they know of whom they could not find lasts an hour.
+func (r *Relay) lookAnew(rt *route, to string) {
+	key := ""
+	switch kind, same := classify(to); kind {
+	case emailRecipient:
+		key = rt.app.userKey(same)
+	case userID:
+		key = rt.app.directKey(same)
+	case channelName:
+		key = rt.app.channelKey(same)
+	}
+	if one, ok := r.recall(key); ok && one.gone != "" {
+		r.cache.Remove(key)
+	}
 }
 
 // replay is Replay for a caller of the webhook.

@@ -59,6 +59,9 @@ type Proxy struct {
 	errorPage func(http.ResponseWriter, *http.Request, int)
 }
 
+// Target is the app's URL, for operators.
+func (p *Proxy) Target() string { return p.target.Redacted() }
+
 // New returns the Proxy of a route. The error names every mistake in the
 // sections of cfg; nothing is dialled.
 func New(cfg Config) (*Proxy, error) {

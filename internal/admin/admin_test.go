@@ -29,7 +29,7 @@ func TestPages(t *testing.T) {
 		{"/readyz", nil, 200, "status", "ready"},
 		{"/readyz", errors.New("disk gone"), 503, "store", "disk gone"},
 		{"/livez", errors.New("disk gone"), 200, "status", "alive"},
-		{"/", nil, 404, "", nil},
+		{"/none", nil, 404, "", nil},
 	} {
 		l.broken = row.broken
 		status, body := get(row.path)
@@ -39,7 +39,7 @@ func TestPages(t *testing.T) {
 	}
 	status, body := get("/status")
 	deliveries, _ := body["deliveries"].(map[string]any)
-	if status != 200 || deliveries["queued"] != float64(0) || body["alarms"] == nil || body["people"] == nil || body["sessions"] != "honoured" {
+	if status != 200 || deliveries["queued"] != float64(0) || body["alarms"] == nil || body["people"] == nil || body["sessions"] != "honoured" || body["version"] != "test" || body["configuration"] == nil {
 		t.Errorf("/status answered %d %v", status, body)
 	}
 	if err := l.store.Close(); err != nil {

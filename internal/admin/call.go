@@ -8,6 +8,8 @@ import (
 	"io"
 	"net/http"
 	"net/url"
+	"slices"
+	"strconv"
 	"strings"
 	"unicode"
 
@@ -45,7 +47,7 @@ type mistake string
 func (m mistake) Error() string { return string(m) }
 
 // get serves what changes nothing. read gives the answer's body.
-func get(cfg Config, read func(ctx context.Context, query url.Values) (any, error)) http.Handler {
+func get[Out any](cfg Config, read func(ctx context.Context, query url.Values) (Out, error)) http.Handler {
 	return http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
 		body, err := read(r.Context(), r.URL.Query())
 		if err != nil {
@@ -57,21 +59,21 @@ func get(cfg Config, read func(ctx context.Context, query url.Values) (any, erro
 }
 
 // item is get of one thing, by the {id} in its path.
-func item(cfg Config, read func(ctx context.Context, id string) (any, error)) http.Handler {
+func item[Out any](cfg Config, read func(ctx context.Context, id string) (Out, error)) http.Handler {
 	return http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
-		get(cfg, func(ctx context.Context, _ url.Values) (any, error) { return read(ctx, r.PathValue("id")) }).ServeHTTP(w, r)
+		get(cfg, func(ctx context.Context, _ url.Values) (Out, error) { return read(ctx, r.PathValue("id")) }).ServeHTTP(w, r)
 	})
 }
 
 // post serves an act: do gets the request's body and gives the answer's.
-func post[In interface{ validate() error }](cfg Config, do func(ctx context.Context, in In) (any, error)) http.Handler {
+func post[In interface{ validate() error }, Out any](cfg Config, do func(ctx context.Context, in In) (Out, error)) http.Handler {
 	return http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
 		var in In
 		err := decode(http.MaxBytesReader(w, r.Body, maxBody), &in)
 		if err == nil {
 			err = in.validate()
 		}
-		var body any
+		var body Out
 		if err == nil {
 			body, err = do(r.Context(), in)
 		}
@@ -101,23 +103,54 @@ func decode(body io.Reader, into any) error {
 // fail writes why there is no other answer: the asker's mistake in full, ours as
 // far as it helps.
 func (cfg Config) fail(w http.ResponseWriter, r *http.Request, err error) {
+	status, text := cfg.failure(r, err)
+	answer(w, status, Failure{text})
+}
+
+// failure is what to say of an error. It logs what is ours.
+func (cfg Config) failure(r *http.Request, err error) (status int, text string) {
 	var theirs mistake
 	var wrong *configs.Error
 	switch {
 	case errors.As(err, &wrong):
-		answer(w, http.StatusUnprocessableEntity, Failure{wrong.Error()})
+		return http.StatusUnprocessableEntity, wrong.Error()
 	case errors.As(err, &theirs), errors.Is(err, gateway.ErrSelection), errors.Is(err, gateway.ErrBreakGlass):
-		answer(w, http.StatusBadRequest, Failure{err.Error()})
+		return http.StatusBadRequest, err.Error()
 	case errors.Is(err, notifyhook.ErrNotFound):
-		answer(w, http.StatusNotFound, Failure{"there is no such notification, or not any more"})
+		return http.StatusNotFound, "there is no such notification, or not any more"
+	case errors.Is(err, errNoRoute), errors.Is(err, errNoPage):
+		return http.StatusNotFound, err.Error()
 	case errors.Is(err, notifyhook.ErrNothingToReplay):
-		answer(w, http.StatusConflict, Failure{"none of its recipients is without the message; to send it again all the same, say all"})
+		return http.StatusConflict, "none of its recipients is without the message; to send it again all the same, say all"
 	case errors.Is(err, gateway.ErrUnknownPerson):
-		answer(w, http.StatusNotFound, Failure{gateway.ErrUnknownPerson.Error()})
-	default:
-		cfg.Log.Error("an operator's request failed", "path", r.URL.Path, "error", err)
-		answer(w, http.StatusServiceUnavailable, Failure{"this cannot be done now; the gateway's log says why"})
+		return http.StatusNotFound, gateway.ErrUnknownPerson.Error()
 	}
+	cfg.Log.Error("an operator's request failed", "path", r.URL.Path, "error", err)
+	return http.StatusServiceUnavailable, "this cannot be done now; the gateway's log says why"
+}
+
+// onlyKnown refuses a filter that is not known: it would list what was not asked
+// for.
+func onlyKnown(query url.Values, names ...string) error {
+	for name := range query {
+		if !slices.Contains(names, name) {
+			return mistake(fmt.Sprintf("there is no filter %.50q", name))
+		}
+	}
+	return nil
+}
+
+// limitOf reads ?limit=, a number from 1 to most; 0: it is not said.
+func limitOf(query url.Values, most int) (int, error) {
+	text := query.Get("limit")
+	if text == "" {
+		return 0, nil
+	}
+	limit, err := strconv.Atoi(text)
+	if err != nil || limit < 1 {
+		return 0, mistake(fmt.Sprintf("limit must be a number from 1 to %d", most))
+	}
+	return limit, nil
 }
 
 // answer writes an answer of the listener; nil is {}.

@@ -1,6 +1,10 @@
 package admin
 
-import "time"
+import (
+	"context"
+	"net/url"
+	"time"
+)
 
 // Configuration says which configuration is in force, and what became of the
 // last attempt to change it.
@@ -22,6 +26,9 @@ type Configuration struct {
 	Restart []string `json:"restart,omitempty"`
 }
 
+// configurationCheck is the name of the check that Check is for.
+const configurationCheck = "configuration"
+
 // Check tells, for the probes, of a file with mistakes: the gateway is ready all
 // the same, with what was in force before.
 func (c Configuration) Check() error {
@@ -29,4 +36,9 @@ func (c Configuration) Check() error {
 		return nil
 	}
 	return Notice("the configuration in force is of " + c.Since.Format(time.RFC3339) + "; the file has mistakes:\n" + c.Error)
+}
+
+// configuration is GET /configuration.
+func (cfg Config) configuration(_ context.Context, query url.Values) (Configuration, error) {
+	return cfg.Configuration(), onlyKnown(query)
 }

@@ -9,23 +9,52 @@ import (
 	"strings"
 )
 
-// fromPrograms keeps the pages that an operator has open in a browser away from
-// h: any of them may address loopback. Browsers say where a request comes from;
-// one that says nothing, as of a page that has its own name resolve to this
-// machine (DNS rebinding), asks under that name; and a form cannot send JSON.
-func fromPrograms(h http.Handler) http.Handler {
+// programs keeps the pages that an operator has open in a browser away from h:
+// any of them may address loopback. Browsers say where a request comes from; one
+// that says nothing, as of a page that has its own name resolve to this machine
+// (DNS rebinding), asks under that name; and a form cannot send JSON. Where there
+// is a token, no page knows it, and the listener may have a name.
+func (k *keeper) programs(h http.Handler) http.Handler {
 	return http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
 		switch {
 		case r.Header.Get("Origin") != "" || r.Header.Get("Sec-Fetch-Site") != "":
-			answer(w, http.StatusForbidden, Failure{"this is for programs, not for browsers"})
-		case !plainHost(r.Host):
-			answer(w, http.StatusForbidden, Failure{fmt.Sprintf("ask by an IP address or localhost, not by the name %.100q", r.Host)})
+			answer(w, http.StatusForbidden, Failure{"this is for programs, not for browsers: their pages are at " + pagesPath})
+		case !k.mayBeNamed(r):
+			answer(w, http.StatusForbidden, Failure{badName(r)})
+		case !k.letsProgram(w, r):
 		case r.Method == http.MethodPost && !isJSON(r):
 			answer(w, http.StatusUnsupportedMediaType, Failure{"the body must be application/json"})
 		default:
 			h.ServeHTTP(w, r)
 		}
 	})
+}
+
+// readers lets in, for what changes nothing and is watched, whom programs does,
+// and a person who types the address into a browser.
+func (k *keeper) readers(h http.Handler) http.Handler {
+	return http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
+		site := r.Header.Get("Sec-Fetch-Site")
+		switch {
+		case r.Header.Get("Origin") != "" || site != "" && site != "none" && site != "same-origin":
+			answer(w, http.StatusForbidden, Failure{"this is not for the pages of others"})
+		case !k.mayBeNamed(r):
+			answer(w, http.StatusForbidden, Failure{badName(r)})
+		case !k.letsProgram(w, r):
+		default:
+			h.ServeHTTP(w, r)
+		}
+	})
+}
+
+// mayBeNamed reports whether the name that the listener is asked by cannot be
+// that of somebody else's page: no page can be called by an IP address or
+// localhost, and where there is a token, browsers keep what stands for it to the
+// name that it was given under.
+func (k *keeper) mayBeNamed(r *http.Request) bool { return k.asks() || plainHost(r.Host) }
+
+func badName(r *http.Request) string {
+	return fmt.Sprintf("ask by an IP address or localhost, not by the name %.100q; by names, a listener with an admin_token is asked", r.Host)
 }
 
 // plainHost reports whether a Host header is localhost or an IP address.

@@ -9,27 +9,34 @@ import (
 	"testing"
 )
 
-// calls are what programs may ask, with a body that is good but for what it names.
-var calls = map[string]string{
-	"GET /keys":                  "",
-	"POST /keys/rotate":          `{"by":"lea"}`,
-	"GET /people":                "",
-	"POST /people/accept-email":  `{"by":"lea","host":"a.localhost","person":"U0NOBODY"}`,
-	"POST /people/export":        `{"by":"lea","host":"a.localhost"}`,
-	"POST /people/erase":         `{"by":"lea","host":"a.localhost"}`,
-	"GET /sessions":              "",
-	"POST /sessions/revoke":      `{"by":"lea","session":"abcdef"}`,
-	"GET /notifications":         "",
-	"GET /notifications/ntf_1":   "",
-	"POST /notifications/replay": `{"by":"lea","id":"ntf_none"}`,
-	"POST /break-glass":          `{"by":"lea","host":"a.localhost"}`,
+// apiCalls are what programs may ask, with a body that is good but for what it names.
+var apiCalls = map[string]string{
+	"GET /keys":                   "",
+	"POST /keys/rotate":           `{"by":"lea"}`,
+	"GET /people":                 "",
+	"POST /people/accept-email":   `{"by":"lea","host":"a.localhost","person":"U0NOBODY"}`,
+	"POST /people/export":         `{"by":"lea","host":"a.localhost"}`,
+	"POST /people/erase":          `{"by":"lea","host":"a.localhost"}`,
+	"GET /sessions":               "",
+	"POST /sessions/revoke":       `{"by":"lea","session":"abcdef"}`,
+	"GET /notifications":          "",
+	"GET /notifications/ntf_1":    "",
+	"GET /notifications/failures": "",
+	"POST /notifications/cancel":  `{"by":"lea","id":"ntf_none"}`,
+	"GET /configuration":          "",
+	"GET /routes":                 "",
+	"GET /routes/a.localhost":     "",
+	"GET /alarms":                 "",
+	"GET /audit":                  "",
+	"POST /notifications/replay":  `{"by":"lea","id":"ntf_none"}`,
+	"POST /break-glass":           `{"by":"lea","host":"a.localhost"}`,
 }
 
 // TestFromPrograms: whatever changes or tells something refuses each way in
 // which a page in an operator's browser could ask for it.
 func TestFromPrograms(t *testing.T) {
 	l := newListener(t)
-	for call, body := range calls {
+	for call, body := range apiCalls {
 		method, path, _ := strings.Cut(call, " ")
 		for name, row := range map[string]struct {
 			header []string
@@ -64,9 +71,11 @@ func TestFromPrograms(t *testing.T) {
 			}
 		}
 	}
-	for path, want := range map[string]int{"/livez": 200, "/readyz": 200, "/status": 200, "/": 403, "/none": 403} {
-		if got, said := l.ask("GET", path, "", "Sec-Fetch-Site", "none", "Host", "gateway.example"); got != want {
-			t.Errorf("%s in a browser: answered %d %s, want %d", path, got, said, want)
+	for path, want := range map[string][2]int{"/livez": {200, 200}, "/readyz": {200, 200}, "/status": {200, 403}, "/": {303, 303}, "/none": {403, 403}, "/ui/": {200, 403}} {
+		for i, host := range []string{"localhost:9090", "gateway.example"} {
+			if got, said := l.ask("GET", path, "", "Sec-Fetch-Site", "none", "Host", host); got != want[i] {
+				t.Errorf("%s of %s in a browser: answered %d %s, want %d", path, host, got, said, want[i])
+			}
 		}
 	}
 }
@@ -74,7 +83,7 @@ func TestFromPrograms(t *testing.T) {
 // TestBodies: what a POST says is one JSON object, in bounds, that names who asks.
 func TestBodies(t *testing.T) {
 	l := newListener(t)
-	for call, good := range calls {
+	for call, good := range apiCalls {
 		method, path, _ := strings.Cut(call, " ")
 		if method != "POST" {
 			if got, said := l.ask("POST", path, "{}"); got != 405 {

@@ -1,6 +1,7 @@
 package admin_test
 
 import (
+	"bytes"
 	"context"
 	"database/sql"
 	"errors"
@@ -15,6 +16,7 @@ import (
 	"github.com/cocoom/cocoom-gateway/gateway"
 	"github.com/cocoom/cocoom-gateway/internal/admin"
 	"github.com/cocoom/cocoom-gateway/internal/doctor"
+	"github.com/cocoom/cocoom-gateway/internal/secret"
 	"github.com/cocoom/cocoom-gateway/internal/store"
 	"github.com/cocoom/cocoom-gateway/notifyhook"
 	"github.com/cocoom/cocoom-gateway/proxy"
@@ -26,21 +28,31 @@ type listener struct {
 	http.Handler
 	t      *testing.T
 	store  *store.Store
-	rotate int   // how often keys were
+	rotate int // how often keys were
+	log    *bytes.Buffer
 	broken error // what the check of the store says
+	// mistakes is what the configuration's file has.
+	mistakes string
 
 	resolving func() // is called when an examination asks for a host; nil: nothing
 }
 
 func newListener(t *testing.T, change ...func(*admin.Config)) *listener {
+	return newListenerWith(t, "", change...)
+}
+
+// newListenerWith is newListener with an admin token; empty: none.
+func newListenerWith(t *testing.T, token secret.String, change ...func(*admin.Config)) *listener {
 	t.Helper()
-	log := slog.New(slog.DiscardHandler)
+	var said bytes.Buffer
+	log := slog.New(slog.NewTextHandler(&said, nil))
 	st, err := store.Open(t.Context(), t.TempDir(), log)
 	if err != nil {
 		t.Fatal(err)
 	}
 	t.Cleanup(func() { st.Close() })
-	relay, err := notifyhook.New(notifyhook.Config{Store: st, Log: log})
+	relay, err := notifyhook.New(notifyhook.Config{Store: st, Log: log, Routes: []notifyhook.Route{{Host: "b.localhost", BotToken: "xoxb-b", Settings: notifyhook.Settings{
+		BearerTokens: []notifyhook.Credential{{ID: "t1", Value: "0123456789abcdef"}}}}}})
 	if err != nil {
 		t.Fatal(err)
 	}
@@ -50,15 +62,16 @@ func newListener(t *testing.T, change ...func(*admin.Config)) *listener {
 		if err != nil {
 			t.Fatal(err)
 		}
-		cfg.Routes = append(cfg.Routes, gateway.Route{Host: host, Origin: "http://" + host, Workspace: "T1", Login: &gateway.Login{PinEmail: true}, Identifier: id})
+		cfg.Routes = append(cfg.Routes, gateway.Route{Host: host, Origin: "http://" + host, Workspace: "T1", Login: &gateway.Login{PinEmail: true}, Identifier: id, Notify: relay.Handler(host)})
 	}
 	front, err := gateway.New(t.Context(), cfg)
 	if err != nil {
 		t.Fatal(err)
 	}
-	l := &listener{t: t, store: st}
+	l := &listener{t: t, store: st, log: &said}
 	shown := admin.Config{
-		Relay: relay, Gateway: front, Log: log,
+		Relay: relay, Gateway: front, Log: log, Token: token, Version: "test",
+		Configuration: func() admin.Configuration { return admin.Configuration{Generation: 3, Routes: 2, Error: l.mistakes} },
 		Doctor: func() *doctor.Doctor {
 			return doctor.New(doctor.Config{Store: st, LookupHost: l.lookup, Config: &configs.Config{ReservedPrefix: "/.gateway", PublicScheme: "http", PublicPort: 1,
 				State: "postgres://nowhere", Slack: gateway.Slack{Issuer: "http://127.0.0.1:1", APIURL: "http://127.0.0.1:1/"}, Routes: []configs.Route{{Host: "a.localhost"}}}})
@@ -90,7 +103,7 @@ func (l *listener) ask(method, path, body string, header ...string) (int, string
 	}
 	rec := httptest.NewRecorder()
 	l.ServeHTTP(rec, r)
-	if rec.Header().Get("Cache-Control") != "no-store" && rec.Code != 404 && rec.Code != 405 {
+	if rec.Header().Get("Cache-Control") != "no-store" && rec.Code != 404 && rec.Code != 405 && rec.Code != 303 {
 		l.t.Errorf("%s %s may be kept by caches", method, path)
 	}
 	return rec.Code, rec.Body.String()

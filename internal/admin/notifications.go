@@ -5,8 +5,6 @@ import (
 	"errors"
 	"fmt"
 	"net/url"
-	"slices"
-	"strconv"
 	"time"
 
 	"github.com/cocoom/cocoom-gateway/notifyhook"
@@ -15,35 +13,49 @@ import (
 // maxReason bounds an error's name, in bytes.
 const maxReason = 100
 
-// listNotifications is GET /notifications. A filter that is not known is a
-// mistake: it would list what was not asked for.
-func (cfg Config) listNotifications(ctx context.Context, query url.Values) (any, error) {
+// listNotifications is GET /notifications.
+func (cfg Config) listNotifications(ctx context.Context, query url.Values) (notifyhook.Page, error) {
 	q := notifyhook.Query{Route: query.Get("route"), Key: query.Get("key"), To: query.Get("to"), Status: query.Get("status"), Cursor: query.Get("cursor")}
-	for name := range query {
-		if !slices.Contains([]string{"route", "key", "to", "status", "since", "cursor", "limit"}, name) {
-			return nil, mistake(fmt.Sprintf("there is no filter %.50q", name))
-		}
+	err := onlyKnown(query, "route", "key", "to", "status", "since", "until", "cursor", "limit")
+	if err == nil {
+		q.Since, err = timeOf(query, "since")
 	}
-	var err error
-	if text := query.Get("since"); text != "" {
-		if q.Since, err = time.Parse(time.RFC3339, text); err != nil {
-			return nil, mistake("since must be a time such as 2026-11-24T08:00:00Z")
-		}
+	if err == nil {
+		q.Until, err = timeOf(query, "until")
 	}
-	if text := query.Get("limit"); text != "" {
-		if q.Limit, err = strconv.Atoi(text); err != nil || q.Limit < 1 {
-			return nil, mistake("limit must be a number from 1 to 100")
-		}
+	if err == nil {
+		q.Limit, err = limitOf(query, 100)
+	}
+	if err != nil {
+		return notifyhook.Page{}, err
 	}
 	page, err := cfg.Relay.List(ctx, q)
 	if wrong, ok := errors.AsType[*notifyhook.QueryError](err); ok {
-		return nil, mistake(wrong.Error())
+		return page, mistake(wrong.Error())
 	}
 	return page, err
 }
 
+// inputTime is how browsers send the time of a form's field; here it is UTC
+// (https://html.spec.whatwg.org/#valid-normalised-local-date-and-time-string).
+const inputTime = "2006-01-02T15:04"
+
+// timeOf reads a time of a query; zero: it is not said.
+func timeOf(query url.Values, name string) (time.Time, error) {
+	text := query.Get(name)
+	if text == "" {
+		return time.Time{}, nil
+	}
+	for _, layout := range [...]string{time.RFC3339, inputTime, inputTime + ":05"} {
+		if t, err := time.Parse(layout, text); err == nil {
+			return t, nil
+		}
+	}
+	return time.Time{}, mistake(name + " must be a time such as 2026-11-24T08:00:00Z")
+}
+
 // showNotification is GET /notifications/{id}.
-func (cfg Config) showNotification(ctx context.Context, id string) (any, error) {
+func (cfg Config) showNotification(ctx context.Context, id string) (notifyhook.Explained, error) {
 	return cfg.Relay.Explain(ctx, id)
 }
 
@@ -71,11 +83,11 @@ func (r Replay) validate() error {
 
 // replay is POST /notifications/replay. What was done before an error is audited
 // all the same.
-func (cfg Config) replay(ctx context.Context, r Replay) (any, error) {
+func (cfg Config) replay(ctx context.Context, r Replay) (notifyhook.Replays, error) {
 	if r.ID != "" {
 		id, err := cfg.Relay.Replay(ctx, r.Route, r.ID, r.All)
 		if err != nil {
-			return nil, err
+			return notifyhook.Replays{}, err
 		}
 		return notifyhook.Replays{Replayed: []notifyhook.Replayed{{ID: r.ID, New: id}}},
 			cfg.Gateway.Audit(ctx, r.By, "notifications.replayed", r.ID+" as "+id)
@@ -89,4 +101,43 @@ func (cfg Config) replay(ctx context.Context, r Replay) (any, error) {
 		err = errors.Join(err, cfg.Gateway.Audit(ctx, r.By, "notifications.replayed", what))
 	}
 	return done, err
+}
+
+// Failures is the answer of GET /notifications/failures.
+type Failures struct {
+	Route    string               `json:"route"`
+	Failures []notifyhook.Failure `json:"failures"` // what a replay of all that failed would send, by error
+}
+
+// failures is GET /notifications/failures?route=.
+func (cfg Config) failures(ctx context.Context, query url.Values) (Failures, error) {
+	if err := onlyKnown(query, "route"); err != nil {
+		return Failures{}, err
+	}
+	route := query.Get("route")
+	if route == "" {
+		return Failures{}, mistake("say a route")
+	}
+	list, err := cfg.Relay.Failures(ctx, route)
+	return Failures{route, list}, err
+}
+
+// Cancel is the body of POST /notifications/cancel.
+type Cancel struct {
+	Operator
+	ID string `json:"id"`
+}
+
+// Cancelled is what came of it.
+type Cancelled struct {
+	Cancelled int `json:"cancelled"` // messages that were not on their way yet
+}
+
+// cancel is POST /notifications/cancel.
+func (cfg Config) cancel(ctx context.Context, c Cancel) (Cancelled, error) {
+	ended, err := cfg.Relay.Cancel(ctx, c.ID)
+	if err == nil && ended > 0 {
+		err = cfg.Gateway.Audit(ctx, c.By, "notifications.cancelled", c.ID)
+	}
+	return Cancelled{ended}, err
 }

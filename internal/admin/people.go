@@ -17,11 +17,14 @@ type Person struct {
 	Refused  string   `json:"refused,omitempty"` // the code of what keeps them out at sign-in already
 }
 
+// GroupsKnown tells that a person is in no usergroup from that nobody knows.
+func (p Person) GroupsKnown() bool { return p.Groups != nil }
+
 // person is GET /people?host=&person=.
-func (cfg Config) person(ctx context.Context, query url.Values) (any, error) {
+func (cfg Config) person(ctx context.Context, query url.Values) (Person, error) {
 	p, err := cfg.Gateway.Person(ctx, query.Get("host"), query.Get("person"))
 	if err != nil {
-		return nil, err
+		return Person{}, err
 	}
 	return Person{p.User, p.Email, p.Name, p.Groups, p.GroupIDs, p.Admin, p.Guest, p.Refused}, nil
 }

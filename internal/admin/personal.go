@@ -34,20 +34,20 @@ type PersonErased struct {
 
 // exportPerson is POST /people/export. That it was asked for is audited: the
 // answer is all that anybody may know of somebody.
-func (cfg Config) exportPerson(ctx context.Context, p PersonRequest) (any, error) {
+func (cfg Config) exportPerson(ctx context.Context, p PersonRequest) (PersonExport, error) {
 	s, err := cfg.Gateway.Subject(ctx, p.Host, p.Person)
 	if err != nil {
-		return nil, err
+		return PersonExport{}, err
 	}
 	e := PersonExport{Host: s.Route, Person: p.Person, At: time.Now().UTC()}
 	if p.Cursor == "" {
 		known, err := cfg.Gateway.ExportPerson(ctx, s)
 		if err != nil {
-			return nil, err
+			return e, err
 		}
 		e.Gateway = &known
 		if err := cfg.Gateway.Audit(ctx, p.By, "people.exported", s.Route); err != nil {
-			return nil, err
+			return e, err
 		}
 	}
 	e.Notifications, err = cfg.Relay.ExportPerson(ctx, s.Route, s.Names(), p.Cursor)

@@ -28,13 +28,14 @@ func (n Notice) Error() string { return string(n) }
 
 // Probes gives /livez and /readyz alone, for a listener that others than
 // operators reach: it names what does not work, but does not say why.
-func Probes(checks []Check) http.Handler {
-	return probes(checks, func(err error) string {
-		if isNotice(err) {
-			return "needs attention"
-		}
-		return "does not work"
-	})
+func Probes(checks []Check) http.Handler { return probes(checks, inShort) }
+
+// inShort is what strangers are told of a check that returned an error.
+func inShort(err error) string {
+	if isNotice(err) {
+		return "needs attention"
+	}
+	return "does not work"
 }
 
 func isNotice(err error) bool {
@@ -50,15 +51,8 @@ func probes(checks []Check, why func(error) string) *http.ServeMux {
 			ctx, cancel := context.WithTimeout(r.Context(), checkTimeout)
 			defer cancel()
 			status, said := http.StatusOK, map[string]string{"status": good}
-			for _, c := range checks {
-				if c.Live != live {
-					continue
-				}
-				err := c.Run(ctx)
-				if err == nil {
-					continue
-				}
-				if said[c.Name] = why(err); !isNotice(err) {
+			for name, err := range failing(ctx, checks, live) {
+				if said[name] = why(err); !isNotice(err) {
 					status, said["status"] = http.StatusServiceUnavailable, bad
 				}
 			}
@@ -68,4 +62,19 @@ func probes(checks []Check, why func(error) string) *http.ServeMux {
 	probe("/livez", true, "alive", "stuck")
 	probe("/readyz", false, "ready", "not ready")
 	return mux
+}
+
+// failing gives what returns an error of those that are Live, or of the others,
+// by name.
+func failing(ctx context.Context, checks []Check, live bool) map[string]error {
+	found := map[string]error{}
+	for _, c := range checks {
+		if c.Live != live {
+			continue
+		}
+		if err := c.Run(ctx); err != nil {
+			found[c.Name] = err
+		}
+	}
+	return found
 }

@@ -3,7 +3,6 @@ package admin
 import (
 	"context"
 	"net/url"
-	"strconv"
 
 	"github.com/cocoom/cocoom-gateway/gateway"
 )
@@ -15,13 +14,10 @@ type SessionList struct {
 }
 
 // listSessions is GET /sessions?route=&person=&cursor=&limit=.
-func (cfg Config) listSessions(ctx context.Context, query url.Values) (any, error) {
-	limit := 0
-	if text := query.Get("limit"); text != "" {
-		var err error
-		if limit, err = strconv.Atoi(text); err != nil || limit < 1 {
-			return nil, mistake("limit must be a number from 1 to 500")
-		}
+func (cfg Config) listSessions(ctx context.Context, query url.Values) (SessionList, error) {
+	limit, err := limitOf(query, 500)
+	if err != nil {
+		return SessionList{}, err
 	}
 	list, next, err := cfg.Gateway.Sessions(ctx, gateway.SessionQuery{
 		Route: query.Get("route"), Person: query.Get("person"), Cursor: query.Get("cursor"), Limit: limit,
@@ -46,7 +42,7 @@ type Revoked struct {
 }
 
 // revokeSessions is POST /sessions/revoke.
-func (cfg Config) revokeSessions(ctx context.Context, r Revoke) (any, error) {
+func (cfg Config) revokeSessions(ctx context.Context, r Revoke) (Revoked, error) {
 	ended, err := cfg.Gateway.Revoke(ctx, gateway.Revocation{
 		Session: r.Session, Person: r.Person, Route: r.Route, All: r.All, Reason: r.Reason, Actor: r.By,
 	})

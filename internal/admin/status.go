@@ -2,25 +2,21 @@ package admin
 
 import (
 	"context"
-	"net/http"
+	"net/url"
 )
 
-// status sums up what an operator looks at first.
-func (cfg Config) status(w http.ResponseWriter, r *http.Request) {
-	ctx, cancel := context.WithTimeout(r.Context(), checkTimeout)
+// status is GET /status: what an operator looks at first.
+func (cfg Config) status(ctx context.Context, _ url.Values) (map[string]any, error) {
+	ctx, cancel := context.WithTimeout(ctx, checkTimeout)
 	defer cancel()
 	stats, err := cfg.Relay.Stats(ctx)
 	if err != nil {
-		cfg.fail(w, r, err)
-		return
+		return nil, err
 	}
-	body := map[string]any{
+	return map[string]any{
 		"deliveries": stats, "alarms": cfg.Relay.Alarms(), "people": cfg.Gateway.Alarms(), "sessions": cfg.sessions(ctx),
-	}
-	if cfg.Configuration != nil {
-		body["configuration"] = cfg.Configuration()
-	}
-	answer(w, http.StatusOK, body)
+		"configuration": cfg.Configuration(), "version": cfg.Version,
+	}, nil
 }
 
 // sessions is "honoured", or why that is about to end or has ended.

@@ -186,7 +186,7 @@ func illApps() map[string]illness {
 		"other workspace":          {func(c *clinic) { c.route.Workspace = "T0OTHER001" }, "workspace", doctor.Wrong, "is of Team " + team, "workspace: " + team},
 		"scope for sending":        {func(c *clinic) { c.without("im:write") }, "scopes", doctor.Wrong, "im:write (the order between messages", "im:write"},
 		"scope for signing in":     {func(c *clinic) { c.without("users:read", "users:read.email"); c.route.Notify = nil }, "scopes", doctor.Wrong, "users:read (sign-in", "users:read"},
-		"scope for usergroups":     {func(c *clinic) { c.without("usergroups:read") }, "scopes", doctor.Wrong, "usergroups:read (usergroups are unknown", "usergroups:read"},
+		"scope for usergroups":     {func(c *clinic) { c.without("usergroups:read") }, "scopes", doctor.Wrong, "usergroups:read (rules that name usergroups", "usergroups:read"},
 		"usergroup of another":     {func(c *clinic) { c.route.Policy[0].Allow.Usergroups = []string{"boss"} }, "usergroups", doctor.Wrong, "boss", "create them"},
 		"usergroup switched off":   {func(c *clinic) { c.route.Policy[0].Allow.Usergroups = []string{"off"} }, "usergroups", doctor.Wrong, "off (switched off)", ""},
 		"plan without usergroups":  {freePlan, "usergroups", doctor.Wrong, "has no usergroups", "paid Slack plan"},

@@ -17,7 +17,7 @@ import (
 // and every Write fails. The error wraps fs.ErrNotExist where no gateway has
 // made the store yet.
 func OpenReadOnly(ctx context.Context, state string) (*Store, error) {
-	s := &Store{postgres: isPostgres(state), engine: readOnly{}}
+	s := &Store{postgres: isPostgres(state), engine: readOnly{}, metrics: newMetrics()}
 	var err error
 	if s.postgres {
 		s.read, err = openPGPool(state, true)

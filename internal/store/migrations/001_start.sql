@@ -35,8 +35,10 @@ CREATE TABLE session (
   seen_at    BIGINT NOT NULL,
   expires_at BIGINT NOT NULL
 );
-CREATE INDEX session_person ON session (team, user_id);
+CREATE INDEX session_person ON session (user_id, team);
+CREATE INDEX session_email  ON session (lower(email));
 CREATE INDEX session_route  ON session (route, created_at);
+CREATE INDEX session_begun  ON session (created_at);
 CREATE INDEX session_prune  ON session (expires_at);
 
 -- Sessions begun before not_before no longer count. Replicas ask every second for what is new: seq is the number of the change
@@ -70,7 +72,7 @@ CREATE TABLE person (
   PRIMARY KEY (route, team, user_id)
 );
 CREATE INDEX person_changed ON person (changed_at);
-CREATE INDEX person_email   ON person (route, email);
+CREATE INDEX person_email   ON person (lower(email), route);
 CREATE INDEX person_ask     ON person (ask_at) WHERE ask_at IS NOT NULL;
 
 -- What the replicas share about asking Slack for a route's people.
@@ -149,10 +151,11 @@ CREATE TABLE notification (
   finished_at BIGINT,                   -- NULL: some delivery is still queued or being sent
   replay_of   TEXT,                     -- id of the notification this one repeats; that one may be pruned already
   trace       TEXT   NOT NULL DEFAULT '', -- traceparent of the request that was accepted; '': that was not traced
-  UNIQUE (route, idem_key)
+  UNIQUE (idem_key, route)              -- this way round it serves all routes together, too
 );
 CREATE INDEX notification_list   ON notification (route, seq);
-CREATE INDEX notification_status ON notification (route, status, seq);
+CREATE INDEX notification_status ON notification (status, route, seq); -- this way round it serves all routes together, too
+CREATE INDEX notification_replay ON notification (route, replay_of) WHERE replay_of IS NOT NULL;
 CREATE INDEX notification_prune  ON notification (finished_at) WHERE finished_at IS NOT NULL;
 CREATE INDEX notification_expiry ON notification (expires_at) WHERE finished_at IS NULL;
 
@@ -184,7 +187,7 @@ CREATE INDEX delivery_head      ON delivery (lane, seq) WHERE state IN ('queued'
 CREATE INDEX delivery_sending   ON delivery (lane, seq) WHERE state = 'sending';
 CREATE INDEX delivery_of        ON delivery (notification_id);
 CREATE INDEX delivery_list      ON delivery (route, state, seq);
-CREATE INDEX delivery_recipient ON delivery (route, recipient, seq);
+CREATE INDEX delivery_recipient ON delivery (recipient, route, seq); -- this way round it serves all routes together, too
 CREATE UNIQUE INDEX delivery_own_ts ON delivery (route, own_ts) WHERE own_ts <> '';
 
 -- The ordered stream of one Slack app to one conversation. What is leased is the lane, never a delivery.
