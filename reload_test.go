@@ -7,6 +7,7 @@ import (
 	"errors"
 	"fmt"
 	"io"
+	"log"
 	"log/slog"
 	"net"
 	"net/http"
@@ -320,6 +321,34 @@ only a restart brings these into force: listen
 	var actor string
 	if err := r.store.Read().QueryRow(`SELECT actor FROM audit WHERE action = 'configuration.reloaded'`).Scan(&actor); err != nil || actor != "lea" {
 		t.Errorf("the audit names %q, %v", actor, err)
+	}
+}
+
+// TestServeHangsUp: serve takes SIGHUP, which would else end it, for a request to
+// read its file again.
+func TestServeHangsUp(t *testing.T) {
+	defer log.SetOutput(log.Writer())
+	defer log.SetFlags(log.Flags())
+	file, app := filepath.Join(t.TempDir(), "gateway.yaml"), echo(t)
+	write(t, file, plain(t, app, "a.localhost"))
+	r := &reloading{t: t, lines: make(chan string, 1000)}
+	ctx, stop := context.WithCancel(t.Context())
+	code := make(chan int, 1)
+	go func() {
+		code <- process{getenv: os.Getenv, stdout: io.Discard, stderr: r, hangups: hangups}.run(ctx, []string{"serve", "-c", file})
+	}()
+	r.says(`"serving"`)
+	self, err := os.FindProcess(os.Getpid())
+	if err != nil {
+		t.Fatal(err)
+	}
+	if err := self.Signal(syscall.SIGHUP); err != nil {
+		t.Skip("this system has no SIGHUP: ", err)
+	}
+	r.says(`"configuration is the one in force"`)
+	stop()
+	if got := <-code; got != 0 {
+		t.Errorf("serve ends with %d", got)
 	}
 }
 

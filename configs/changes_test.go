@@ -52,7 +52,7 @@ func TestCompare(t *testing.T) {
 		"a rule less": {[]string{`      - {path: /admin/*, allow: {emails: [marie@agrafmania.fr]}}` + "\n", ""},
 			inA("policy", "[{path: /admin/*, allow: {emails: [marie@agrafmania.fr]}}, {path: /**, allow: members}]", "[{path: /**, allow: members}]")},
 		"a template": {[]string{"fr: un", "fr: deux"}, inA("notify.templates.x.fr", "un", "deux")},
-		"a section": {[]string{"    login: {guests: deny}\n", "    login: {guests: deny}\n    maintenance: {message: soon}\n"}, inA("maintenance", "", "{on, message: soon}")},
+		"a section":  {[]string{"    login: {guests: deny}\n", "    login: {guests: deny}\n    maintenance: {message: soon}\n"}, inA("maintenance", "", "{on, message: soon}")},
 		"an upstream's own key": {[]string{"upstream: http://10.0.0.12:8000\n    workspace: T0AGRAF001\n    slack_app: {client_id: \"1\", client_secret: hunter2hunter2, bot_token: xoxb-hunter2}\n    login: {g",
 			"upstream: {url: \"http://10.0.0.12:8000\", timeout: 5s}\n    workspace: T0AGRAF001\n    slack_app: {client_id: \"1\", client_secret: hunter2hunter2, bot_token: xoxb-hunter2}\n    login: {g"},
 			inA("upstream.timeout", "", "5s")},

@@ -23,6 +23,7 @@ type Config struct {
 	Configuration func() Configuration
 	// Reload reads the configuration again, and puts it in force unless it is only
 	// to be tried; the error may be a *configs.Error, and nothing has changed then.
+	// nil: it cannot be read again.
 	Reload func(ctx context.Context, dryRun bool) (Reloaded, error)
 }
 
@@ -68,7 +69,9 @@ func New(cfg Config) http.Handler {
 	programs.Handle("GET /notifications", get(cfg, cfg.listNotifications))
 	programs.Handle("GET /notifications/{id}", item(cfg, cfg.showNotification))
 	programs.Handle("POST /notifications/replay", post(cfg, cfg.replay))
-	programs.Handle("POST /reload", post(cfg, cfg.reload))
+	if cfg.Reload != nil {
+		programs.Handle("POST /reload", post(cfg, cfg.reload))
+	}
 	programs.Handle("POST /break-glass", fromThisMachine(post(cfg, cfg.breakGlass)))
 
 	mux := probes(cfg.Ready, error.Error)
