@@ -126,7 +126,7 @@ func (p *program) run(ctx context.Context) error {
 		group.Go(func() error { return p.certs.Run(needed) })
 	}
 	group.Go(func() error { defer done(); return p.serve(ctx) })
-	p.log.Info("serving", "public", p.public.addr(), "admin", p.admin.addr(), "private", p.private.addr(), "routes", len(p.current.routes), "version", version())
+	p.log.Info("serving", "public", p.public.addr(), "admin", p.admin.addr(), "private", p.private.addr(), "routes", p.configuration().Routes, "version", version())
 	err := group.Wait()
 	p.log.Info("stopped")
 	return errors.Join(err, p.close())

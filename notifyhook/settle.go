@@ -26,6 +26,12 @@ func (a *adoption) want() {
 	}
 }
 
+// awaitAccepted returns when whatever chose its lanes before is committed.
+func (a *adoption) awaitAccepted() {
+	a.accepting.Lock()
+	defer a.accepting.Unlock()
+}
+
 // adoptAsApplied brings over what waits after each configuration that is applied,
 // until ctx ends.
 func (r *Relay) adoptAsApplied(ctx context.Context) {
@@ -48,8 +54,7 @@ func (r *Relay) adoptAsApplied(ctx context.Context) {
 // then lets the apps that waited for it send. Claims of configurations before
 // keep their lanes until they are done.
 func (r *Relay) settleIn(ctx context.Context, c *configured) error {
-	r.adoption.accepting.Lock()
-	r.adoption.accepting.Unlock() //nolint:staticcheck // to have had it is all
+	r.adoption.awaitAccepted()
 	for left := true; left; {
 		var err error
 		if left, err = r.adoptMoved(ctx); err != nil {

@@ -32,6 +32,7 @@ type Config struct {
 	Configuration func() Configuration
 	// Reload reads the configuration again, and puts it in force unless it is only
 	// to be tried; the error may be a *configs.Error, and nothing has changed then.
+	// nil: it cannot be read again.
 	Reload func(ctx context.Context, dryRun bool) (Reloaded, error)
 	// Doctor makes an examination of the running gateway.
 	Doctor func() *doctor.Doctor
@@ -111,7 +112,9 @@ func New(cfg Config) http.Handler {
 	programs.Handle("POST /backup", fromThisMachine(http.HandlerFunc(cfg.backup)))
 	programs.Handle("POST /doctor", lines(cfg, cfg.examine))
 	programs.Handle("POST /doctor/live", lines(cfg, cfg.examineLive))
-	programs.Handle("POST /reload", post(cfg, cfg.reload))
+	if cfg.Reload != nil {
+		programs.Handle("POST /reload", post(cfg, cfg.reload))
+	}
 	programs.Handle("POST /break-glass", fromThisMachine(post(cfg, cfg.breakGlass)))
 
 	mux := probes(cfg.Ready, cfg.whyNot)
