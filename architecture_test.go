@@ -21,7 +21,7 @@ const module = "github.com/cocoom/cocoom-gateway"
 var imports = map[string][]string{
 	"":                         {"configs", "gateway", "proxy", "policy", "notifyhook", "internal/admin", "internal/store", "internal/slacksim", "internal/cocoomsim"},
 	"configs":                  {"gateway", "policy", "proxy", "notifyhook", "internal/secret"},
-	"gateway":                  {"policy", "proxy", "internal/store", "internal/slackapi", "internal/secret", "internal/problem"},
+	"gateway":                  {"policy", "proxy", "internal/store", "internal/slackapi", "internal/manifest", "internal/secret", "internal/problem"},
 	"policy":                   {},
 	"proxy":                    {"policy", "internal/secret"},
 	"notifyhook":               {"internal/store", "internal/secret", "internal/slackapi", "internal/problem"},

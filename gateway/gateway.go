@@ -37,6 +37,12 @@ type Config struct {
 	// route's workspace has changed, whether they have ever signed in or not. It
 	// must return at once. nil: nobody cares.
 	PersonChanged func(host, user string)
+	Master        store.Master // seals the Slack apps that workspaces' admins set up
+	// AppChanged is told when such an app was set up, replaced or forgotten, so that
+	// the routes are to be built anew. It must return at once. nil: nobody cares.
+	AppChanged func()
+	// Messenger sends the test messages of a set-up.
+	Messenger Messenger
 }
 
 // Gateway serves every route's public host. It is safe for concurrent use.
@@ -51,6 +57,9 @@ type Gateway struct {
 	events   *events
 	drafts   *drafts
 	echo     *echo.Echo
+
+	installClient *http.Client           // asks Slack about apps that are being set up
+	icon          func() ([]byte, error) // of the Slack app, as PNG
 }
 
 // New builds a Gateway and reads the list of revocations; it fails when a host
@@ -82,6 +91,8 @@ func New(ctx context.Context, cfg Config) (*Gateway, error) {
 		people:   people,
 		events:   newEvents(people, cfg.PersonChanged),
 		drafts:   newDrafts(cfg.Sealer, cfg.Store, cfg.Now),
+
+		installClient: newOpenIDClient(), icon: sync.OnceValues(drawIcon),
 	}
 	g.mount()
 	return g, nil
@@ -137,6 +148,13 @@ func (g *Gateway) mount() {
 	page(p+"/signed-out", login(g.signedOut), "GET", "HEAD")
 	page(p+"/me", login(g.me), "GET", "HEAD")
 	page(p+"/break-glass", login(g.breakGlass), "GET", "HEAD", "POST")
+	page(p+"/setup", managedOnly(g.setup), "GET", "HEAD", "POST")
+	page(p+"/setup/secrets", managedOnly(g.setupSecrets), "POST")
+	page(p+"/setup/install", managedOnly(g.setupInstall), "GET")
+	page(p+"/setup/installed", managedOnly(g.setupInstalled), "GET")
+	page(p+"/setup/message", managedOnly(g.setupMessage), "POST")
+	page(p+"/setup/finish", managedOnly(g.setupFinish), "POST")
+	page(p+"/setup/icon.png", with(g.setupIcon), "GET", "HEAD")
 	page(p+"/slack/events", with(g.slackEvents), "POST")
 	page(p+"/form", login(g.savedForm), "GET", "HEAD")
 	page(p+"/jwks.json", with(g.jwks), "GET", "HEAD")

@@ -90,6 +90,9 @@ func (g *Gateway) callback(x *exchange, c echo.Context) error {
 	if r.Method != http.MethodGet {
 		return errMethod
 	}
+	if !rt.connected() {
+		return errNotConnected
+	}
 	pending, err := g.logins.openPending(rt, c.QueryParam("state"))
 	if err != nil {
 		return errState.because(err).linking(g.loginURL(rt, "/"))

@@ -5,6 +5,7 @@ import (
 	"net/http"
 	"strings"
 
+	"github.com/cocoom/cocoom-gateway/internal/manifest"
 	"github.com/cocoom/cocoom-gateway/policy"
 	"github.com/cocoom/cocoom-gateway/proxy"
 )
@@ -27,6 +28,15 @@ type Route struct {
 	// Identifier tells proxies that use forward auth who is signed in; nil:
 	// Upstream's. A route with login needs one of the two.
 	Identifier *proxy.Identifier
+
+	// Manifest is that of the Slack app as the route needs it. Its bot scopes are
+	// what installing the app asks for.
+	Manifest *manifest.Manifest
+
+	// WantsHookToken says that the route takes notifications, and that the
+	// configuration gives nobody a credential to send any: setting up a managed app
+	// makes a token.
+	WantsHookToken bool
 
 	// SignOut are the app's own sign-outs, which end our session too; nil: none.
 	SignOut *policy.Requests

@@ -42,7 +42,7 @@ func (r *Relay) choose(ctx context.Context, now time.Time, limit int) ([]candida
 		if len(list) == limit {
 			break
 		}
-		one := r.shares.next(now, r.alarms.isHeld)
+		one := r.shares.next(now, r.isHeld)
 		if one == nil {
 			break
 		}

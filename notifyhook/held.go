@@ -38,12 +38,22 @@ func (a *alarms) isHeld(app string) bool {
 	return ok
 }
 
+// isHeld reports whether nothing of an app is sent for now: its token is refused,
+// or it has none yet.
+func (r *Relay) isHeld(name string) bool {
+	a := r.apps[name]
+	return a != nil && a.absent || r.alarms.isHeld(name)
+}
+
 // probe asks Slack about routes that are held, and lets those go whose token is
 // good again.
 func (r *Relay) probe(ctx context.Context) {
 	for _, name := range r.alarms.probes(r.now()) {
 		if ctx.Err() != nil {
 			return
+		}
+		if r.apps[name].absent {
+			continue
 		}
 		if o := outcomeOf(authTest, r.apps[name].test(ctx)); o.class == done {
 			r.log.Info("held route is tried again", "routes", r.apps[name].hosts)

@@ -140,7 +140,7 @@ func New(cfg Config) (*Relay, error) {
 			return nil, fmt.Errorf("route %s: %w", one.Host, err)
 		}
 		if rt.app = byToken[one.BotToken]; rt.app == nil || one.BotToken == "" {
-			rt.app = &app{slackApp: newSlackApp(one.BotToken, cfg.APIURL, cfg.Client, func() time.Time { return r.now() }), name: one.Host, first: rt}
+			rt.app = &app{slackApp: newSlackApp(one.BotToken, cfg.APIURL, cfg.Client, func() time.Time { return r.now() }), name: one.Host, first: rt, since: time.Now()}
 			r.apps[one.Host], byToken[one.BotToken] = rt.app, rt.app
 		}
 		rt.app.hosts = append(rt.app.hosts, one.Host)

@@ -2,6 +2,7 @@ package notifyhook
 
 import (
 	"cmp"
+	"time"
 
 	"github.com/cocoom/cocoom-gateway/internal/secret"
 )
@@ -50,7 +51,8 @@ func newRoute(one Route, scheme string) (*route, error) {
 // and its troubles.
 type app struct {
 	slackApp
-	name  string   // the first host of those routes: it outlives a change of the token
-	first *route   // stands in for routes that are not configured any more
-	hosts []string // of all of them
+	name  string    // the first host of those routes: it outlives a change of the token
+	first *route    // stands in for routes that are not configured any more
+	hosts []string  // of all of them
+	since time.Time // it is known here
 }

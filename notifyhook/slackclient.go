@@ -39,6 +39,7 @@ const (
 // delivering needs.
 type slackApp struct {
 	api    *slack.Client
+	absent bool   // it is not installed: there is no token, and nobody is called
 	url    string // what method names are appended to
 	limits *limits
 	now    func() time.Time
@@ -49,7 +50,7 @@ func newSlackApp(token secret.String, apiURL string, client *http.Client, now fu
 	if client != nil {
 		base = client.Transport
 	}
-	return slackApp{api: slackapi.New(token, apiURL, base), url: slackapi.Base(apiURL), limits: &limits{}, now: now}
+	return slackApp{api: slackapi.New(token, apiURL, base), absent: token == "", url: slackapi.Base(apiURL), limits: &limits{}, now: now}
 }
 
 // heldError is: Slack was not called, since it asked us not to yet.
@@ -58,10 +59,19 @@ type heldError struct{ wait time.Duration }
 // Error names the reason.
 func (e *heldError) Error() string { return "method is held back" }
 
+// errNotInstalled is: there is no token to call Slack with.
+var errNotInstalled = errors.New("the Slack app is not installed")
+
+// notInstalled is the reason of what comes of that.
+const notInstalled = "not_installed"
+
 // call calls one method, unless Slack has asked to wait with it. What a 429
 // asks for counts for the method everywhere, but for posting, where it most
 // often means one conversation (see limits.lane).
 func (a slackApp) call(ctx context.Context, method string, do func(context.Context) error) error {
+	if a.absent {
+		return errNotInstalled
+	}
 	if wait := a.limits.wait(method, a.now()); wait > 0 {
 		return &heldError{wait: wait}
 	}

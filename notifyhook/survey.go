@@ -73,7 +73,7 @@ func (v *survey) look(ctx context.Context, r *Relay, now time.Time) error {
 	}
 	start, isFirst := time.Now(), v.cursor == ""
 	last, err := r.waitingApps(ctx, v.cursor, surveyPage, func(name string, due time.Time) {
-		if a := r.apps[name]; a != nil && !r.alarms.isHeld(name) {
+		if a := r.apps[name]; a != nil && !r.isHeld(name) {
 			r.shares.queue(a, due)
 		}
 	})
