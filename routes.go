@@ -26,8 +26,9 @@ func newRelay(cfg *configs.Config, st *store.Store, log *slog.Logger) (*notifyho
 
 func (p *program) buildGateway(ctx context.Context, cfg *configs.Config) error {
 	c := gateway.Config{
-		Prefix: cfg.ReservedPrefix, TrustedProxies: cfg.TrustedProxies, Slack: cfg.Slack, Session: cfg.Session,
-		Sealer: &p.keys.sealer, JWKS: p.keys.signing.JWKS, Store: p.store, Log: p.log,
+		Settings: gateway.Settings{TrustedProxies: cfg.TrustedProxies, Slack: cfg.Slack, Session: cfg.Session},
+		Prefix:   cfg.ReservedPrefix,
+		Sealer:   &p.keys.sealer, JWKS: p.keys.signing.JWKS, Store: p.store, Log: p.log,
 		PersonChanged: p.relay.PersonChanged,
 	}
 	for i := range cfg.Routes {

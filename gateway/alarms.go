@@ -3,6 +3,7 @@ package gateway
 import (
 	"cmp"
 	"log/slog"
+	"maps"
 	"slices"
 	"strings"
 	"sync"
@@ -59,6 +60,13 @@ func (a *alarms) clear(rt *Route, kinds ...string) {
 			a.log.Info("trouble with what Slack says of people is over", "route", rt.Host, "kind", kind)
 		}
 	}
+}
+
+// keep forgets other routes than these.
+func (a *alarms) keep(routes table) {
+	a.mu.Lock()
+	defer a.mu.Unlock()
+	maps.DeleteFunc(a.raised, func(_ [2]string, one Alarm) bool { return routes[one.Route] == nil })
 }
 
 // Alarms lists what needs an operator, by route and kind.

@@ -62,7 +62,7 @@ type breakGlassDetail struct {
 // MakeBreakGlass makes a link by which one person signs in to one route once,
 // without Slack. Only the hash of its key is kept.
 func (g *Gateway) MakeBreakGlass(ctx context.Context, b BreakGlass) (BreakGlassLink, error) {
-	rt := g.routes.find(b.Host)
+	rt := g.routes().find(b.Host)
 	d := breakGlassDetail{Email: b.Email, User: b.User, Name: plainName(b.Name), Seconds: int64(b.For.Seconds())}
 	switch {
 	case rt == nil:
@@ -232,9 +232,9 @@ func (g *Gateway) useLink(x *exchange, c echo.Context, key string, ss *session) 
 // beginGlass makes the session of a break-glass link: one that ends after its
 // own time, and never later than any other would.
 func (s *sessions) beginGlass(rt *Route, d breakGlassDetail) *session {
-	ss := s.begin(policy.Identity{Team: rt.Workspace, User: d.User, Email: d.Email, Name: d.Name})
+	ss := s.begin(rt, policy.Identity{Team: rt.Workspace, User: d.User, Email: d.Email, Name: d.Name})
 	ss.glass = true
-	ss.ends = ss.begun.Add(min(time.Duration(d.Seconds)*time.Second, s.times.Lifetime))
+	ss.ends = ss.begun.Add(min(time.Duration(d.Seconds)*time.Second, rt.conf.times.Lifetime))
 	return ss
 }
 

@@ -78,16 +78,15 @@ func splitGroups(groups []usergroup) (handles, ids []string) {
 type slot struct {
 	facts   atomic.Pointer[facts] // nil: nothing is known
 	checked atomic.Int64          // Unix ms: when Slack last said so
-	asks    atomic.Bool           // there is a way to ask Slack again
+	token   atomic.Bool           // their own is kept, to ask Slack again with
 	version int64                 // changed_at of the row; guarded by the directory's mu
 }
 
 // directory is what is known of people, kept in memory so that the request path
 // never waits for the store, whose table person is the truth.
 type directory struct {
-	store  *store.Store
-	routes table
-	now    func() time.Time
+	store *store.Store
+	now   func() time.Time
 
 	mu    sync.RWMutex
 	slots map[personKey]*slot
@@ -96,8 +95,8 @@ type directory struct {
 	read    time.Time // by the store's clock, when it was last read; zero: never
 }
 
-func newDirectory(st *store.Store, routes table, now func() time.Time) *directory {
-	return &directory{store: st, routes: routes, now: now, slots: make(map[personKey]*slot)}
+func newDirectory(st *store.Store, now func() time.Time) *directory {
+	return &directory{store: st, now: now, slots: make(map[personKey]*slot)}
 }
 
 // slot finds a person's place and makes one where there is none. Only genuine
@@ -135,8 +134,7 @@ func (d *directory) take(p *personRow) {
 		return
 	}
 	s.version = p.version
-	rt := d.routes[p.key.route]
-	s.asks.Store(p.token != "" || rt != nil && rt.SlackApp.BotToken != "")
+	s.token.Store(p.token != "")
 	// An equal state keeps its pointer, by which sessions know that nothing changed.
 	if old := s.facts.Load(); old == nil || !old.equal(&p.facts) {
 		f := p.facts

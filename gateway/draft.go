@@ -122,7 +122,7 @@ func (s *sessions) expired(rt *Route, r *http.Request) *session {
 	if ss == nil || ss.identity.Team != rt.Workspace || !now.Before(ss.ends.Add(cookieAfterlife)) || s.revoked.includes(rt, ss, now) {
 		return nil
 	}
-	if s.lasts(rt, ss, now) && !s.idle(ss, now) {
+	if s.lasts(rt, ss, now) && !s.idle(rt, ss, now) {
 		return nil
 	}
 	return ss

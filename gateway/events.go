@@ -149,7 +149,7 @@ func (e *events) take(ctx context.Context, rt *Route, env *envelope) error {
 	if env.ID != "" && e.seen.Contains(id) {
 		return nil
 	}
-	for _, same := range e.directory.routes {
+	for _, same := range e.conf.routes() {
 		if same.Workspace != rt.Workspace || same.SlackApp.SigningSecret != rt.SlackApp.SigningSecret {
 			continue
 		}

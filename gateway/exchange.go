@@ -24,11 +24,12 @@ type exchange struct {
 	http.ResponseWriter
 	id           string // request id, in the answer, the log and on error pages
 	begun        time.Time
-	route        *Route     // nil: the host is unknown
-	client       netip.Addr // the nearest address that is not a trusted proxy's
-	forwardedFor string     // the X-Forwarded-For the upstream gets
-	session      *session   // nil: nobody is signed in
-	program      bool       // presented a service token, good or not
+	conf         *configured // that the whole exchange goes by
+	route        *Route      // nil: the host is unknown
+	client       netip.Addr  // the nearest address that is not a trusted proxy's
+	forwardedFor string      // the X-Forwarded-For the upstream gets
+	session      *session    // nil: nobody is signed in
+	program      bool        // presented a service token, good or not
 	token        *serviceToken
 	decision     policy.Decision
 	failure      error  // why the gateway itself answered, for the log
@@ -59,8 +60,9 @@ func (b *awaitedBody) Read(p []byte) (int, error) {
 	return b.ReadCloser.Read(p)
 }
 
-func open(w http.ResponseWriter, r *http.Request, now time.Time) *exchange {
-	return &exchange{ResponseWriter: w, id: newID(), begun: now, unread: r.ContentLength != 0 && r.ProtoMajor == 1}
+// open begins an exchange, by the configuration in force at this moment.
+func (g *Gateway) open(w http.ResponseWriter, r *http.Request) *exchange {
+	return &exchange{ResponseWriter: w, id: newID(), begun: g.cfg.Now(), conf: g.conf.Load(), unread: r.ContentLength != 0 && r.ProtoMajor == 1}
 }
 
 // newID gives 64 random bits: enough to find one request in a log.

@@ -62,7 +62,7 @@ func Device(lang, userAgent string) string { return deviceIn(lang, deviceOf(user
 // Judge does what ServeHTTP does about a request before it is carried: finds the
 // route, the one spelling of the path, the session, and what policy says.
 func (g *Gateway) Judge(r *http.Request) policy.Verdict {
-	rt := g.routes.find(r.Host)
+	rt := g.routes().find(r.Host)
 	r, err := canonical(r, rt.EncodedSlash)
 	if err != nil {
 		panic(err)
@@ -74,7 +74,7 @@ func (g *Gateway) Judge(r *http.Request) policy.Verdict {
 // Cookie begins a session without Slack, and gives its cookie.
 func (g *Gateway) Cookie(host string, id policy.Identity) *http.Cookie {
 	rec := cookieJar{}
-	if err := g.sessions.write(rec, g.routes[host], g.sessions.begin(id)); err != nil {
+	if err := g.sessions.write(rec, g.routes()[host], g.sessions.begin(g.routes()[host], id)); err != nil {
 		panic(err)
 	}
 	return (&http.Response{Header: http.Header(rec)}).Cookies()[0]
@@ -113,7 +113,7 @@ const LongAnswer = time.Second
 
 // Begin begins a session without Slack, with its row, and gives its cookie.
 func (g *Gateway) Begin(ctx context.Context, host string, id policy.Identity, userAgent string) (*http.Cookie, error) {
-	rt, ss, rec := g.routes[host], g.sessions.begin(id), cookieJar{}
+	rt, ss, rec := g.routes()[host], g.sessions.begin(g.routes()[host], id), cookieJar{}
 	if err := g.cfg.Store.Write(ctx, insertSession(rt, ss, userAgent, "192.0.2.1")); err != nil {
 		return nil, err
 	}
@@ -126,7 +126,7 @@ func TokenEnd(t ServiceToken) time.Time { return t.end() }
 
 // IsGlass reports whether a session cookie's session is one of a break-glass link.
 func (g *Gateway) IsGlass(host, cookie string) bool {
-	ss := g.sessions.unseal(g.routes[host], cookie)
+	ss := g.sessions.unseal(g.routes()[host], cookie)
 	return ss != nil && ss.glass
 }
 
@@ -144,7 +144,7 @@ func (g *Gateway) ListPeopleAbove(n int) { g.people.rechecks.listAbove = n }
 
 // OpenSession does what every request to a route with login begins with.
 func (g *Gateway) OpenSession(rt *Route, r *http.Request) *policy.Identity {
-	return g.sessions.open(g.routes[rt.Host], r).who()
+	return g.sessions.open(g.routes()[rt.Host], r).who()
 }
 
 // VerifySlack is what every event has to pass.
@@ -152,12 +152,12 @@ var VerifySlack = verifySlack
 
 // KeepToken replaces the own token that is kept of a person.
 func (g *Gateway) KeepToken(ctx context.Context, host, user, access, refresh string, expires time.Time) error {
-	key := personKey{host, g.routes[host].Workspace, user}
+	key := personKey{host, g.routes()[host].Workspace, user}
 	sealed, err := g.people.sealToken(key, keptToken{Access: access, Refresh: refresh, Expires: expires.Unix(), Subject: user})
 	if err != nil {
 		return err
 	}
-	_, err = g.people.write(ctx, g.routes[host], report{key: key, asked: anyAge, partial: true, change: unchanged, token: &sealed})
+	_, err = g.people.write(ctx, g.routes()[host], report{key: key, asked: anyAge, partial: true, change: unchanged, token: &sealed})
 	return err
 }
 

@@ -18,13 +18,13 @@ import (
 // sends the refused request itself to the public listener, which does.
 func (g *Gateway) forwardAuth(w http.ResponseWriter, r *http.Request, statusOnly bool) {
 	asked, err := described(r)
-	x := open(w, r, g.cfg.Now())
+	x := g.open(w, r)
 	x.forwardAuth = true
 	defer g.finish(x, asked)
-	x.peer(g.peers, r)
+	x.peer(x.conf.peers, r)
 	x.Header().Set("X-Request-Id", x.id)
 
-	if peer := socketPeer(r); !g.peers.includes(peer) {
+	if peer := socketPeer(r); !x.conf.peers.includes(peer) {
 		// Whoever may ask may say who is asking, and learns from the answer what
 		// only the app should.
 		err = errAsker.because(fmt.Errorf("%s is not in trusted_proxies", peer))

@@ -21,18 +21,15 @@ import (
 )
 
 // Config is all that a Gateway needs. Nothing in it is read from the outside
-// again.
+// again; Settings hold until others are applied.
 type Config struct {
-	Prefix         string         // reserved prefix, such as "/.gateway"
-	TrustedProxies []netip.Prefix // peers whose X-Forwarded-For is believed; empty: nobody
-	Slack          Slack
-	Session        SessionTimes
-	Routes         []Route
-	Sealer         *Sealer       // seals cookies and login states
-	JWKS           func() []byte // the public signing keys, as a JWK set
-	Store          *store.Store  // what lasts: sessions, revocations, people, saved forms, links, the audit
-	Log            *slog.Logger
-	Now            func() time.Time // nil: time.Now
+	Settings               // may be exchanged; see Prepare
+	Prefix   string        // reserved prefix, such as "/.gateway"
+	Sealer   *Sealer       // seals cookies and login states
+	JWKS     func() []byte // the public signing keys, as a JWK set
+	Store    *store.Store  // what lasts: sessions, revocations, people, saved forms, links, the audit
+	Log      *slog.Logger
+	Now      func() time.Time // nil: time.Now
 	// PersonChanged is told when Slack says that something about a person of a
 	// route's workspace has changed, whether they have ever signed in or not. It
 	// must return at once. nil: nobody cares.
@@ -47,9 +44,8 @@ type Config struct {
 
 // Gateway serves every route's public host. It is safe for concurrent use.
 type Gateway struct {
-	cfg      Config
-	routes   table
-	peers    trust
+	cfg      Config // its Settings are those of New; conf has those in force
+	conf     *inForce
 	sessions *sessions
 	logins   *logins
 	live     live
@@ -68,32 +64,23 @@ func New(ctx context.Context, cfg Config) (*Gateway, error) {
 	if cfg.Now == nil {
 		cfg.Now = time.Now
 	}
-	routes, err := newTable(cfg.Routes, cfg.Prefix)
+	g := &Gateway{cfg: cfg, conf: new(inForce), drafts: newDrafts(cfg.Sealer, cfg.Store, cfg.Now)}
+	first, err := g.configure(cfg.Settings)
 	if err != nil {
 		return nil, err
 	}
-	revoked, err := loadRevocations(ctx, cfg.Store, cfg.Session.withDefaults().RevocationMaxLag, cfg.Now)
+	g.conf.Store(first)
+	revoked, err := loadRevocations(ctx, cfg.Store, g.conf, cfg.Now)
 	if err != nil {
 		return nil, fmt.Errorf("read revocations: %w", err)
 	}
-	logins := newLogins(cfg.Slack, cfg.Sealer, cfg.Now)
-	people, err := newPeople(ctx, cfg, routes, logins.provider, revoked)
-	if err != nil {
+	if g.people, err = newPeople(ctx, cfg, g.conf, revoked); err != nil {
 		return nil, err
 	}
-	logins.people = people
-	g := &Gateway{
-		cfg:      cfg,
-		routes:   routes,
-		peers:    trust(cfg.TrustedProxies),
-		sessions: newSessions(cfg.Sealer, cfg.Session, revoked, people, cfg.Now),
-		logins:   logins,
-		people:   people,
-		events:   newEvents(people, cfg.PersonChanged),
-		drafts:   newDrafts(cfg.Sealer, cfg.Store, cfg.Now),
-
-		installClient: newOpenIDClient(), icon: sync.OnceValues(drawIcon),
-	}
+	g.sessions = newSessions(cfg.Sealer, revoked, g.people, cfg.Now)
+	g.logins = newLogins(g.people, cfg.Sealer, cfg.Now)
+	g.events = newEvents(g.people, cfg.PersonChanged)
+	g.installClient, g.icon = newOpenIDClient(), sync.OnceValues(drawIcon)
 	g.mount()
 	return g, nil
 }
@@ -186,9 +173,9 @@ func login(h handler) echo.HandlerFunc {
 
 // ServeHTTP takes a request from the public listener.
 func (g *Gateway) ServeHTTP(w http.ResponseWriter, r *http.Request) {
-	x := open(w, r, g.cfg.Now())
+	x := g.open(w, r)
 	defer g.finish(x, r)
-	x.peer(g.peers, r)
+	x.peer(x.conf.peers, r)
 	x.Header().Set("X-Request-Id", x.id)
 
 	asked, err := g.locate(x, r)
@@ -206,7 +193,7 @@ func (g *Gateway) locate(x *exchange, r *http.Request) (*http.Request, error) {
 		x.Header().Set("Connection", "close") // what follows may be a tunnel's bytes
 		return r, errConnect
 	}
-	if x.route = g.routes.find(r.Host); x.route == nil {
+	if x.route = x.conf.routes.find(r.Host); x.route == nil {
 		return r, errUnknownHost
 	}
 	out, err := canonical(r, x.route.EncodedSlash)

@@ -131,8 +131,8 @@ func newWorld(t testing.TB, change ...func(*gateway.Config)) *world {
 		t.Fatal(err)
 	}
 	cfg := gateway.Config{
-		Prefix: "/.gateway", Slack: gateway.Slack{Issuer: w.slack.URL(), APIURL: w.slack.URL() + "/api/"},
-		Sealer: sealer(t), JWKS: keys.JWKS, Store: w.store, Log: log, Now: w.clock,
+		Settings: gateway.Settings{Slack: gateway.Slack{Issuer: w.slack.URL(), APIURL: w.slack.URL() + "/api/"}},
+		Prefix:   "/.gateway", Sealer: sealer(t), JWKS: keys.JWKS, Store: w.store, Log: log, Now: w.clock,
 	}
 	for i, h := range []string{host, other} {
 		cfg.Routes = append(cfg.Routes, w.addCustomer(h, i, app.URL, keys))

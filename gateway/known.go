@@ -59,7 +59,7 @@ func (g *Gateway) AcceptEmail(ctx context.Context, host, emailOrID, actor string
 
 // known finds a person and their route.
 func (g *Gateway) known(ctx context.Context, host, emailOrID string) (*Route, *personRow, error) {
-	rt := g.routes.find(host)
+	rt := g.routes().find(host)
 	if rt == nil || rt.Login == nil {
 		return nil, nil, ErrUnknownPerson
 	}

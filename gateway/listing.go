@@ -100,7 +100,7 @@ func (p *people) listPage(ctx context.Context, rt *Route, l *listing) (done bool
 	}
 	bounded, cancel := context.WithTimeout(ctx, slackTimeout)
 	defer cancel()
-	page, err := slackapi.New(rt.SlackApp.BotToken, p.apiURL, nil).GetUsersPaginated(
+	page, err := slackapi.New(rt.SlackApp.BotToken, rt.conf.apiURL, nil).GetUsersPaginated(
 		slack.GetUsersOptionLimit(listPage), slack.GetUsersOptionCursor(l.cursor), slack.GetUsersOptionIncludeLocale(false)).Next(bounded)
 	if err != nil {
 		t := troubleOf(err)

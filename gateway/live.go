@@ -22,9 +22,10 @@ const (
 	liveShards = 16
 )
 
-// live are the exchanges under way of people who are signed in, so that those
-// which last can be ended with their session. The list runs through the
-// exchanges themselves: joining it costs a request two locks and no allocation.
+// live are the exchanges under way that the app answers, so that those which
+// last can be ended with their session, or their route. The list runs through
+// the exchanges themselves: joining it costs a request two locks and no
+// allocation.
 type live [liveShards]struct {
 	mu    sync.Mutex
 	first *exchange
@@ -39,28 +40,33 @@ type stream struct {
 	hangUp     context.CancelFunc // lets go of the app; only for upgrades
 	cut        bool               // the answer was broken off
 	asked      *http.Request      // what it is the answer to
-	judged     *facts             // what was known of the person when it was last decided about
+	judged     judgment           // by what it was last decided about
+}
+
+// judgment is what a decision about an exchange was made by, besides the request.
+type judgment struct {
+	of *facts // what was known of the person
+	by *Route // as it was configured
 }
 
 // carry serves an exchange that is allowed, through serve, within live.
 func (l *live) carry(x *exchange, r *http.Request, now func() time.Time, serve func(r *http.Request)) {
-	if x.session == nil {
-		serve(r)
-		return
-	}
 	if wantsWebSocket(r) {
 		ctx, hangUp := context.WithCancel(r.Context())
 		defer hangUp()
 		x.stream.hangUp, r = hangUp, r.WithContext(ctx)
 	}
-	x.stream.asked = r
+	x.stream.asked, x.stream.judged.by = r, x.route
 	l.enter(x, now)
 	defer l.leave(x)
 	serve(r)
 }
 
+// shardOf is the exchange's place in live, by the first digit of its random id.
+func shardOf(x *exchange) int { return int(x.id[0]&15+x.id[0]>>6*9) % liveShards }
+
 func (l *live) enter(x *exchange, now func() time.Time) {
-	shard := &l[x.session.sum[0]%liveShards]
+	shard := &l[shardOf(x)]
 	x.stream.now = now
 	shard.mu.Lock()
 	defer shard.mu.Unlock()
@@ -73,7 +79,7 @@ func (l *live) enter(x *exchange, now func() time.Time) {
 // leave breaks off an answer that was cut, so that nothing more is done on its
 // connection.
 func (l *live) leave(x *exchange) {
-	shard := &l[x.session.sum[0]%liveShards]
+	shard := &l[shardOf(x)]
 	shard.mu.Lock()
 	if x.stream.next != nil {
 		x.stream.next.stream.prev = x.stream.prev
@@ -135,8 +141,10 @@ func (x *exchange) end() bool {
 	return first
 }
 
-// endStreams ends what lasts and belongs to a session that is over, or is no
-// longer for its person.
+// endStreams ends what lasts and belongs to a session that is over, is no longer
+// for its person, or would be refused as the route is configured now. Who has no
+// session is told the same as they would be if it had ended: to come back helps
+// nobody.
 func (g *Gateway) endStreams() {
 	now, ended := g.cfg.Now(), 0
 	g.live.each(func(x *exchange) {
@@ -145,29 +153,52 @@ func (g *Gateway) endStreams() {
 		}
 	})
 	if ended > 0 {
-		g.cfg.Log.Info("streams of ended sessions are closed", "streams", ended)
+		g.cfg.Log.Info("streams of ended sessions, or of routes that changed, are closed", "streams", ended)
 	}
 }
 
-// mayGoOn reports whether the person may still have what an exchange carries: who
-// leaves a usergroup would otherwise go on to see what is only for its members.
-// x must be in live, and is looked at by live.each alone.
+// mayGoOn reports whether an exchange may still have what it carries, by what is
+// configured and known now: who leaves a usergroup would otherwise go on to see
+// what is only for its members. x must be in live, and is looked at by live.each
+// alone.
 func (g *Gateway) mayGoOn(x *exchange, now time.Time) bool {
-	rt, ss := x.route, x.session
-	if g.sessions.over(rt, ss, now) {
-		return false
+	rt, ss := g.routes()[x.route.Host], x.session
+	if rt == nil {
+		return false // what it belongs to is gone
 	}
-	o := g.sessions.opened(rt, ss)
-	if o.keptOut(rt, now, g.sessions.times.MaxStale) != nil {
-		return false
+	by := judgment{by: rt}
+	if ss != nil && rt.Login != nil {
+		if g.sessions.over(rt, ss, now) {
+			return false
+		}
+		o := g.sessions.opened(rt, ss)
+		if o.keptOut(rt, now, rt.conf.times.MaxStale) != nil {
+			return false
+		}
+		by.of = o.known()
 	}
-	f := o.known()
-	if f == nil || f == x.stream.judged {
+	if by == x.stream.judged {
 		return true
 	}
-	x.stream.judged = f
-	who := f.identity(ss.identity.Team, ss.identity.User)
-	d, _ := rt.decide(x.stream.asked, asker{who: &who, addr: x.client, now: now})
+	x.stream.judged = by
+	return g.allowsAnew(x, by, now)
+}
+
+// allowsAnew decides about the request again.
+func (g *Gateway) allowsAnew(x *exchange, by judgment, now time.Time) bool {
+	a := asker{addr: x.client, now: now}
+	switch ss := x.session; {
+	case x.token != nil:
+		if a.token = by.by.tokens.sameAs(x.token, x.route.tokens); a.token == nil ||
+			by.by.admit(a.token, x.stream.asked.URL.EscapedPath(), g.cfg.Prefix, now) != nil {
+			return false
+		}
+	case by.of != nil:
+		a.who = new(by.of.identity(ss.identity.Team, ss.identity.User))
+	case by.by.Login != nil:
+		a.who = ss.who()
+	}
+	d, _ := by.by.decide(x.stream.asked, a)
 	return d.Verdict == policy.Allowed
 }
 

@@ -20,23 +20,18 @@ import (
 
 // logins brings people to Slack and back.
 type logins struct {
-	provider *provider
-	people   *people
-	sealer   *Sealer
-	now      func() time.Time
-	used     *lru.Cache[string, struct{}]  // states that came back already
-	told     *lru.Cache[string, time.Time] // when the log was last told of a route's mistake
-	slots    atomic.Uint32                 // cookies of sign-ins under way, handed out in turn
+	people *people
+	sealer *Sealer
+	now    func() time.Time
+	used   *lru.Cache[string, struct{}]  // states that came back already
+	told   *lru.Cache[string, time.Time] // when the log was last told of a route's mistake
+	slots  atomic.Uint32                 // cookies of sign-ins under way, handed out in turn
 }
 
-func newLogins(at Slack, sealer *Sealer, now func() time.Time) *logins {
-	at = at.WithDefaults()
+func newLogins(people *people, sealer *Sealer, now func() time.Time) *logins {
 	used, _ := lru.New[string, struct{}](1 << 14) // fails only for a size below 1
 	told, _ := lru.New[string, time.Time](1 << 12)
-	return &logins{
-		provider: &provider{issuer: at.Issuer, client: newOpenIDClient(), now: now},
-		sealer:   sealer, now: now, used: used, told: told,
-	}
+	return &logins{people: people, sealer: sealer, now: now, used: used, told: told}
 }
 
 // askToSignIn answers a request that somebody signed in might make: a page is
@@ -110,7 +105,7 @@ func (g *Gateway) callback(x *exchange, c echo.Context) error {
 // Slack is checked before the one-time code is spent.
 func (g *Gateway) finishRound(x *exchange, c echo.Context, pending pendingLogin) error {
 	r, rt, q := c.Request(), x.route, c.QueryParams()
-	if iss := q.Get("iss"); iss != "" && iss != g.logins.provider.issuer { // RFC 9207
+	if iss := q.Get("iss"); iss != "" && iss != x.conf.provider.issuer { // RFC 9207
 		return errState.because(errors.New("answer of another issuer"))
 	}
 	if name := q.Get("error"); name != "" {
@@ -139,7 +134,7 @@ func (g *Gateway) finishRound(x *exchange, c echo.Context, pending pendingLogin)
 
 // identify turns the code into a person of the route's workspace.
 func (l *logins) identify(ctx context.Context, rt *Route, code, nonce string) (policy.Identity, error) {
-	c, err := l.provider.redeem(ctx, rt, code, nonce)
+	c, err := rt.conf.provider.redeem(ctx, rt, code, nonce)
 	if err != nil {
 		return policy.Identity{}, err
 	}
@@ -185,7 +180,7 @@ func (g *Gateway) signIn(x *exchange, c echo.Context, id policy.Identity, path s
 	if err := g.sessions.endHeld(rt, r); err != nil {
 		return errStore.because(err).linking(g.loginURL(rt, path))
 	}
-	ss := g.sessions.begin(id)
+	ss := g.sessions.begin(rt, id)
 	if err := g.cfg.Store.Write(r.Context(), insertSession(rt, ss, r.UserAgent(), x.client.String())); err != nil {
 		return errStore.because(err).linking(g.loginURL(rt, path))
 	}

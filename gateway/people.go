@@ -21,8 +21,7 @@ import (
 // bot token or else the person's own, keeps the answers in the directory, and
 // keeps them fresh.
 type people struct {
-	apiURL    string
-	provider  *provider
+	conf      *inForce
 	directory *directory
 	groups    *groupLists
 	alarms    *alarms
@@ -36,13 +35,13 @@ type people struct {
 
 // newPeople builds what Config and the parts of a Gateway give, and reads the
 // directory.
-func newPeople(ctx context.Context, cfg Config, routes table, provider *provider, revoked *revocations) (*people, error) {
+func newPeople(ctx context.Context, cfg Config, conf *inForce, revoked *revocations) (*people, error) {
 	p := &people{
-		apiURL: cfg.Slack.WithDefaults().APIURL, provider: provider, directory: newDirectory(cfg.Store, routes, cfg.Now),
+		conf: conf, directory: newDirectory(cfg.Store, cfg.Now),
 		alarms: newAlarms(cfg.Log, cfg.Now), revoked: revoked, sealer: cfg.Sealer, store: cfg.Store, log: cfg.Log, now: cfg.Now,
 		rechecks: newRechecks(),
 	}
-	p.groups = newGroupLists(p, cfg.Session.withDefaults().MaxStale)
+	p.groups = newGroupLists(p)
 	if err := p.directory.refresh(ctx); err != nil {
 		return nil, fmt.Errorf("read people: %w", err)
 	}
@@ -116,7 +115,7 @@ var errOtherPerson = errors.New("users.info is about somebody else")
 func (p *people) ask(ctx context.Context, rt *Route, user string) (*slack.User, error) {
 	ctx, cancel := context.WithTimeout(ctx, slackTimeout)
 	defer cancel()
-	u, err := slackapi.New(rt.SlackApp.BotToken, p.apiURL, nil).GetUserInfoContext(ctx, user)
+	u, err := slackapi.New(rt.SlackApp.BotToken, rt.conf.apiURL, nil).GetUserInfoContext(ctx, user)
 	if err != nil {
 		return nil, err
 	}

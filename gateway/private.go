@@ -41,9 +41,9 @@ func (g *Gateway) Private(probes http.Handler) http.Handler {
 
 // private gives serve an exchange, and logs it.
 func (g *Gateway) private(w http.ResponseWriter, r *http.Request, serve func(x *exchange)) {
-	x := open(w, r, g.cfg.Now())
+	x := g.open(w, r)
 	defer g.finish(x, r)
-	x.peer(g.peers, r)
+	x.peer(x.conf.peers, r)
 	x.Header().Set("X-Request-Id", x.id)
 	r.Header.Set("X-Request-Id", x.id) // problems name it
 	serve(x)
@@ -63,7 +63,7 @@ func (g *Gateway) privateKeys(x *exchange, r *http.Request) {
 // callers inside the network use an address, not the public host.
 func (g *Gateway) privateNotify(x *exchange, r *http.Request) {
 	host, rest, _ := strings.Cut(strings.TrimPrefix(r.URL.Path, "/routes/"), "/")
-	x.route = g.routes.find(host)
+	x.route = x.conf.routes.find(host)
 	if x.route == nil || x.route.Notify == nil {
 		problem.Problem{Status: http.StatusNotFound, Code: "unknown_route", Detail: "no route of this host has notifications"}.Write(x, r)
 		return

@@ -60,6 +60,10 @@ type provider struct {
 	err    error     // the last failure
 }
 
+func newProvider(issuer string, now func() time.Time) *provider {
+	return &provider{issuer: issuer, client: newOpenIDClient(), now: now}
+}
+
 type discovered struct {
 	*oidc.Provider
 	authStyle oauth2.AuthStyle

@@ -5,6 +5,7 @@ import (
 	"database/sql"
 	"fmt"
 	"log/slog"
+	"maps"
 	"sync"
 	"time"
 )
@@ -42,6 +43,15 @@ func newRechecks() rechecks {
 		hurried: make(chan personKey, 256), asking: new(sync.WaitGroup)}
 }
 
+// keep forgets other routes than these, but for those that are being asked now.
+func (r *rechecks) keep(routes table) {
+	r.mu.Lock()
+	defer r.mu.Unlock()
+	gone := func(host string) bool { return routes[host] == nil }
+	maps.DeleteFunc(r.listings, func(host string, _ *listing) bool { return gone(host) })
+	maps.DeleteFunc(r.listed, func(host string, _ time.Time) bool { return gone(host) })
+}
+
 // keepFresh asks about people until ctx ends.
 func (p *people) keepFresh(ctx context.Context, log *slog.Logger) {
 	failing := false
@@ -76,7 +86,7 @@ func (p *people) recheckDue(ctx context.Context) error {
 	for _, rt := range due {
 		p.start(rt, func() { p.recheck(ctx, rt) })
 	}
-	for _, rt := range p.directory.routes {
+	for _, rt := range p.conf.routes() {
 		if rt.Login != nil && rt.asksGroups() && p.groups.isOld(rt) {
 			p.start(rt, func() {
 				if err := p.groups.spread(ctx, rt); err != nil && ctx.Err() == nil {
@@ -141,20 +151,23 @@ func (p *people) due(ctx context.Context) ([]*Route, error) {
 		return nil, fmt.Errorf("list whose turn it is: %w", err)
 	}
 	defer rows.Close()
+	routes := p.conf.routes()
 	var due []*Route
 	for rows.Next() {
 		var host string
 		if err := rows.Scan(&host); err != nil {
 			return nil, err
 		}
-		if rt := p.directory.routes[host]; rt != nil && rt.Login != nil {
+		if rt := routes[host]; rt != nil && rt.Login != nil {
 			due = append(due, rt)
 		}
 	}
 	p.rechecks.mu.Lock()
 	defer p.rechecks.mu.Unlock()
 	for host := range p.rechecks.listings {
-		due = append(due, p.directory.routes[host])
+		if rt := routes[host]; rt != nil {
+			due = append(due, rt)
+		}
 	}
 	return due, rows.Err()
 }

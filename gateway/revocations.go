@@ -33,7 +33,7 @@ const (
 type revocations struct {
 	store   *store.Store
 	now     func() time.Time
-	maxLag  time.Duration
+	conf    *inForce
 	list    atomic.Pointer[revocationList]
 	changed chan struct{} // holds one when the list has changed
 
@@ -41,10 +41,12 @@ type revocations struct {
 	seq      int64      // of the latest change in the list
 }
 
-func loadRevocations(ctx context.Context, st *store.Store, maxLag time.Duration, now func() time.Time) (*revocations, error) {
-	r := &revocations{store: st, now: now, maxLag: maxLag, changed: make(chan struct{}, 1)}
+func loadRevocations(ctx context.Context, st *store.Store, conf *inForce, now func() time.Time) (*revocations, error) {
+	r := &revocations{store: st, now: now, conf: conf, changed: make(chan struct{}, 1)}
 	return r, r.reload(ctx)
 }
+
+func (r *revocations) maxLag() time.Duration { return r.conf.times().RevocationMaxLag }
 
 // refresh reads what has changed since the last time: mostly one row that says
 // that nothing has.
@@ -149,12 +151,12 @@ func (r *revocations) tell() {
 // too old to tell.
 func (r *revocations) includes(rt *Route, s *session, now time.Time) bool {
 	l := r.list.Load()
-	return l.age(now) > r.maxLag || l.old.include(rt, s) || l.young.include(rt, s)
+	return l.age(now) > r.maxLag() || l.old.include(rt, s) || l.young.include(rt, s)
 }
 
 // stale reports whether no session can be honoured, since who was shut out is
 // not known.
-func (r *revocations) stale(now time.Time) bool { return r.list.Load().age(now) > r.maxLag }
+func (r *revocations) stale(now time.Time) bool { return r.list.Load().age(now) > r.maxLag() }
 
 // follow refreshes until ctx ends. It says once that the store cannot be read,
 // once that sessions are no longer honoured, and once that all is well again.
@@ -167,10 +169,10 @@ func (r *revocations) follow(ctx context.Context, log *slog.Logger) {
 		switch {
 		case ctx.Err() != nil:
 		case err != nil && !failing:
-			log.Error("revocations cannot be read; the last list holds for a while", "max_lag", r.maxLag.String(), "error", err)
+			log.Error("revocations cannot be read; the last list holds for a while", "max_lag", r.maxLag().String(), "error", err)
 		case err != nil && !refusing && r.stale(r.now()):
 			refusing = true
-			log.Error("sessions are no longer honoured: who was signed out is not known", "max_lag", r.maxLag.String(), "error", err)
+			log.Error("sessions are no longer honoured: who was signed out is not known", "max_lag", r.maxLag().String(), "error", err)
 		case err == nil && failing:
 			refusing = false
 			log.Info("revocations can be read again")
@@ -183,10 +185,10 @@ func (r *revocations) follow(ctx context.Context, log *slog.Logger) {
 func (r *revocations) ready() error {
 	age := r.list.Load().age(r.now())
 	switch {
-	case age > r.maxLag:
+	case age > r.maxLag():
 		return fmt.Errorf("the list of ended sessions is %s old: no session is honoured until it can be read", age.Round(time.Second))
 	case age > 2*pollTime:
-		return fmt.Errorf("the list of ended sessions is %s old: sessions are honoured until it is %s old", age.Round(time.Second), r.maxLag)
+		return fmt.Errorf("the list of ended sessions is %s old: sessions are honoured until it is %s old", age.Round(time.Second), r.maxLag())
 	}
 	return nil
 }

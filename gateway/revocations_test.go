@@ -35,7 +35,7 @@ func newReplica(t testing.TB, st *store.Store, seal *gateway.Sealer) *replica {
 	t.Helper()
 	r := &replica{store: st, now: time.UnixMilli(1_800_000_000_000)}
 	cfg := gateway.Config{Prefix: "/.gateway", Sealer: seal, Store: st, Log: slog.New(slog.DiscardHandler), Now: func() time.Time { return r.now },
-		Session: gateway.SessionTimes{Lifetime: 12 * time.Hour, Idle: 12 * time.Hour}}
+		Settings: gateway.Settings{Session: gateway.SessionTimes{Lifetime: 12 * time.Hour, Idle: 12 * time.Hour}}}
 	members, err := policy.New([]policy.Rule{{Path: "/**", Allow: policy.Allow{Members: true}}}, false)
 	if err != nil {
 		t.Fatal(err)

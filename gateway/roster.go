@@ -97,7 +97,7 @@ func (g *Gateway) sessionRows(ctx context.Context, of whose, from cursor, limit 
 	rows, err := g.cfg.Store.Read().QueryContext(ctx, `SELECT id, route, team, user_id, email, device, address, created_at, seen_at, expires_at
 		FROM session WHERE expires_at > $1 AND seen_at > $2 AND (created_at < $3 OR created_at = $3 AND id > $4) AND `+where+`
 		ORDER BY created_at DESC, id LIMIT $5`,
-		append([]any{now.UnixMilli(), now.Add(-g.sessions.times.Idle).UnixMilli(), from.begun, from.id, limit}, args...)...)
+		append([]any{now.UnixMilli(), now.Add(-g.conf.times().Idle).UnixMilli(), from.begun, from.id, limit}, args...)...)
 	if err != nil {
 		return nil, err
 	}
@@ -138,7 +138,7 @@ func (g *Gateway) Revoke(ctx context.Context, r Revocation) (int, error) {
 	if r.Reason != "" {
 		act.detail = "; reason: " + clip(plainName(r.Reason), 500)
 	}
-	return g.sessions.revoked.revoke(ctx, of, g.cfg.Now().Add(g.sessions.times.Lifetime), act)
+	return g.sessions.revoked.revoke(ctx, of, g.cfg.Now().Add(g.conf.times().Lifetime), act)
 }
 
 // selected turns what an operator says into what it means, and a name for it.
@@ -170,7 +170,7 @@ func (g *Gateway) selected(ctx context.Context, r Revocation) (of whose, object 
 }
 
 func (g *Gateway) knowsRoute(host string) error {
-	if host != "" && g.routes[host] == nil {
+	if host != "" && g.routes()[host] == nil {
 		return fmt.Errorf("%w: there is no route %s", ErrSelection, clip(host, 100))
 	}
 	return nil

@@ -74,7 +74,7 @@ func (g *Gateway) beginRound(x *exchange, c echo.Context, path string, round int
 	case g.sessions.revoked.stale(g.cfg.Now()):
 		return errUnchecked.linking(rt.Origin + path)
 	}
-	d, err := g.logins.provider.get(r.Context())
+	d, err := x.conf.provider.get(r.Context())
 	if err != nil {
 		return errSlackDown.because(err).linking(g.loginURL(rt, path))
 	}
@@ -85,7 +85,7 @@ func (g *Gateway) beginRound(x *exchange, c echo.Context, path string, round int
 	}
 	setPendingCookie(x, rt, pending, secret)
 	x.Header().Set("Cache-Control", "no-store")
-	oauth := g.logins.provider.oauth(d, rt)
+	oauth := x.conf.provider.oauth(d, rt)
 	return c.Redirect(http.StatusFound, oauth.AuthCodeURL(state,
 		oauth2.SetAuthURLParam("nonce", pending.Nonce), oauth2.SetAuthURLParam("team", rt.Workspace)))
 }

@@ -41,6 +41,7 @@ type Route struct {
 	// SignOut are the app's own sign-outs, which end our session too; nil: none.
 	SignOut *policy.Requests
 
+	conf     *configured    // that the route is part of
 	callback string         // the path Slack sends people back to
 	tokens   serviceTokens  // ServiceTokens made ready
 	testers  *policy.Policy // lets through whom Maintenance.Allow names

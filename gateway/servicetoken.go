@@ -159,6 +159,17 @@ func (ts serviceTokens) named(id string) *serviceToken {
 	return nil
 }
 
+// sameAs gives the token that has the hash of t, one of another configuration's;
+// nil if there is none any more.
+func (ts serviceTokens) sameAs(t *serviceToken, others serviceTokens) *serviceToken {
+	for sum, one := range others {
+		if one == t {
+			return ts[sum]
+		}
+	}
+	return nil
+}
+
 // takeToken looks for a service token in the request's Authorization header. A
 // token goes no further than here, and one that is not good here is refused
 // rather than passed on: the app, and its logs, would learn a secret that may

@@ -77,7 +77,6 @@ const maxPlain = 600
 // sessions opens and writes session cookies.
 type sessions struct {
 	sealer  *Sealer
-	times   SessionTimes
 	now     func() time.Time
 	revoked *revocations
 	seen    *sightings
@@ -91,8 +90,8 @@ type sessions struct {
 
 type cookieKey struct{ host, cookie string }
 
-func newSessions(sealer *Sealer, times SessionTimes, revoked *revocations, people *people, now func() time.Time) *sessions {
-	s := &sessions{sealer: sealer, times: times.withDefaults(), now: now, revoked: revoked, people: people, seen: &sightings{}, seed: maphash.MakeSeed()}
+func newSessions(sealer *Sealer, revoked *revocations, people *people, now func() time.Time) *sessions {
+	s := &sessions{sealer: sealer, now: now, revoked: revoked, people: people, seen: &sightings{}, seed: maphash.MakeSeed()}
 	for i := range s.shards {
 		s.shards[i], _ = lru.New[cookieKey, *opened](cachePerShard) // fails only for a size below 1
 	}
@@ -105,14 +104,16 @@ func newSessions(sealer *Sealer, times SessionTimes, revoked *revocations, peopl
 func (s *sessions) open(rt *Route, r *http.Request) *session {
 	now := s.now()
 	o := s.find(rt, r)
-	if o == nil || s.idle(o.session, now) || s.over(rt, o.session, now) || o.keptOut(rt, now, s.times.MaxStale) != nil {
+	if o == nil || s.idle(rt, o.session, now) || s.over(rt, o.session, now) || o.keptOut(rt, now, rt.conf.times.MaxStale) != nil {
 		return nil
 	}
 	return o.current()
 }
 
 // idle reports whether nobody has used a session for too long.
-func (s *sessions) idle(ss *session, now time.Time) bool { return now.Sub(ss.seen) >= s.times.Idle }
+func (s *sessions) idle(rt *Route, ss *session, now time.Time) bool {
+	return now.Sub(ss.seen) >= rt.conf.times.Idle
+}
 
 // over reports whether a session is over for another reason than that nobody
 // uses it.
@@ -125,7 +126,7 @@ func (s *sessions) lasts(rt *Route, ss *session, now time.Time) bool {
 	return ss.identity.Team == rt.Workspace && // or the route has moved to another workspace
 		rt.connected() && // or nobody could tell any more who may be here
 		now.Before(ss.ends) &&
-		now.Sub(ss.begun) < s.times.Lifetime // which may have been shortened
+		now.Sub(ss.begun) < rt.conf.times.Lifetime // which may have been shortened
 }
 
 // opened gives a session with the place where news of its person appears.
@@ -139,7 +140,7 @@ func (s *sessions) opened(rt *Route, ss *session) *opened {
 func (s *sessions) inUse(rt *Route, r *http.Request) *session {
 	now := s.now()
 	o := s.find(rt, r)
-	if o == nil || s.idle(o.session, now) || !s.lasts(rt, o.session, now) {
+	if o == nil || s.idle(rt, o.session, now) || !s.lasts(rt, o.session, now) {
 		return nil
 	}
 	return o.session
@@ -194,14 +195,14 @@ func (s *sessions) find(rt *Route, r *http.Request) *opened {
 func (s *sessions) why(rt *Route, r *http.Request) *refusal {
 	now := s.now()
 	o := s.find(rt, r)
-	if o == nil || s.idle(o.session, now) || !s.lasts(rt, o.session, now) {
+	if o == nil || s.idle(rt, o.session, now) || !s.lasts(rt, o.session, now) {
 		return nil
 	}
-	no := o.keptOut(rt, now, s.times.MaxStale)
+	no := o.keptOut(rt, now, rt.conf.times.MaxStale)
 	switch {
 	case no == nil, no.code == errDeactivated.code: // Slack says it, or lets them back in
 		return nil
-	case no == errAccountUnchecked && (!o.slot.asks.Load() || s.revoked.includes(rt, o.session, now)):
+	case no == errAccountUnchecked && (!(o.slot.token.Load() || rt.SlackApp.BotToken != "") || s.revoked.includes(rt, o.session, now)):
 		return nil
 	case no == errAccountUnchecked:
 		s.people.hurry(personKey{rt.Host, o.session.identity.Team, o.session.identity.User})
@@ -239,22 +240,22 @@ func (s *sessions) unseal(rt *Route, cookie string) *session {
 }
 
 // begin makes a session with a new id. Nothing of an older one goes on in it.
-func (s *sessions) begin(id policy.Identity) *session {
+func (s *sessions) begin(rt *Route, id policy.Identity) *session {
 	now := s.now()
 	sid := randomText(16)
-	return &session{id: sid, sum: sha256.Sum256([]byte(sid)), identity: id, begun: now, ends: now.Add(s.times.Lifetime), seen: now, sender: proxy.NewPrincipal(id, sid)}
+	return &session{id: sid, sum: sha256.Sum256([]byte(sid)), identity: id, begun: now, ends: now.Add(rt.conf.times.Lifetime), seen: now, sender: proxy.NewPrincipal(id, sid)}
 }
 
 // slideStep is how stale a session's idle time may be before a page renews it:
 // a twentieth of the idle time, so that few answers carry a cookie.
-func (s *sessions) slideStep() time.Duration { return s.times.Idle / 20 }
+func (rt *Route) slideStep() time.Duration { return rt.conf.times.Idle / 20 }
 
 // slide renews the idle time, which only opened pages do: a page left open
 // whose scripts poll must not keep a person signed in.
 func (s *sessions) slide(w http.ResponseWriter, rt *Route, old *session) {
 	now := s.now()
 	s.seen.note(old.sum)
-	if now.Sub(old.seen) < s.slideStep() {
+	if now.Sub(old.seen) < rt.slideStep() {
 		return
 	}
 	renewed := *old

@@ -377,7 +377,9 @@ func refusedSetup(code, detail string, cause error) *setupTrouble {
 }
 
 // route finds a route by its host; nil if there is none.
-func (g *Gateway) route(host string) *Route { return g.routes.find(host) }
+func (g *Gateway) route(host string) *Route { return g.routes().find(host) }
 
 // slackAt says where Slack is for an exchange.
-func (g *Gateway) slackAt(*exchange) Slack { return g.cfg.Slack.WithDefaults() }
+func (*Gateway) slackAt(x *exchange) Slack {
+	return Slack{Issuer: x.conf.provider.issuer, APIURL: x.conf.apiURL}
+}

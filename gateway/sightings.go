@@ -117,12 +117,12 @@ func (g *Gateway) writeSeen(ctx context.Context) error {
 // the idle time, here or on another replica. Streams themselves keep nobody
 // signed in.
 func (g *Gateway) endIdleStreams(ctx context.Context) error {
-	now, idle := g.cfg.Now(), g.sessions.times.Idle
+	now, idle := g.cfg.Now(), g.conf.times().Idle
 	// Another replica may have seen the person but not written it yet.
 	latest := now.Add(-idle - seenEvery)
 	doubtful := map[sessionID]bool{}
 	g.live.each(func(x *exchange) {
-		if x.lasts(now) && x.session.seen.Before(latest) {
+		if x.session != nil && x.lasts(now) && x.session.seen.Before(latest) {
 			doubtful[x.session.sum] = true
 		}
 	})
@@ -136,7 +136,7 @@ func (g *Gateway) endIdleStreams(ctx context.Context) error {
 		}
 	}
 	g.live.each(func(x *exchange) {
-		if doubtful[x.session.sum] && x.lasts(now) {
+		if x.session != nil && doubtful[x.session.sum] && x.lasts(now) {
 			x.end()
 		}
 	})

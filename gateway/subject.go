@@ -27,7 +27,7 @@ func (s Subject) Names() []string { return slices.Concat(s.Users, s.Emails) }
 // and for an address that several people have had: then only an id says which of
 // them is meant.
 func (g *Gateway) Subject(ctx context.Context, host, emailOrID string) (Subject, error) {
-	rt := g.routes.find(host)
+	rt := g.routes().find(host)
 	if rt == nil {
 		return Subject{}, fmt.Errorf("%w: there is no route %s", ErrSelection, clip(host, 100))
 	}

@@ -21,7 +21,7 @@ type Erased struct {
 // took place is one more: by says on whose order, nothing whose. A second time
 // finds nothing. Nobody is kept from signing in again, as somebody new.
 func (g *Gateway) ErasePerson(ctx context.Context, s Subject, by string) (Erased, error) {
-	rt := g.routes[s.Route]
+	rt := g.routes()[s.Route]
 	if rt == nil {
 		return Erased{}, fmt.Errorf("%w: there is no route %s", ErrSelection, clip(s.Route, 100))
 	}
@@ -140,5 +140,5 @@ func (d *directory) forget(key personKey, version int64) {
 	s.version = max(s.version, version)
 	s.facts.Store(nil)
 	s.checked.Store(0)
-	s.asks.Store(false)
+	s.token.Store(false)
 }

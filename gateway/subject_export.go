@@ -244,7 +244,7 @@ func (g *Gateway) concerns(a AuditRecord, s Subject) bool {
 		if word == s.Route {
 			return true
 		}
-		elsewhere = elsewhere || g.routes[word] != nil
+		elsewhere = elsewhere || g.routes()[word] != nil
 	}
 	return !elsewhere
 }

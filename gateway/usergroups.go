@@ -11,6 +11,7 @@ import (
 
 	"github.com/slack-go/slack"
 
+	"github.com/cocoom/cocoom-gateway/internal/secret"
 	"github.com/cocoom/cocoom-gateway/internal/slackapi"
 )
 
@@ -26,11 +27,19 @@ const (
 // all people, since Slack has no way to ask about one.
 type groupLists struct {
 	*people
-	maxStale time.Duration
 
-	mu     sync.Mutex
-	routes map[string]*groupList
+	mu    sync.Mutex
+	lists map[listOf]*groupList
 }
+
+// listOf is what a listing is of: a route that gets another workspace or another
+// bot token begins anew.
+type listOf struct {
+	host, team string
+	token      secret.String
+}
+
+func (rt *Route) listOf() listOf { return listOf{rt.Host, rt.Workspace, rt.SlackApp.BotToken} }
 
 // groupList is the listing of one route's usergroups.
 type groupList struct {
@@ -58,17 +67,28 @@ func (m membership) describe(f *facts) {
 	}
 }
 
-func newGroupLists(p *people, maxStale time.Duration) *groupLists {
-	return &groupLists{people: p, maxStale: maxStale, routes: make(map[string]*groupList)}
+func newGroupLists(p *people) *groupLists {
+	return &groupLists{people: p, lists: make(map[listOf]*groupList)}
+}
+
+// keep forgets the listings of other routes than these.
+func (g *groupLists) keep(routes table) {
+	g.mu.Lock()
+	defer g.mu.Unlock()
+	for of := range g.lists {
+		if rt := routes[of.host]; rt == nil || rt.listOf() != of {
+			delete(g.lists, of)
+		}
+	}
 }
 
 func (g *groupLists) list(rt *Route) *groupList {
 	g.mu.Lock()
 	defer g.mu.Unlock()
-	l := g.routes[rt.Host]
+	l := g.lists[rt.listOf()]
 	if l == nil {
 		l = &groupList{read: g.now()}
-		g.routes[rt.Host] = l
+		g.lists[rt.listOf()] = l
 	}
 	return l
 }
@@ -97,7 +117,7 @@ func (g *groupLists) of(ctx context.Context, rt *Route, user string) (membership
 			groups = []usergroup{}
 		}
 		return membership{groups: groups}, nil
-	case l.failed, g.now().Sub(l.read) > g.maxStale:
+	case l.failed, g.now().Sub(l.read) > rt.conf.times.MaxStale:
 		return membership{}, nil // no guess
 	}
 	// Who was taken out of a group since has lost it already (see events).
@@ -131,7 +151,7 @@ func (g *groupLists) failedToList(rt *Route, l *groupList, err error) {
 	case t.reason == "plan_upgrade_required", t.setup:
 		l.groups, l.failed = nil, true
 		l.next = g.now().Add(groupsEvery)
-	case g.now().Sub(l.read) > g.maxStale:
+	case g.now().Sub(l.read) > rt.conf.times.MaxStale:
 		l.groups = nil
 	default:
 		return // it passes
@@ -144,7 +164,7 @@ func (g *groupLists) failedToList(rt *Route, l *groupList, err error) {
 func (g *groupLists) askAll(ctx context.Context, rt *Route) (map[string][]usergroup, error) {
 	ctx, cancel := context.WithTimeout(ctx, slackTimeout)
 	defer cancel()
-	list, err := slackapi.New(rt.SlackApp.BotToken, g.apiURL, nil).GetUserGroupsContext(ctx, slack.GetUserGroupsOptionIncludeUsers(true))
+	list, err := slackapi.New(rt.SlackApp.BotToken, rt.conf.apiURL, nil).GetUserGroupsContext(ctx, slack.GetUserGroupsOptionIncludeUsers(true))
 	if err != nil {
 		return nil, err
 	}

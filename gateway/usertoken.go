@@ -76,21 +76,21 @@ var (
 func (p *people) probe(ctx context.Context, rt *Route, t keptToken) (c claims, renewed *keptToken, err error) {
 	ctx, cancel := context.WithTimeout(ctx, 2*slackTimeout)
 	defer cancel()
-	d, err := p.provider.get(ctx)
+	d, err := rt.conf.provider.get(ctx)
 	if err != nil {
 		return c, nil, errSlackDown.because(err)
 	}
 	err = errTokenExpired
 	if t.Expires == 0 || p.now().Unix() < t.Expires {
-		c, err = p.provider.liveness(ctx, d, t)
+		c, err = rt.conf.provider.liveness(ctx, d, t)
 	}
 	if t.Refresh == "" || !errors.Is(err, errTokenExpired) && !errors.Is(err, errTokenOver) {
 		return c, nil, err
 	}
-	if t, err = p.provider.renew(ctx, d, rt, t); err != nil {
+	if t, err = rt.conf.provider.renew(ctx, d, rt, t); err != nil {
 		return c, nil, err
 	}
-	c, err = p.provider.liveness(ctx, d, t)
+	c, err = rt.conf.provider.liveness(ctx, d, t)
 	return c, &t, err
 }
 

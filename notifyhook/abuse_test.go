@@ -138,7 +138,7 @@ func TestNamesInALongBatchPingNobody(t *testing.T) {
 func TestConcurrentDuplicates(t *testing.T) {
 	storetest.Each(t, func(t *testing.T, s *store.Store) {
 		r, clock, _ := newTestRelay(t, s, "")
-		r.routes[host].Collapse = time.Minute
+		r.routes()[host].Collapse = time.Minute
 		headers := signed(t, testSecret, "signed-1", clock.now(), minimalJSON)
 		for _, row := range []struct {
 			name string

@@ -74,6 +74,7 @@ type newDelivery struct {
 type acceptance struct {
 	request
 	route      *route
+	app        *app // whose lanes it goes to
 	at         time.Time
 	canonical  string
 	hash       string
@@ -87,8 +88,21 @@ type acceptance struct {
 
 func (rt *route) acceptance(q request, now time.Time) (*acceptance, error) {
 	canonical, hash, err := q.fingerprint()
-	return &acceptance{request: q, route: rt, at: now, canonical: string(canonical), hash: hash,
+	return &acceptance{request: q, route: rt, app: rt.app, at: now, canonical: string(canonical), hash: hash,
 		fresh: "ntf_" + strings.ToLower(rand.Text()), deliveries: rt.deliveries(q, now)}, err
+}
+
+// follow takes the request to the lanes of the app that its route has now: it may
+// have been another one's when the request came.
+func (a *acceptance) follow(c *configured) {
+	rt := c.routes[a.route.host]
+	if rt == nil {
+		return
+	}
+	for i := range a.deliveries {
+		a.deliveries[i].place = rt.app.counterpart(a.deliveries[i].place, a.app.name)
+	}
+	a.app = rt.app
 }
 
 // key is the caller's, or else one of our own.
@@ -127,7 +141,7 @@ func (r *Relay) acceptAll(ctx context.Context, rt *route, asked []request, now t
 	}
 	r.reached(atAccepted)
 	if slices.ContainsFunc(list, (*acceptance).isNew) {
-		r.queued(rt.app)
+		r.queued(list[0].app)
 	}
 	return list, nil
 }
@@ -137,6 +151,11 @@ func (r *Relay) acceptAll(ctx context.Context, rt *route, asked []request, now t
 // that somebody may just be recording, who has locked a lane before that row.
 // Freed for nothing, it does no harm.
 func (r *Relay) keepAll(ctx context.Context, list []*acceptance) error {
+	r.adoption.accepting.RLock()
+	defer r.adoption.accepting.RUnlock()
+	for _, a := range list {
+		a.follow(r.conf.Load())
+	}
 	for range 2*len(list) + 2 { // others may take the key in between
 		err := r.keepOnce(ctx, list)
 		spent, ok := errors.AsType[keySpent](err)
@@ -172,7 +191,7 @@ func (r *Relay) keepOnce(ctx context.Context, list []*acceptance) error {
 			for _, d := range a.deliveries {
 				rows = append(rows, d.row(a))
 				if !d.suppressed {
-					lanes = append(lanes, laneDue{place: d.place, app: a.route.app, due: d.due})
+					lanes = append(lanes, laneDue{place: d.place, app: a.app, due: d.due})
 				}
 			}
 		}

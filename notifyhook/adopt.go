@@ -16,11 +16,12 @@ const adoptPage = 500
 // waits in them to the apps of its routes. An app is named by its first host, so
 // a route that was added or removed may have changed the name.
 func (r *Relay) adoptAll(ctx context.Context) error {
+	apps := r.apps()
 	for cursor, more := "", true; more; more = cursor != "" {
 		var gone []string
 		var err error
 		cursor, err = r.waitingApps(ctx, cursor, surveyPage, func(name string, _ time.Time) {
-			if r.apps[name] == nil {
+			if apps[name] == nil {
 				gone = append(gone, name)
 			}
 		})
@@ -37,34 +38,35 @@ func (r *Relay) adoptAll(ctx context.Context) error {
 }
 
 // adoptMoved does the same for routes that have another app now, such as one that
-// got a token of its own. It reads all that is queued, so only at the start,
-// when nothing has been accepted yet that could overtake what waits.
-func (r *Relay) adoptMoved(ctx context.Context) error {
+// got a token of its own, and reports whether it found any. It reads all that is
+// queued, so only at the start and when a configuration has been applied, and
+// before anything is sent that could overtake what waits.
+func (r *Relay) adoptMoved(ctx context.Context) (found bool, err error) {
 	rows, err := r.store.Read().QueryContext(ctx, `SELECT DISTINCT l.app, d.route FROM lane l JOIN delivery d ON d.lane = l.lane AND d.state IN ('queued', 'sending')
 		WHERE l.due_at IS NOT NULL`)
 	if err != nil {
-		return fmt.Errorf("list routes that wait: %w", err)
+		return false, fmt.Errorf("list routes that wait: %w", err)
 	}
 	defer rows.Close()
 	left := map[string]bool{}
 	for rows.Next() {
 		var app, host string
 		if err := rows.Scan(&app, &host); err != nil {
-			return fmt.Errorf("list routes that wait: %w", err)
+			return false, fmt.Errorf("list routes that wait: %w", err)
 		}
 		if r.isStranger(host, app) {
 			left[app] = true
 		}
 	}
 	if err := rows.Err(); err != nil {
-		return fmt.Errorf("list routes that wait: %w", err)
+		return false, fmt.Errorf("list routes that wait: %w", err)
 	}
 	for name := range left {
 		if err := r.adoptApp(ctx, name); err != nil {
-			return err
+			return true, err
 		}
 	}
-	return nil
+	return len(left) > 0, nil
 }
 
 // threadMove is what stands for a route's things in a lane, and the lane it is to
@@ -79,13 +81,14 @@ func (r *Relay) adoptThreads(ctx context.Context) error {
 		return fmt.Errorf("list threads to adopt: %w", err)
 	}
 	defer rows.Close()
+	routes := r.routes()
 	var list []threadMove
 	for rows.Next() {
 		var one threadMove
 		if err := rows.Scan(&one.lane, &one.host); err != nil {
 			return fmt.Errorf("list threads to adopt: %w", err)
 		}
-		if rt := r.routes[one.host]; rt != nil {
+		if rt := routes[one.host]; rt != nil {
 			if one.to = rt.app.conversation(conversationOf(one.lane)).lane; one.to != one.lane {
 				list = append(list, one)
 			}
@@ -121,7 +124,7 @@ func (r *Relay) moveThreads(ctx context.Context, list []threadMove) error {
 
 // isStranger says whether the host is a configured route's, of another app.
 func (r *Relay) isStranger(host, app string) bool {
-	rt := r.routes[host]
+	rt := r.routes()[host]
 	return rt != nil && rt.app.name != app
 }
 
@@ -166,7 +169,7 @@ func (r *Relay) adoptable(ctx context.Context, name, after string) (list []strin
 		if err := rows.Scan(&last, &host); err != nil {
 			return nil, "", fmt.Errorf("list lanes to adopt: %w", err)
 		}
-		if host == "" && r.apps[name] == nil || r.isStranger(host, name) {
+		if host == "" && r.apps()[name] == nil || r.isStranger(host, name) {
 			list = append(list, last)
 		}
 	}
@@ -242,7 +245,7 @@ func (r *Relay) strangers(ctx context.Context, tx *sql.Tx, lane, app string) ([]
 			return nil, fmt.Errorf("list routes of a lane: %w", err)
 		}
 		if r.isStranger(host, app) {
-			list = append(list, r.routes[host])
+			list = append(list, r.routes()[host])
 		}
 	}
 	if err := rows.Err(); err != nil {

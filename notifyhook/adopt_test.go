@@ -74,7 +74,7 @@ func TestRouteThatIsGone(t *testing.T) {
 		clock := newFakeClock()
 		sim := newSlack(t, slacksim.Config{Now: clock.now})
 		both := relayOf(t, s, clock, Config{Routes: sharedApp(botToken), APIURL: sim.APIURL()})
-		if _, _, err := both.accept(t.Context(), both.routes[otherHost], request{To: []string{"C0GENERAL"}, Text: "sent all the same"}, clock.now()); err != nil {
+		if _, _, err := both.accept(t.Context(), both.routes()[otherHost], request{To: []string{"C0GENERAL"}, Text: "sent all the same"}, clock.now()); err != nil {
 			t.Fatal(err)
 		}
 		one := relayOf(t, s, clock, Config{Routes: sharedApp(botToken)[:1], APIURL: sim.APIURL()})

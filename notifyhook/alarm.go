@@ -63,6 +63,7 @@ type alarms struct {
 	mu      sync.Mutex
 	raised  map[trouble]raised
 	cleared map[trouble]bool     // and the store may still have it
+	gone    map[string]bool      // routes whose alarms are to be removed from the store
 	probe   map[string]time.Time // held apps, and when to ask Slack again
 	changes int
 	loaded  bool
@@ -70,7 +71,7 @@ type alarms struct {
 }
 
 func newAlarms() alarms {
-	return alarms{changed: make(chan struct{}, 1), raised: map[trouble]raised{}, cleared: map[trouble]bool{}, probe: map[string]time.Time{}}
+	return alarms{changed: make(chan struct{}, 1), raised: map[trouble]raised{}, cleared: map[trouble]bool{}, gone: map[string]bool{}, probe: map[string]time.Time{}}
 }
 
 // raise reports whether the alarm is a new one, or has a new reason.
@@ -116,6 +117,34 @@ func (a *alarms) forget(what trouble) {
 	}
 }
 
+// follow goes over to another configuration: routes that are gone leave no alarm
+// behind, and who is held because of a token that was replaced is tried again at
+// once.
+func (a *alarms) follow(before, next *configured, now time.Time) {
+	a.mu.Lock()
+	defer a.mu.Unlock()
+	for what := range a.raised {
+		if next.apps[what.app] == nil {
+			a.forget(what) // a sync finds it again for routes that stay
+		}
+	}
+	for name := range a.probe {
+		if next.changed(name, before) {
+			a.probe[name] = now
+		}
+	}
+	for host := range before.routes {
+		if next.routes[host] == nil {
+			a.gone[host] = true
+		}
+	}
+	for host := range next.routes {
+		delete(a.gone, host)
+	}
+	a.loaded = false
+	a.change()
+}
+
 // change asks for a sync. The caller holds mu.
 func (a *alarms) change() {
 	a.changes++
@@ -128,7 +157,7 @@ func (a *alarms) change() {
 // raise raises an alarm of an app, and logs it the first time.
 func (r *Relay) raise(app, kind, reason string) {
 	if r.alarms.raise(app, kind, reason, r.now()) {
-		r.log.Error("route needs attention", "routes", r.apps[app].hosts, "kind", kind, "reason", reason)
+		r.log.Error("route needs attention", "routes", r.hosts(app), "kind", kind, "reason", reason)
 	}
 }
 
@@ -141,15 +170,16 @@ func (r *Relay) Alarms() []Alarm {
 	if !a.store.IsZero() {
 		list = append(list, Alarm{Kind: alarmStore, Reason: "unavailable", Since: a.store})
 	}
-	for _, app := range r.apps {
+	for _, app := range r.apps() {
+		if !app.absent() {
+			continue
+		}
 		for _, host := range app.hosts {
-			if app.absent {
-				list = append(list, Alarm{Route: host, Kind: alarmHeld, Reason: notInstalled, Since: app.since})
-			}
+			list = append(list, Alarm{Route: host, Kind: alarmHeld, Reason: notInstalled, Since: app.since})
 		}
 	}
 	for what, one := range a.raised {
-		for _, host := range r.apps[what.app].hosts {
+		for _, host := range r.hosts(what.app) {
 			list = append(list, Alarm{Route: host, Kind: what.kind, Reason: one.reason, Since: one.since})
 		}
 	}

@@ -4,6 +4,8 @@ import (
 	"context"
 	"database/sql"
 	"fmt"
+	"maps"
+	"slices"
 	"time"
 )
 
@@ -14,6 +16,7 @@ func (r *Relay) syncAlarms(ctx context.Context) error {
 	a := &r.alarms
 	a.mu.Lock()
 	changes, save, remove := a.changes, map[trouble]raised{}, []trouble(nil)
+	gone := slices.Collect(maps.Keys(a.gone))
 	for what, one := range a.raised {
 		if !one.saved {
 			save[what] = one
@@ -23,8 +26,13 @@ func (r *Relay) syncAlarms(ctx context.Context) error {
 		remove = append(remove, what)
 	}
 	a.mu.Unlock()
-	if len(save)+len(remove) > 0 {
-		if err := r.write(ctx, func(ctx context.Context, tx *sql.Tx) error { return r.saveAlarms(ctx, tx, save, remove) }); err != nil {
+	if len(save)+len(remove)+len(gone) > 0 {
+		if err := r.write(ctx, func(ctx context.Context, tx *sql.Tx) error {
+			if err := removeAlarms(ctx, tx, gone); err != nil {
+				return err
+			}
+			return r.saveAlarms(ctx, tx, save, remove)
+		}); err != nil {
 			return err
 		}
 	}
@@ -43,6 +51,7 @@ func (r *Relay) syncAlarms(ctx context.Context) error {
 // merge replaces what is known by what the store has. The caller holds mu.
 func (a *alarms) merge(found map[trouble]raised, now time.Time) {
 	clear(a.cleared)
+	clear(a.gone)
 	for what := range a.raised {
 		if _, ok := found[what]; !ok {
 			a.forget(what)
@@ -60,16 +69,26 @@ func (a *alarms) merge(found map[trouble]raised, now time.Time) {
 	a.loaded = true
 }
 
+// removeAlarms removes those of routes that are gone.
+func removeAlarms(ctx context.Context, tx *sql.Tx, hosts []string) error {
+	for _, host := range hosts {
+		if _, err := tx.ExecContext(ctx, `DELETE FROM alarm WHERE route = $1`, host); err != nil {
+			return fmt.Errorf("remove alarms of a route: %w", err)
+		}
+	}
+	return nil
+}
+
 func (r *Relay) saveAlarms(ctx context.Context, tx *sql.Tx, save map[trouble]raised, remove []trouble) error {
 	for _, what := range remove {
-		for _, host := range r.apps[what.app].hosts {
+		for _, host := range r.hosts(what.app) {
 			if _, err := tx.ExecContext(ctx, `DELETE FROM alarm WHERE route = $1 AND kind = $2`, host, what.kind); err != nil {
 				return fmt.Errorf("clear alarm: %w", err)
 			}
 		}
 	}
 	for what, one := range save {
-		for _, host := range r.apps[what.app].hosts {
+		for _, host := range r.hosts(what.app) {
 			_, err := tx.ExecContext(ctx, `INSERT INTO alarm (route, kind, reason, since) VALUES ($1, $2, $3, $4) ON CONFLICT (route, kind) DO UPDATE SET
 				reason = excluded.reason, since = CASE WHEN alarm.since < excluded.since THEN alarm.since ELSE excluded.since END`,
 				host, what.kind, one.reason, one.since.UnixMilli())
@@ -88,14 +107,14 @@ func (r *Relay) readAlarms(ctx context.Context) (map[trouble]raised, error) {
 		return nil, fmt.Errorf("read alarms: %w", err)
 	}
 	defer rows.Close()
-	found := map[trouble]raised{}
+	found, routes := map[trouble]raised{}, r.routes()
 	for rows.Next() {
 		var host, kind, reason string
 		var since int64
 		if err := rows.Scan(&host, &kind, &reason, &since); err != nil {
 			return nil, fmt.Errorf("read alarms: %w", err)
 		}
-		if rt := r.routes[host]; rt != nil { // of several routes of an app, the oldest
+		if rt := routes[host]; rt != nil { // of several routes of an app, the oldest
 			found[trouble{rt.app.name, kind}] = raised{reason: reason, since: time.UnixMilli(since), saved: true}
 		}
 	}

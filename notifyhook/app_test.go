@@ -20,7 +20,7 @@ func TestRoutesOfOneAppShareLanes(t *testing.T) {
 		routes[1].BotToken = routes[0].BotToken
 		r := relayOf(t, s, clock, Config{Routes: routes, APIURL: sim.APIURL()})
 		mustPost(t, r, to("U0MARIE", "first"))
-		if _, _, err := r.accept(t.Context(), r.routes[otherHost], request{To: []string{"marie@agrafmania.fr"}, Text: "second"}, clock.now()); err != nil {
+		if _, _, err := r.accept(t.Context(), r.routes()[otherHost], request{To: []string{"marie@agrafmania.fr"}, Text: "second"}, clock.now()); err != nil {
 			t.Fatal(err)
 		}
 		mustPost(t, r, to("U0MARIE", "third"))

@@ -174,7 +174,7 @@ func TestBatchItemRefusedByStore(t *testing.T) {
 		for _, kind := range []string{"", "a", "a", ""} {
 			b.items = append(b.items, batchItem{request: request{To: []string{"C01"}, Text: "x", Type: kind}})
 		}
-		r.Handler(host).(endpoint).takeBatch(t.Context(), v, b, newFakeClock().now())
+		endpoint{relay: r, route: r.routes()[host]}.takeBatch(t.Context(), v, b, newFakeClock().now())
 		for _, i := range []int{0, 1, 3} {
 			if b.items[i].Status != 202 {
 				t.Errorf("item %d: %+v", i, b.items[i])

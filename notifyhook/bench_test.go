@@ -99,11 +99,11 @@ func BenchmarkAccept(b *testing.B) {
 			if err != nil {
 				return err
 			}
-			q, _, p := r.routes[host].parse(ask, []byte(benchBody(n)), now)
+			q, _, p := r.routes()[host].parse(ask, []byte(benchBody(n)), now)
 			if p != nil {
 				return fmt.Errorf("parse: %+v", p)
 			}
-			_, duplicate, err := r.accept(b.Context(), r.routes[host], q, now)
+			_, duplicate, err := r.accept(b.Context(), r.routes()[host], q, now)
 			if err == nil && duplicate {
 				err = fmt.Errorf("%d is a duplicate", n)
 			}

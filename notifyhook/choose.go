@@ -34,7 +34,7 @@ type turn struct {
 
 // choose picks up to limit due lanes, in the order in which they are locked. It
 // looks at no more than a few apps for each of them, however many wait.
-func (r *Relay) choose(ctx context.Context, now time.Time, limit int) ([]candidate, error) {
+func (r *Relay) choose(ctx context.Context, conf *configured, now time.Time, limit int) ([]candidate, error) {
 	var list []candidate
 	turns, again := map[*share]*turn{}, []*share(nil)
 	free := r.shares.free()
@@ -42,14 +42,14 @@ func (r *Relay) choose(ctx context.Context, now time.Time, limit int) ([]candida
 		if len(list) == limit {
 			break
 		}
-		one := r.shares.next(now, r.isHeld)
+		one := r.shares.next(now, r.mustWait(conf))
 		if one == nil {
 			break
 		}
 		t := turns[one]
 		if t == nil {
 			var err error
-			if t, err = r.newTurn(ctx, one, now); err != nil {
+			if t, err = r.newTurn(ctx, conf.apps[one.app], r.shares.newsOf(one), now); err != nil {
 				r.shares.queue(one.app, now)
 				return nil, err
 			}
@@ -81,20 +81,20 @@ const unresolvedQuery = `SELECT lane, conversation, due_at FROM lane
 // newTurn reads as many lanes as the app may have workers, and the one after them.
 // While Slack wants no messages of the app, its conversations are let be, however
 // many are due: they come due together when that is over.
-func (r *Relay) newTurn(ctx context.Context, one *share, now time.Time) (*turn, error) {
-	t := &turn{news: r.shares.newsOf(one)}
+func (r *Relay) newTurn(ctx context.Context, a *app, news int, now time.Time) (*turn, error) {
+	t := &turn{news: news}
 	query := lanesQuery
-	if wait := one.app.limits.wait(postMessage, r.now()); wait > 0 {
+	if wait := a.limits.wait(postMessage, r.now()); wait > 0 {
 		query = unresolvedQuery
-		t.lanes = append(t.lanes, candidate{app: one.app, due: now.Add(wait)})
+		t.lanes = append(t.lanes, candidate{app: a, due: now.Add(wait)})
 	}
-	rows, err := r.store.Read().QueryContext(ctx, query, one.app.name, int64(math.MaxInt64), perApp+1)
+	rows, err := r.store.Read().QueryContext(ctx, query, a.name, int64(math.MaxInt64), perApp+1)
 	if err != nil {
 		return nil, fmt.Errorf("list due lanes: %w", err)
 	}
 	defer rows.Close()
 	for rows.Next() {
-		c := candidate{app: one.app}
+		c := candidate{app: a}
 		var conversation sql.NullString
 		var due int64
 		if err := rows.Scan(&c.lane, &conversation, &due); err != nil {

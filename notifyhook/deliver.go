@@ -183,10 +183,13 @@ func (r *Relay) settle(ctx context.Context, c claim, o outcome) {
 	if err != nil {
 		now = r.now()
 	}
-	r.shares.answered(c.app, o.reason != timedOut)
+	r.shares.answered(c.app.name, o.reason != timedOut)
 	v := judge(o, c.before, c.failures, now, rand.Float64())
 	if r.beyond(c, o) {
 		v.notBefore = now.Add(lookupsWait)
+	}
+	if o.class == routeDown && !r.isCurrent(c.app) {
+		v.notBefore = now // the token has been replaced since
 	}
 	if !r.written(ctx, c, o, func() error { return r.record(ctx, c, o, v) }) {
 		return
@@ -229,6 +232,9 @@ func (r *Relay) written(ctx context.Context, c claim, o outcome, write func() er
 func (r *Relay) beyond(c claim, o outcome) (lookupHeld bool) {
 	a, now := c.app, r.now()
 	lookup := c.attempt == 0
+	if o.class != done && !r.isCurrent(a) {
+		return false // said of a token that is not used any more
+	}
 	switch o.class {
 	case done:
 		if r.alarms.clear(a.name, alarmHeld) {

@@ -90,7 +90,7 @@ func pushAside(t *testing.T, r *Relay, host string, n, lanes int) {
 			execute(t, r.store, numbers+query, first, min(first+999, n-1), host, now, lanes)
 		}
 	}
-	r.queued(r.apps[host])
+	r.queued(r.apps()[host])
 }
 
 // pushed is who else is there while the quiet route sends.
@@ -116,7 +116,7 @@ func hundred(t *testing.T, dir string, lanes int, beside pushed) (median, last t
 		time.Sleep(time.Second) // it is in full swing
 	}
 	for i := range 100 {
-		if _, _, err := r.accept(ctx, r.routes[quiet], request{To: []string{room(i % lanes)}, Text: "x"}, time.Now()); err != nil {
+		if _, _, err := r.accept(ctx, r.routes()[quiet], request{To: []string{room(i % lanes)}, Text: "x"}, time.Now()); err != nil {
 			t.Fatal(err)
 		}
 	}

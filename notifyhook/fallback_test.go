@@ -27,7 +27,7 @@ func outline(v Notification) string {
 
 func TestFallback(t *testing.T) {
 	onSlack(t, func(t *testing.T, r *Relay, sim *slacksim.Sim, clock *fakeClock) {
-		r.routes[host].fallback = Settings{Fallback: []string{"U0NOBODY", "#Ventes"}}.fallback()
+		r.routes()[host].fallback = Settings{Fallback: []string{"U0NOBODY", "#Ventes"}}.fallback()
 		for name, tt := range map[string]struct{ request, want string }{
 			"the request's own": {`"to":["nobody@agrafmania.fr"],"fallback":["U0PAUL"]`,
 				"sent: nobody@agrafmania.fr dead, U0PAUL sent for nobody@agrafmania.fr"},

@@ -38,13 +38,6 @@ func (a *alarms) isHeld(app string) bool {
 	return ok
 }
 
-// isHeld reports whether nothing of an app is sent for now: its token is refused,
-// or it has none yet.
-func (r *Relay) isHeld(name string) bool {
-	a := r.apps[name]
-	return a != nil && a.absent || r.alarms.isHeld(name)
-}
-
 // probe asks Slack about routes that are held, and lets those go whose token is
 // good again.
 func (r *Relay) probe(ctx context.Context) {
@@ -52,13 +45,14 @@ func (r *Relay) probe(ctx context.Context) {
 		if ctx.Err() != nil {
 			return
 		}
-		if r.apps[name].absent {
+		a := r.apps()[name]
+		if a == nil || a.absent() {
 			continue
 		}
-		if o := outcomeOf(authTest, r.apps[name].test(ctx)); o.class == done {
-			r.log.Info("held route is tried again", "routes", r.apps[name].hosts)
-			if err := r.letGo(ctx, r.apps[name]); err != nil {
-				r.log.Error("let held route go failed", "routes", r.apps[name].hosts, "error", err)
+		if o := outcomeOf(authTest, a.test(ctx)); o.class == done {
+			r.log.Info("held route is tried again", "routes", a.hosts)
+			if err := r.letGo(ctx, a); err != nil {
+				r.log.Error("let held route go failed", "routes", a.hosts, "error", err)
 			}
 		}
 	}

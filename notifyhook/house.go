@@ -19,6 +19,8 @@ func (r *Relay) housekeeper(ctx context.Context) {
 		} else if err := r.syncAlarms(ctx); err != nil && ctx.Err() == nil {
 			r.log.Error("sync alarms failed", "error", err)
 			wait(ctx, nil, retryPoll)
+		} else {
+			r.probe(ctx) // whose token was replaced does not wait
 		}
 		wait(ctx, r.alarms.changed, time.Until(next))
 	}

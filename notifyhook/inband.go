@@ -17,7 +17,7 @@ const (
 )
 
 // InBand returns what takes the X-Notify headers of a page that the route's app
-// sends, or nil if the route does not want them. Each is a notification as
+// sends, as the route is configured when it comes. Each is a notification as
 // percent-encoded JSON (RFC 3986), which keeps line ends out of the header and
 // its charset out of question; 8 KiB together. The route is the page's, and the
 // actor whoever asked for it, whatever the JSON says.
@@ -28,11 +28,12 @@ const (
 // logged, and an alarm raised while the store fails. ctx should not end with the
 // request.
 func (r *Relay) InBand(host string) func(ctx context.Context, actor, requestID string, values []string) {
-	rt := r.routes[host]
-	if rt == nil || !rt.InBand {
-		return nil
-	}
 	return func(ctx context.Context, actor, requestID string, values []string) {
+		rt := r.routes()[host]
+		if rt == nil || !rt.InBand { // any more: the page was asked for before
+			r.log.Warn("notifications in band refused", "route", host, "request_id", requestID, "reason", "not_in_band", "headers", len(values))
+			return
+		}
 		if size := len(strings.Join(values, "")); size > maxInBand || len(values) > maxInBandNews {
 			r.log.Warn("notifications in band refused", "route", host, "request_id", requestID, "reason", "too_large", "headers", len(values), "bytes", size)
 			return

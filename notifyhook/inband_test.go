@@ -17,9 +17,9 @@ import (
 func TestInBandRefuses(t *testing.T) {
 	s := sqliteStore(t)
 	r, _, log := newTestRelay(t, s, "")
-	r.routes[host].InBand = true
-	if r.InBand(otherHost) != nil {
-		t.Error("a route that does not want them takes them")
+	r.routes()[host].InBand = true
+	if r.InBand(otherHost)(t.Context(), "", "req-0", []string{url.PathEscape(minimalJSON)}); !strings.Contains(log.String(), `"not_in_band"`) {
+		t.Errorf("a route that does not want them takes them: %s", log)
 	}
 	take := r.InBand(host)
 	for name, tt := range map[string]struct {
@@ -51,7 +51,7 @@ func TestInBandRefuses(t *testing.T) {
 func TestInBandWithoutStore(t *testing.T) {
 	storetest.Each(t, func(t *testing.T, s *store.Store) {
 		r, _, log := newTestRelay(t, s, "")
-		r.routes[host].InBand = true
+		r.routes()[host].InBand = true
 		if err := s.Close(); err != nil {
 			t.Fatal(err)
 		}
@@ -71,7 +71,7 @@ func TestInBandOnAStoreThatHangs(t *testing.T) {
 	dir := filepath.Join(t.TempDir(), "state")
 	synctest.Test(t, func(t *testing.T) {
 		r, s, _ := relayInBubble(t, dir)
-		r.routes[host].InBand = true
+		r.routes()[host].InBand = true
 		hold, held := make(chan struct{}), make(chan struct{})
 		go func() {
 			_ = s.Write(context.Background(), func(context.Context, *sql.Tx) error { close(held); <-hold; return nil })
@@ -106,7 +106,7 @@ func TestInBandOnAStoreThatHangs(t *testing.T) {
 // A panic on the way loses the notification, not the process.
 func TestPanicInBand(t *testing.T) {
 	r, _, log := newTestRelay(t, sqliteStore(t), "")
-	r.routes[host].InBand = true
+	r.routes()[host].InBand = true
 	r.arrival = func(context.Context) (time.Time, error) { panic("boom") }
 	r.InBand(host)(t.Context(), "", "req-1", []string{url.PathEscape(minimalJSON)})
 	if !strings.Contains(log.String(), "notification in band lost") || len(r.inBand) != 0 {
@@ -117,7 +117,7 @@ func TestPanicInBand(t *testing.T) {
 // A page that is reloaded tells once, without a key, what collapse makes one.
 func TestInBandCollapses(t *testing.T) {
 	r, _, _ := newTestRelay(t, sqliteStore(t), "")
-	r.routes[host].InBand, r.routes[host].Collapse = true, 10*time.Second
+	r.routes()[host].InBand, r.routes()[host].Collapse = true, 10*time.Second
 	for _, actor := range []string{"U0MARIE", "U0MARIE", "U0PAUL"} {
 		r.InBand(host)(t.Context(), actor, "req-1", []string{url.PathEscape(minimalJSON)})
 	}

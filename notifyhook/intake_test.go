@@ -34,7 +34,7 @@ func acceptTogether(t *testing.T, r *Relay, list ...request) (ids []string, dupl
 	release := holdIntake(r)
 	var group sync.WaitGroup
 	for i, q := range list {
-		group.Go(func() { ids[i], duplicates[i], errs[i] = r.accept(t.Context(), r.routes[host], q, r.now()) })
+		group.Go(func() { ids[i], duplicates[i], errs[i] = r.accept(t.Context(), r.routes()[host], q, r.now()) })
 	}
 	release(len(list))
 	group.Wait()
@@ -116,7 +116,7 @@ func TestACallerMayLeaveTheIntake(t *testing.T) {
 		end chan error
 	}{{ctx, left}, {t.Context(), stayed}} {
 		go func() {
-			_, _, err := r.accept(one.ctx, r.routes[host], request{To: []string{"C01"}, Text: "x"}, r.now())
+			_, _, err := r.accept(one.ctx, r.routes()[host], request{To: []string{"C01"}, Text: "x"}, r.now())
 			one.end <- err
 		}()
 	}
@@ -164,7 +164,7 @@ func TestSpentKeyWithinABatch(t *testing.T) {
 		for round := range 3 {
 			var list []*acceptance
 			for i := range 3 {
-				a, err := r.routes[host].acceptance(request{To: []string{"C01"}, Text: "x", own: own}, clock.now().Add(time.Duration(i)*time.Minute))
+				a, err := r.routes()[host].acceptance(request{To: []string{"C01"}, Text: "x", own: own}, clock.now().Add(time.Duration(i)*time.Minute))
 				if err != nil {
 					t.Fatal(err)
 				}

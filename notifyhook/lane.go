@@ -66,7 +66,7 @@ func (r *Relay) claim(ctx context.Context, limit int) ([]claim, error) {
 	if err := r.survey.look(ctx, r, now); err != nil {
 		return nil, err
 	}
-	list, err := r.choose(ctx, now, min(limit, atOnce))
+	list, err := r.choose(ctx, r.conf.Load(), now, min(limit, atOnce))
 	if err != nil || len(list) == 0 {
 		return nil, err
 	}
@@ -83,7 +83,7 @@ func (r *Relay) claim(ctx context.Context, limit int) ([]claim, error) {
 	})
 	if err != nil {
 		for _, one := range list {
-			r.shares.queue(one.app, now)
+			r.shares.queue(one.app.name, now)
 		}
 		return nil, err
 	}
@@ -100,9 +100,9 @@ func (r *Relay) afterClaim(ctx context.Context, c claim) bool {
 	for _, e := range c.ended {
 		r.log.Warn("delivery dead", "route", e.route, "delivery", e.delivery, "reason", e.reason)
 	}
-	r.shares.charge(c.app, len(c.ended)/endedCost)
+	r.shares.charge(c.app.name, len(c.ended)/endedCost)
 	if !c.taken {
-		r.shares.queue(c.app, c.at) // it may be due again, or others of the app
+		r.shares.queue(c.app.name, c.at) // it may be due again, or others of the app
 	}
 	if c.astray {
 		if err := r.adopt(ctx, c.lane); err != nil {
@@ -245,7 +245,7 @@ func (r *Relay) head(ctx context.Context, tx *sql.Tx, c *claim) (found bool, ove
 	if err != nil {
 		return false, "", fmt.Errorf("read head of lane: %w", err)
 	}
-	if c.route = r.routes[host]; c.route == nil {
+	if c.route = c.app.conf.routes[host]; c.route == nil {
 		c.route = c.app.first
 	}
 	c.request, c.due = request{}, time.UnixMilli(due)

@@ -47,10 +47,10 @@ func TestOrderAndPace(t *testing.T) {
 func TestYoungerWaitsForOlderLookUp(t *testing.T) {
 	onSlack(t, func(t *testing.T, r *Relay, sim *slacksim.Sim, clock *fakeClock) {
 		first := mustPost(t, r, to("marie@agrafmania.fr", "older"))
-		if _, o := r.resolve(t.Context(), r.routes[host], "U0MARIE"); o.class != done {
+		if _, o := r.resolve(t.Context(), r.routes()[host], "U0MARIE"); o.class != done {
 			t.Fatal(o)
 		}
-		dm, _ := r.resolve(t.Context(), r.routes[host], "U0MARIE")
+		dm, _ := r.resolve(t.Context(), r.routes()[host], "U0MARIE")
 		mustPost(t, r, to(dm, "younger"))
 		claims, err := r.claim(t.Context(), workers)
 		if err != nil || len(claims) != 1 || claims[0].notification != first {

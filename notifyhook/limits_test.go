@@ -17,7 +17,7 @@ import (
 
 func TestBacklog(t *testing.T) {
 	onSlack(t, func(t *testing.T, r *Relay, sim *slacksim.Sim, clock *fakeClock) {
-		r.routes[host].Limits.Backlog = 3
+		r.routes()[host].Limits.Backlog = 3
 		first := `{"key":"k1","to":["C0GENERAL","C0VENTES"],"text":"x"}`
 		if w := post(r, first); w.Code != 202 {
 			t.Fatalf("%d %s", w.Code, w.Body)
@@ -74,7 +74,7 @@ func TestBacklogThatCannotBeCounted(t *testing.T) {
 func TestCollapse(t *testing.T) {
 	storetest.Each(t, func(t *testing.T, s *store.Store) {
 		r, clock, _ := newTestRelay(t, s, "")
-		r.routes[host].Collapse = 10 * time.Second
+		r.routes()[host].Collapse = 10 * time.Second
 		const body = `{"to":["C01","C02"],"type":"a.b","text":"x","entity":"e","meta":{"n":1}}`
 		first := post(r, body)
 		id := decode(t, first).ID
@@ -110,7 +110,7 @@ func TestCollapse(t *testing.T) {
 		// Many at once, on two replicas, when the former one's time is over.
 		clock.advance(10 * time.Second)
 		other, _, _ := newTestRelay(t, s, "")
-		other.clock, other.arrival, other.routes[host].Collapse = r.clock, r.arrival, 10*time.Second
+		other.clock, other.arrival, other.routes()[host].Collapse = r.clock, r.arrival, 10*time.Second
 		var mu sync.Mutex
 		codes := map[int]int{}
 		var group sync.WaitGroup
@@ -143,7 +143,7 @@ func TestAllowFrom(t *testing.T) {
 	if w := from(r, ""); w.Code != 202 {
 		t.Errorf("from everywhere: %d %s", w.Code, w.Body)
 	}
-	r.routes[host].AllowFrom = []netip.Prefix{netip.MustParsePrefix("10.0.0.0/8"), netip.MustParsePrefix("2001:db8::/32")}
+	r.routes()[host].AllowFrom = []netip.Prefix{netip.MustParsePrefix("10.0.0.0/8"), netip.MustParsePrefix("2001:db8::/32")}
 	for remote, want := range map[string]int{
 		"10.1.2.3:4": 202, "10.1.2.3": 202, "[::ffff:10.1.2.3]:4": 202, "[2001:db8::1]:4": 202, "[2001:db8::1%eth0]:4": 202,
 		"11.1.2.3:4": 403, "[2001:db9::1]:4": 403, "": 403, "invalid IP": 403, "@": 403,

@@ -58,7 +58,7 @@ func TestList(t *testing.T) {
 		later := clock.now()
 		queued := mustPost(t, r, `{"to":["C0GENERAL","marie@agrafmania.fr"],"text":"x"}`)
 		scheduled := mustPost(t, r, `{"to":["C0GENERAL"],"text":"x","send_at":"`+later.Add(time.Hour).Format(time.RFC3339)+`"}`)
-		if _, _, err := r.accept(t.Context(), r.routes[otherHost], request{To: []string{"C0GENERAL"}, Text: "x"}, later); err != nil {
+		if _, _, err := r.accept(t.Context(), r.routes()[otherHost], request{To: []string{"C0GENERAL"}, Text: "x"}, later); err != nil {
 			t.Fatal(err)
 		}
 		for query, want := range map[string][]string{
@@ -170,7 +170,7 @@ func TestListAllRoutes(t *testing.T) {
 		r, clock, _ := newTestRelay(t, s, "")
 		var want []string
 		for i, route := range []string{host, otherHost, host} {
-			id, _, err := r.accept(t.Context(), r.routes[route], request{Key: "same", To: []string{"marie@agrafmania.fr"}, Text: "x"}, clock.now())
+			id, _, err := r.accept(t.Context(), r.routes()[route], request{Key: "same", To: []string{"marie@agrafmania.fr"}, Text: "x"}, clock.now())
 			if err != nil {
 				t.Fatal(err)
 			}
@@ -230,7 +230,7 @@ func TestListFallbacksOnce(t *testing.T) {
 func TestListLooksNoFurther(t *testing.T) {
 	storetest.Each(t, func(t *testing.T, s *store.Store) {
 		r, clock, _ := newTestRelay(t, s, "")
-		old, _, err := r.accept(t.Context(), r.routes[host], request{To: []string{"C0GENERAL"}, Actor: "C0GENERAL", Text: "x"}, clock.now())
+		old, _, err := r.accept(t.Context(), r.routes()[host], request{To: []string{"C0GENERAL"}, Actor: "C0GENERAL", Text: "x"}, clock.now())
 		if err != nil {
 			t.Fatal(err)
 		}

@@ -15,7 +15,7 @@ import (
 // backUp queues messages to Marie and lets them wait; it returns their ids.
 func backUp(t *testing.T, r *Relay, clock *fakeClock, bodies ...string) []string {
 	t.Helper()
-	if _, o := r.resolve(t.Context(), r.routes[host], "U0MARIE"); o.class != done {
+	if _, o := r.resolve(t.Context(), r.routes()[host], "U0MARIE"); o.class != done {
 		t.Fatal(o)
 	}
 	var ids []string
@@ -120,7 +120,7 @@ func TestWhatIsMerged(t *testing.T) {
 	} {
 		t.Run(tt.name, func(t *testing.T) {
 			r, clock, sim, _ := relayOn(t, sqliteStore(t))
-			r.routes[host].Merge = tt.merge
+			r.routes()[host].Merge = tt.merge
 			backUp(t, r, clock, tt.bodies...)
 			clock.advance(time.Minute)
 			for range tt.want {
@@ -139,13 +139,13 @@ func TestWhatIsMerged(t *testing.T) {
 func TestWhereIsMerged(t *testing.T) {
 	for merge, want := range map[string][]string{"": {"a", "b", "c", "of the other"}, "all": {"a\n\nb\n\nc", "of the other"}} {
 		r, clock, sim, _ := relayOn(t, sqliteStore(t))
-		r.routes[host].Merge = merge
+		r.routes()[host].Merge = merge
 		for _, text := range []string{"a", "b", "c"} {
 			mustPost(t, r, to("C0GENERAL", text))
 		}
-		other := *r.routes[host]
+		other := *r.routes()[host]
 		other.host = "autre.cocoom.com"
-		r.routes[other.host] = &other
+		r.routes()[other.host] = &other
 		if _, _, err := r.accept(t.Context(), &other, request{To: []string{"C0GENERAL"}, Text: "of the other"}, clock.now()); err != nil {
 			t.Fatal(err)
 		}
@@ -358,7 +358,7 @@ func TestMergingWaitsForLookUp(t *testing.T) {
 	onSlack(t, func(t *testing.T, r *Relay, sim *slacksim.Sim, clock *fakeClock) {
 		backUp(t, r, clock, marie("a", "b")...)
 		mustPost(t, r, to("marie@agrafmania.fr", "c"))
-		dm, _ := r.resolve(t.Context(), r.routes[host], "U0MARIE")
+		dm, _ := r.resolve(t.Context(), r.routes()[host], "U0MARIE")
 		mustPost(t, r, to(dm, "d"))
 		for range 4 {
 			step(t, r)

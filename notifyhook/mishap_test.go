@@ -104,8 +104,8 @@ func TestUnknownRouteIsLeftAlone(t *testing.T) {
 	storetest.Each(t, func(t *testing.T, s *store.Store) {
 		r, _, _ := newTestRelay(t, s, "")
 		old, _, _ := newTestRelay(t, s, "")
-		delete(old.routes, host)
-		delete(old.apps, host)
+		delete(old.routes(), host)
+		delete(old.apps(), host)
 		mustPost(t, r, to("C01", "x"))
 		before, _ := laneTimes(t, s, host+"/C01")
 		if claims, err := old.claim(t.Context(), workers); err != nil || len(claims) != 0 {
@@ -212,7 +212,7 @@ func TestEndedDeliveryIsNotBegun(t *testing.T) {
 	storetest.Each(t, func(t *testing.T, s *store.Store) {
 		r, clock, _ := newTestRelay(t, s, "")
 		id := mustPost(t, r, to("C01", "x"))
-		c := claim{place: r.apps[host].conversation("C01"), app: r.apps[host], route: r.routes[host], at: clock.now(), owner: "me"}
+		c := claim{place: r.apps()[host].conversation("C01"), app: r.apps()[host], route: r.routes()[host], at: clock.now(), owner: "me"}
 		err := s.Write(t.Context(), func(ctx context.Context, tx *sql.Tx) error {
 			if found, over, err := r.head(ctx, tx, &c); !found || over != "" || err != nil {
 				return fmt.Errorf("head: %v %q %w", found, over, err)

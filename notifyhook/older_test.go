@@ -68,7 +68,7 @@ func TestOrderAfterACrashInALookUp(t *testing.T) {
 // isHeldByOlder says whether the head of a conversation waits for something older.
 func isHeldByOlder(t *testing.T, r *Relay, clock *fakeClock, conversation string) (held bool) {
 	t.Helper()
-	c := claim{place: r.apps[host].conversation(conversation), app: r.apps[host], at: clock.now()}
+	c := claim{place: r.apps()[host].conversation(conversation), app: r.apps()[host], at: clock.now()}
 	err := r.store.Write(t.Context(), func(ctx context.Context, tx *sql.Tx) (err error) {
 		if _, _, err = r.head(ctx, tx, &c); err == nil {
 			held, err = r.olderUnresolved(ctx, tx, &c)

@@ -26,7 +26,7 @@ func (r *Relay) someone(ctx context.Context, host string, names []string) (someo
 			who.add(same)
 		}
 	}
-	if rt := r.routes[host]; rt != nil {
+	if rt := r.routes()[host]; rt != nil {
 		for i := 0; i < len(who.names); i++ { // an address adds its user behind it
 			if one, ok := r.recall(rt.app.userKey(who.names[i])); ok && one.gone == "" {
 				who.add(one.value)

@@ -52,7 +52,7 @@ func (r *Relay) ErasePerson(ctx context.Context, host string, names []string) (E
 	if err := r.eraseConversations(ctx, who, &done); err != nil {
 		return done, fmt.Errorf("erase person: %w", err)
 	}
-	if rt := r.routes[host]; rt != nil {
+	if rt := r.routes()[host]; rt != nil {
 		for _, name := range who.names {
 			r.forget(rt, name)
 		}
@@ -246,7 +246,7 @@ func (x personErasure) dropLane(ctx context.Context, lane string) error {
 // person, and what lanes are left of them.
 func (r *Relay) eraseConversations(ctx context.Context, who someone, sum *Erased) error {
 	lanes := slices.Clone(who.lanes)
-	if rt := r.routes[who.route]; rt != nil {
+	if rt := r.routes()[who.route]; rt != nil {
 		for _, name := range who.names {
 			lanes = append(lanes, rt.place(name).lane)
 		}

@@ -55,7 +55,7 @@ func TestPing(t *testing.T) {
 				t.Errorf("missing %q, want %q", missing, row.missing)
 			}
 		}
-		r.routes[host].workspace = "T0OTHER"
+		r.routes()[host].workspace = "T0OTHER"
 		if s := ponged(t, postTo(r, "/v1/ping", "")).Slack; !s.OK || !strings.Contains(s.Warning, "T0OTHER") {
 			t.Errorf("another workspace: %+v", s)
 		}

@@ -87,7 +87,7 @@ func (r *Relay) oldNotifications(ctx context.Context, now time.Time) (old []any,
 // as long.
 func (r *Relay) keptFor(host, status string, isReplay bool) time.Duration {
 	kept := defaultRetention
-	if rt := r.routes[host]; rt != nil {
+	if rt := r.routes()[host]; rt != nil {
 		kept = rt.Retention
 	}
 	if isReplay || status == "failed" || status == "partial" {

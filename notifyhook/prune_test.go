@@ -45,7 +45,7 @@ func TestRetention(t *testing.T) {
 		routes[1].Settings.Retention = 2 * day
 		r := relayOf(t, s, clock, Config{Routes: routes, APIURL: sim.APIURL()})
 		accept := func(host, key, to string, at int64) {
-			if _, _, err := r.accept(t.Context(), r.routes[host], request{Key: key, To: []string{to}, Text: "x", SendAt: at}, clock.now()); err != nil {
+			if _, _, err := r.accept(t.Context(), r.routes()[host], request{Key: key, To: []string{to}, Text: "x", SendAt: at}, clock.now()); err != nil {
 				t.Fatal(err)
 			}
 		}

@@ -212,7 +212,7 @@ func TestDoubtWithoutMetadata(t *testing.T) {
 func TestFindPosted(t *testing.T) {
 	onSlack(t, func(t *testing.T, r *Relay, sim *slacksim.Sim, clock *fakeClock) {
 		readsHistory(t, sim)
-		api := r.apps[host]
+		api := r.apps()[host]
 		say := func(delivery, thread string) string {
 			t.Helper()
 			clock.advance(time.Second)
@@ -241,7 +241,7 @@ func TestFindPosted(t *testing.T) {
 			{"dlv_none", "1.000000", early, notThere}, // no such thread
 			{"dlv_top", "", early.Add(2 * clockTolerance), notThere},
 		} {
-			c := claim{place: api.conversation("C0GENERAL"), app: api, route: r.routes[host], delivery: tt.delivery, before: tried{ambiguous: 1, doubtSince: tt.since}}
+			c := claim{place: api.conversation("C0GENERAL"), app: api, route: r.routes()[host], delivery: tt.delivery, before: tried{ambiguous: 1, doubtSince: tt.since}}
 			got, o := r.findPosted(t.Context(), &c, tt.thread)
 			if got != tt.want || got == isThere && o.ts != want[tt.delivery] {
 				t.Errorf("%s in %q: %d %+v", tt.delivery, tt.thread, got, o)

@@ -60,17 +60,17 @@
 //	whose turn    run survey choose shares · lane merge limits clock
 //	with Slack    deliver thread ownts resolve reconcile · slackclient scopes
 //	came to       outcome backoff record fallback · alarm alarm_sync held
-//	tidied        house prune adopt · person person_export person_erase
+//	exchanged     configured settle adopt
+//	tidied        house prune · person person_export person_erase
 //	told          status reading listing stats · why waiting account advice
 package notifyhook
 
 import (
-	"cmp"
 	"context"
 	"fmt"
 	"log/slog"
 	"net/http"
-	"slices"
+	"sync/atomic"
 	"time"
 
 	lru "github.com/hashicorp/golang-lru/v2"
@@ -93,9 +93,8 @@ type Config struct {
 type Relay struct {
 	store   *store.Store
 	log     *slog.Logger
-	routes  map[string]*route
-	apps    map[string]*app
-	foreign map[[32]byte]string // which route a bearer token belongs to, by its hash
+	client  *http.Client
+	conf    atomic.Pointer[configured]
 	cache   *lru.Cache[string, remembered]
 	said    *lru.Cache[string, remembered] // whole answers of Slack's to callers of the Web API
 	stamps  stamps
@@ -111,6 +110,7 @@ type Relay struct {
 	clock   func(context.Context) (time.Time, error) // the one that replicas share: everything in the store
 	arrival func(context.Context) (time.Time, error) // the same, read a moment ago: when a request came
 
+	adoption  adoption
 	refusals  refusals
 	backlogs  backlogs
 	lastClaim struct{ now, at time.Time } // when it was, by the store's clock and by this process's
@@ -131,39 +131,34 @@ func New(cfg Config) (*Relay, error) {
 	if err != nil {
 		return nil, fmt.Errorf("make cache of answers: %w", err)
 	}
-	r := &Relay{store: cfg.Store, log: cfg.Log, routes: map[string]*route{}, apps: map[string]*app{}, foreign: map[[32]byte]string{}, cache: cache, said: said,
-		intake: intake{turn: make(chan struct{}, 1)}, inBand: make(chan struct{}, maxInBandOpen), alarms: newAlarms(), shares: shares{apps: map[string]*share{}}, wake: make(chan struct{}, 1), now: time.Now, clock: cfg.Store.Now, arrival: cfg.Store.RecentNow}
-	byToken := map[secret.String]*app{}
-	for _, one := range slices.SortedFunc(slices.Values(cfg.Routes), func(a, b Route) int { return cmp.Compare(a.Host, b.Host) }) {
-		rt, err := newRoute(one, cfg.PublicScheme)
-		if err != nil {
-			return nil, fmt.Errorf("route %s: %w", one.Host, err)
-		}
-		if rt.app = byToken[one.BotToken]; rt.app == nil || one.BotToken == "" {
-			rt.app = &app{slackApp: newSlackApp(one.BotToken, cfg.APIURL, cfg.Client, func() time.Time { return r.now() }), name: one.Host, first: rt, since: time.Now()}
-			r.apps[one.Host], byToken[one.BotToken] = rt.app, rt.app
-		}
-		rt.app.hosts = append(rt.app.hosts, one.Host)
-		r.routes[one.Host] = rt
-		for _, t := range rt.creds.tokens {
-			r.foreign[t.sum] = one.Host
-		}
+	r := &Relay{store: cfg.Store, log: cfg.Log, client: cfg.Client, cache: cache, said: said,
+		intake: intake{turn: make(chan struct{}, 1)}, inBand: make(chan struct{}, maxInBandOpen), alarms: newAlarms(), shares: shares{apps: map[string]*share{}}, wake: make(chan struct{}, 1), adoption: adoption{wanted: make(chan struct{}, 1)}, now: time.Now, clock: cfg.Store.Now, arrival: cfg.Store.RecentNow}
+	first, err := r.configure(cfg.Routes, cfg.APIURL, cfg.PublicScheme)
+	if err != nil {
+		return nil, err
 	}
+	first.settled.Store(true) // Run adopts before it begins
+	r.conf.Store(first)
 	return r, nil
 }
 
 // Handler returns the notification API of a route, for paths such as
-// /v1/notifications, or nil if the host has no notifications. It takes a
-// request's RemoteAddr for the client's own, whatever proxies are before us.
+// /v1/notifications. It takes a request's RemoteAddr for the client's own,
+// whatever proxies are before us. Each request is served by the route as it is
+// configured when it comes; 404 if the host has no notifications then.
 func (r *Relay) Handler(host string) http.Handler {
-	rt := r.routes[host]
-	if rt == nil {
-		return nil
-	}
-	return endpoint{relay: r, route: rt, actions: actions()}
+	all := actions()
+	return http.HandlerFunc(func(w http.ResponseWriter, req *http.Request) {
+		rt := r.routes()[host]
+		if rt == nil {
+			(&problem{Status: http.StatusNotFound, Code: "unknown_route", Detail: "no route of this host has notifications"}).Write(w, req)
+			return
+		}
+		endpoint{relay: r, route: rt, actions: all}.ServeHTTP(w, req)
+	})
 }
 
 func (r *Relay) foreignToken(host string, value secret.String) bool {
-	owner, ok := r.foreign[tokenSum(value)]
+	owner, ok := r.conf.Load().foreign[tokenSum(value)]
 	return ok && owner != host
 }

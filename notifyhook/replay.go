@@ -104,7 +104,7 @@ func (r *Relay) repeat(ctx context.Context, host, id string, all bool) (*route, 
 	if err != nil {
 		return nil, q, fmt.Errorf("read notification: %w", err)
 	}
-	rt := r.routes[owner]
+	rt := r.routes()[owner]
 	if rt == nil {
 		return nil, q, fmt.Errorf("%w: its route %s has no notifications any more", ErrNotFound, owner)
 	}

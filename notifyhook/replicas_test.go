@@ -230,7 +230,7 @@ func TestLimitsHoldOneMethodOfOneApp(t *testing.T) {
 		}
 		posted := mustPost(t, r, to("C0GENERAL", "x"))
 		byID := mustPost(t, r, to("U0PAUL", "x"))
-		elsewhere, _, err := r.accept(t.Context(), r.routes[otherHost], request{To: []string{"nobody@editions.fr"}, Text: "x"}, time.Now())
+		elsewhere, _, err := r.accept(t.Context(), r.routes()[otherHost], request{To: []string{"nobody@editions.fr"}, Text: "x"}, time.Now())
 		if err != nil {
 			t.Fatal(err)
 		}

@@ -155,7 +155,7 @@ func TestAcceptedRequests(t *testing.T) {
 // it: one fingerprint, so that a retry in another form is no other request.
 func TestFormsAndJSONAreOne(t *testing.T) {
 	r, _, _ := newTestRelay(t, sqliteStore(t), "")
-	rt := r.routes[host]
+	rt := r.routes()[host]
 	parse := func(contentType, body string) (request, []string) {
 		t.Helper()
 		req, _ := http.NewRequest("POST", "/", nil)
@@ -245,8 +245,10 @@ func TestPathsAndMethods(t *testing.T) {
 			t.Errorf("%s %s: %d %v %s", tt.method, tt.path, w.Code, w.Header(), w.Body)
 		}
 	}
-	if r.Handler("unknown.example") != nil {
-		t.Error("a host without notifications has a handler")
+	w := httptest.NewRecorder()
+	r.Handler("unknown.example").ServeHTTP(w, httptest.NewRequest("POST", "/v1/ping", nil))
+	if w.Code != 404 || decode(t, w).Code != "unknown_route" {
+		t.Errorf("a host without notifications answers %d %s", w.Code, w.Body)
 	}
 }
 
@@ -254,7 +256,7 @@ func TestPathsAndMethods(t *testing.T) {
 // but not from networks that may not call.
 func TestActionWithItsOwnCredentials(t *testing.T) {
 	r, _, _ := newTestRelay(t, sqliteStore(t), "")
-	e := r.Handler(host).(endpoint)
+	e := endpoint{relay: r, route: r.routes()[host], actions: actions()}
 	e.actions = append(e.actions, action{"", "/elsewhere/{rest...}", itsOwn, 0, func(_ endpoint, v visit) *problem {
 		body, _ := io.ReadAll(v.r.Body)
 		fmt.Fprintf(v.w, "%s %s %s", v.r.Method, v.args["rest"], body)

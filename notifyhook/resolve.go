@@ -204,7 +204,7 @@ func (r *Relay) drop(key string) {
 // led to them, and of those that led to nobody and may be theirs now. host is a
 // route of the app that Slack told it to; an unknown one is ignored.
 func (r *Relay) PersonChanged(host, user string) {
-	rt := r.routes[host]
+	rt := r.routes()[host]
 	if rt == nil {
 		return
 	}

@@ -51,8 +51,9 @@ func newRoute(one Route, scheme string) (*route, error) {
 // and its troubles.
 type app struct {
 	slackApp
-	name  string    // the first host of those routes: it outlives a change of the token
-	first *route    // stands in for routes that are not configured any more
-	hosts []string  // of all of them
-	since time.Time // it is known here
+	conf  *configured // that it is part of
+	name  string      // the first host of those routes: it outlives a change of the token
+	first *route      // stands in for routes that are not configured any more
+	hosts []string    // of all of them
+	since time.Time   // this process knows it
 }

@@ -28,6 +28,7 @@ func (r *Relay) Run(ctx context.Context) error {
 	defer abort()
 	var group sync.WaitGroup
 	group.Go(func() { r.housekeeper(ctx) })
+	group.Go(func() { r.adoptAsApplied(ctx) })
 	for looked := time.Now(); ctx.Err() == nil; {
 		now := time.Now()
 		if err := r.followClock(calls, clockStep(looked, now)); err != nil {
@@ -59,7 +60,7 @@ func (r *Relay) begin(ctx context.Context) error {
 	if err := r.takeOver(ctx); err != nil {
 		return err
 	}
-	if err := r.adoptMoved(ctx); err != nil {
+	if _, err := r.adoptMoved(ctx); err != nil {
 		return err
 	}
 	if err := r.adoptThreads(ctx); err != nil {
@@ -91,10 +92,10 @@ func (r *Relay) round(ctx context.Context, group *sync.WaitGroup) time.Duration 
 		return retryPoll
 	}
 	for _, c := range claims {
-		r.shares.start(c.app)
+		r.shares.start(c.app.name)
 		group.Go(func() {
 			defer func() {
-				r.shares.end(c.app)
+				r.shares.end(c.app.name)
 				r.rouse()
 			}()
 			r.work(ctx, c)

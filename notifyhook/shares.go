@@ -41,7 +41,7 @@ type shares struct {
 
 // share is what one app has and may have.
 type share struct {
-	app     *app
+	app     string    // its name
 	due     time.Time // of its first lane, by the store's clock
 	deficit int       // in calls to Slack; negative: it got more than it had
 	goesOn  bool      // its turn was cut short by a full batch, and goes on
@@ -66,20 +66,20 @@ func (one *share) mayStart(chosen, free int) bool {
 
 // queue notes that a lane of the app is due, by the store's clock. The zero
 // time means: it has to be looked at.
-func (s *shares) queue(a *app, due time.Time) {
+func (s *shares) queue(app string, due time.Time) {
 	s.mu.Lock()
 	defer s.mu.Unlock()
-	one := s.get(a)
+	one := s.get(app)
 	one.news++
 	s.put(one, due)
 }
 
 // get returns the app's share. The caller holds mu.
-func (s *shares) get(a *app) *share {
-	one := s.apps[a.name]
+func (s *shares) get(app string) *share {
+	one := s.apps[app]
 	if one == nil {
-		one = &share{app: a, index: -1}
-		s.apps[a.name] = one
+		one = &share{app: app, index: -1}
+		s.apps[app] = one
 	}
 	return one
 }
@@ -103,9 +103,9 @@ func (s *shares) put(one *share, due time.Time) {
 	}
 }
 
-// next takes the app whose turn it is out of the ring. Apps that are held leave
-// it, and those that may have no more workers, until one ends.
-func (s *shares) next(now time.Time, isHeld func(app string) bool) *share {
+// next takes the app whose turn it is out of the ring. Apps that have to wait
+// leave it, and those that may have no more workers, until one ends.
+func (s *shares) next(now time.Time, waits func(app string) bool) *share {
 	s.mu.Lock()
 	defer s.mu.Unlock()
 	for len(s.later) > 0 && !s.later[0].due.After(now) {
@@ -115,7 +115,7 @@ func (s *shares) next(now time.Time, isHeld func(app string) bool) *share {
 		one := s.ring[0]
 		s.ring[0], s.ring, one.inRing = nil, s.ring[1:], false
 		switch {
-		case isHeld(one.app.name):
+		case waits(one.app):
 			one.deficit, one.goesOn = 0, false
 			s.drop(one)
 		case !one.mayStart(0, workers-s.flight):
@@ -184,18 +184,18 @@ func (s *shares) serve(one *share, t *turn, now time.Time, limit, free int) (lis
 }
 
 // start counts a worker of the app.
-func (s *shares) start(a *app) {
+func (s *shares) start(app string) {
 	s.mu.Lock()
 	defer s.mu.Unlock()
-	s.get(a).flight++
+	s.get(app).flight++
 	s.flight++
 }
 
 // end takes a worker off again, which may let other apps start one.
-func (s *shares) end(a *app) {
+func (s *shares) end(app string) {
 	s.mu.Lock()
 	defer s.mu.Unlock()
-	one := s.get(a)
+	one := s.get(app)
 	one.flight--
 	s.flight--
 	for _, other := range s.full {
@@ -207,27 +207,27 @@ func (s *shares) end(a *app) {
 }
 
 // answered notes whether the app's last call was answered in time.
-func (s *shares) answered(a *app, inTime bool) {
+func (s *shares) answered(app string, inTime bool) {
 	s.mu.Lock()
 	defer s.mu.Unlock()
-	if one := s.apps[a.name]; one != nil {
+	if one := s.apps[app]; one != nil {
 		one.isSlow = !inTime
 	}
 }
 
 // charge takes what a claim cost besides its call.
-func (s *shares) charge(a *app, cost int) {
+func (s *shares) charge(app string, cost int) {
 	s.mu.Lock()
 	defer s.mu.Unlock()
 	if cost > 0 {
-		s.get(a).deficit -= cost
+		s.get(app).deficit -= cost
 	}
 }
 
 // drop forgets a share that has nothing. The caller holds mu.
 func (s *shares) drop(one *share) {
 	if !one.inRing && !one.isFull && one.index < 0 && one.flight == 0 {
-		delete(s.apps, one.app.name)
+		delete(s.apps, one.app)
 	}
 }
 

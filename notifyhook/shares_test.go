@@ -39,7 +39,7 @@ func TestTurnsArePaidFor(t *testing.T) {
 				}
 				clock.advance(time.Second)
 				for i := range 20 { // much later than all of the other route's
-					if _, _, err := r.accept(t.Context(), r.routes[otherHost], request{To: []string{fmt.Sprintf("%s%03d", tt.recipient, i)}, Text: "x"}, clock.now()); err != nil {
+					if _, _, err := r.accept(t.Context(), r.routes()[otherHost], request{To: []string{fmt.Sprintf("%s%03d", tt.recipient, i)}, Text: "x"}, clock.now()); err != nil {
 						t.Fatal(err)
 					}
 				}
@@ -95,13 +95,12 @@ func TestQueuedDuringATurn(t *testing.T) {
 	} {
 		t.Run(name, func(t *testing.T) {
 			s := shares{apps: map[string]*share{}}
-			a := &app{name: host}
-			s.queue(a, now)
+			s.queue(host, now)
 			one := s.next(now, nobody)
 			if one == nil || s.next(now, nobody) != nil {
 				t.Fatal("one app has one turn")
 			}
-			s.queue(a, now)
+			s.queue(host, now)
 			s.serve(one, &turn{lanes: lanes}, now, atOnce, workers)
 			if s.next(now, nobody) != one || s.next(now, nobody) != nil {
 				t.Error("it is not looked at again, or twice")
@@ -135,7 +134,7 @@ func TestDueLanesAreFoundByIndex(t *testing.T) {
 		if err := r.survey.look(t.Context(), r, clock.now()); err != nil {
 			t.Fatal(err)
 		}
-		list, err := r.choose(t.Context(), clock.now(), workers)
+		list, err := r.choose(t.Context(), r.conf.Load(), clock.now(), workers)
 		if err != nil || len(list) != perApp {
 			t.Fatalf("%d lanes, %v", len(list), err)
 		}
@@ -176,7 +175,7 @@ func TestTenThousandAppsTakeTurns(t *testing.T) {
 					t.Fatal(err)
 				}
 			}
-			list, err := r.choose(t.Context(), clock.now(), atOnce)
+			list, err := r.choose(t.Context(), r.conf.Load(), clock.now(), atOnce)
 			if err != nil || len(list) != atOnce {
 				t.Fatalf("%d lanes, %v", len(list), err)
 			}

@@ -39,7 +39,7 @@ const (
 // delivering needs.
 type slackApp struct {
 	api    *slack.Client
-	absent bool   // it is not installed: there is no token, and nobody is called
+	token  secret.String
 	url    string // what method names are appended to
 	limits *limits
 	now    func() time.Time
@@ -50,7 +50,7 @@ func newSlackApp(token secret.String, apiURL string, client *http.Client, now fu
 	if client != nil {
 		base = client.Transport
 	}
-	return slackApp{api: slackapi.New(token, apiURL, base), absent: token == "", url: slackapi.Base(apiURL), limits: &limits{}, now: now}
+	return slackApp{api: slackapi.New(token, apiURL, base), token: token, url: slackapi.Base(apiURL), limits: &limits{}, now: now}
 }
 
 // heldError is: Slack was not called, since it asked us not to yet.
@@ -58,6 +58,9 @@ type heldError struct{ wait time.Duration }
 
 // Error names the reason.
 func (e *heldError) Error() string { return "method is held back" }
+
+// absent reports whether the app is not installed yet: there is no token.
+func (a slackApp) absent() bool { return a.token == "" }
 
 // errNotInstalled is: there is no token to call Slack with.
 var errNotInstalled = errors.New("the Slack app is not installed")
@@ -69,7 +72,7 @@ const notInstalled = "not_installed"
 // asks for counts for the method everywhere, but for posting, where it most
 // often means one conversation (see limits.lane).
 func (a slackApp) call(ctx context.Context, method string, do func(context.Context) error) error {
-	if a.absent {
+	if a.absent() {
 		return errNotInstalled
 	}
 	if wait := a.limits.wait(method, a.now()); wait > 0 {

@@ -71,10 +71,10 @@ func (v *survey) look(ctx context.Context, r *Relay, now time.Time) error {
 		v.wanted.Store(false)
 		v.begun, v.took = now, 0
 	}
-	start, isFirst := time.Now(), v.cursor == ""
+	start, isFirst, waits := time.Now(), v.cursor == "", r.mustWait(r.conf.Load())
 	last, err := r.waitingApps(ctx, v.cursor, surveyPage, func(name string, due time.Time) {
-		if a := r.apps[name]; a != nil && !r.isHeld(name) {
-			r.shares.queue(a, due)
+		if !waits(name) {
+			r.shares.queue(name, due)
 		}
 	})
 	if err != nil {
@@ -99,7 +99,7 @@ func (r *Relay) interval() time.Duration {
 
 // queued tells Run that something of the app is due. It never waits.
 func (r *Relay) queued(a *app) {
-	r.shares.queue(a, time.Time{})
+	r.shares.queue(a.name, time.Time{})
 	r.rouse()
 }
 

@@ -62,7 +62,7 @@ func TestThreadPerEntity(t *testing.T) {
 // The setting counts where the request does not say.
 func TestBroadcastSetting(t *testing.T) {
 	r, clock, sim, _ := relayOn(t, sqliteStore(t))
-	r.routes[host].Broadcast = true
+	r.routes()[host].Broadcast = true
 	for i, more := range []string{`"x":1`, `"x":1`, `"broadcast":false`, `"broadcast":true`} {
 		mustPost(t, r, about("C0GENERAL", "e", fmt.Sprint(i), more))
 		later(t, r, clock)

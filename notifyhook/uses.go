@@ -102,7 +102,7 @@ func (r *Relay) flushUses(ctx context.Context) error {
 // their last uses, by this process or another. It is empty for a route without
 // notifications.
 func (r *Relay) CredentialUse(ctx context.Context, route string) ([]CredentialUse, error) {
-	rt := r.routes[route]
+	rt := r.routes()[route]
 	if rt == nil {
 		return nil, nil
 	}

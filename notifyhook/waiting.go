@@ -73,7 +73,7 @@ func (r *Relay) delayOf(ctx context.Context, d Delivery) (w delay, err error) {
 			w.alarms = append(w.alarms, one)
 		}
 	}
-	a := r.apps[app]
+	a := r.apps()[app]
 	if w.known = a != nil; a == nil {
 		return w, nil
 	}

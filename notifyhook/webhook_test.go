@@ -177,7 +177,7 @@ func TestHookIdentity(t *testing.T) {
 				BotToken: "xoxb-bold", BotScopes: []string{"chat:write", "chat:write.customize", "channels:read", row.scope}, MessagesTab: true, Channels: []string{"C0VENTES"}}); err != nil {
 				t.Fatal(err)
 			}
-			bold, err := New(Config{Routes: []Route{{Host: host, BotToken: "xoxb-bold", Settings: testRoutes()[0].Settings}}, APIURL: r.apps[host].url, Store: r.store, Log: r.log})
+			bold, err := New(Config{Routes: []Route{{Host: host, BotToken: "xoxb-bold", Settings: testRoutes()[0].Settings}}, APIURL: r.apps()[host].url, Store: r.store, Log: r.log})
 			if err != nil {
 				t.Fatal(err)
 			}
