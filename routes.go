@@ -30,6 +30,7 @@ func (p *program) buildGateway(ctx context.Context, cfg *configs.Config) error {
 		Prefix:   cfg.ReservedPrefix,
 		Sealer:   &p.keys.sealer, JWKS: p.keys.signing.JWKS, Store: p.store, Log: p.log,
 		PersonChanged: p.relay.PersonChanged,
+		Master:        p.keys.master, AppChanged: p.appChanged, Messenger: messenger(p.relay),
 	}
 	for i := range cfg.Routes {
 		rt, err := newRoute(cfg, &cfg.Routes[i], routeParts{p.keys.signing, &p.keys.appCookies, p.relay, p.log})
@@ -63,6 +64,8 @@ func newRoute(cfg *configs.Config, r *configs.Route, parts routeParts) (gateway.
 		SlackApp: r.SlackApp, Login: r.Login, EncodedSlash: r.EncodedSlash == "allow",
 		Maintenance: r.Maintenance, ServiceTokens: r.ServiceTokens, FoldCase: r.CaseInsensitive,
 	}
+	made := manifestOf(cfg, r, false)
+	rt.Manifest, rt.WantsHookToken = &made, wantsHookToken(r)
 	var err error
 	if rt.Policy, err = policy.New(r.Policy, r.CaseInsensitive); err != nil {
 		return rt, err

@@ -128,7 +128,7 @@ func (p *provider) oauth(d *discovered, rt *Route) oauth2.Config {
 	return oauth2.Config{
 		ClientID: rt.SlackApp.ClientID, ClientSecret: rt.SlackApp.ClientSecret.Reveal(),
 		Endpoint: endpoint, RedirectURL: rt.Origin + rt.callback,
-		Scopes: []string{oidc.ScopeOpenID, "email", "profile"},
+		Scopes: UserScopes(),
 	}
 }
 

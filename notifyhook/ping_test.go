@@ -46,9 +46,9 @@ func TestPing(t *testing.T) {
 			}
 			var missing []string
 			for _, one := range ponged(t, postTo(r, "/v1/ping", "")).Slack.Missing {
-				missing = append(missing, one.Scope)
+				missing = append(missing, one.Name)
 				if one.Breaks == "" {
-					t.Errorf("%s breaks nothing", one.Scope)
+					t.Errorf("%s breaks nothing", one.Name)
 				}
 			}
 			if !slices.Equal(missing, row.missing) {

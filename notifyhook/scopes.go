@@ -4,42 +4,39 @@ import (
 	"context"
 	"slices"
 	"strings"
+
+	"github.com/cocoom/cocoom-gateway/internal/slackapi"
 )
 
 // slackReport is what Slack says of a route's bot token.
 type slackReport struct {
-	OK       bool           `json:"ok"`
-	Error    string         `json:"error,omitempty"` // Slack's error name, or a constant word of ours
-	Team     string         `json:"team,omitempty"`
-	TeamName string         `json:"team_name,omitempty"`
-	Bot      string         `json:"bot,omitempty"`    // its user id
-	Scopes   []string       `json:"scopes,omitempty"` // granted; missing: Slack did not say
-	Missing  []missingScope `json:"missing,omitempty"`
-	Warning  string         `json:"warning,omitempty"`
+	OK       bool             `json:"ok"`
+	Error    string           `json:"error,omitempty"` // Slack's error name, or a constant word of ours
+	Team     string           `json:"team,omitempty"`
+	TeamName string           `json:"team_name,omitempty"`
+	Bot      string           `json:"bot,omitempty"`    // its user id
+	Scopes   []string         `json:"scopes,omitempty"` // granted; missing: Slack did not say
+	Missing  []slackapi.Scope `json:"missing,omitempty"`
+	Warning  string           `json:"warning,omitempty"`
 }
 
-// missingScope is a scope that was not granted.
-type missingScope struct {
-	Scope  string `json:"scope"`
-	Breaks string `json:"breaks"` // what does not work without it
-}
-
-// scopeUses are the scopes that delivering makes use of
-// (https://docs.slack.dev/reference/scopes).
-func scopeUses() []missingScope {
-	return []missingScope{
-		{"chat:write", "nothing can be sent"},
-		{"chat:write.public", "public channels that the bot was not invited to"},
-		{"users:read.email", "recipients by e-mail address"},
-		{"users:read", "recipients by e-mail address: Slack grants users:read.email only together with it"},
-		{"im:write", "the order between messages to a person and to the id of their conversation with the bot"},
-		{"channels:read", "recipients by #channel"},
-		{"groups:read", "recipients by the #name of a private channel"},
-		{"channels:history", "after a timeout, whether a message arrived in a public channel: it may come twice"},
-		{"groups:history", "after a timeout, whether a message arrived in a private channel: it may come twice"},
-		{"im:history", "after a timeout, whether a direct message arrived: it may come twice"},
-		{"channels:join", "public channels that answer not_in_channel, until somebody invites the bot"},
-		{"chat:write.customize", "the username and icon that an app which speaks Slack asks for"},
+// Scopes are the bot scopes that delivering makes use of
+// (https://docs.slack.dev/reference/scopes). The optional ones bring what most
+// workspaces do without.
+func Scopes() []slackapi.Scope {
+	return []slackapi.Scope{
+		{Name: "chat:write", Breaks: "nothing can be sent"},
+		{Name: "chat:write.public", Breaks: "public channels that the bot was not invited to"},
+		{Name: "users:read.email", Breaks: "recipients by e-mail address"},
+		{Name: "users:read", Breaks: "recipients by e-mail address: Slack grants users:read.email only together with it"},
+		{Name: "im:write", Breaks: "the order between messages to a person and to the id of their conversation with the bot"},
+		{Name: "channels:read", Breaks: "recipients by #channel"},
+		{Name: "groups:read", Breaks: "recipients by the #name of a private channel", Optional: true},
+		{Name: "channels:history", Breaks: "after a timeout, whether a message arrived in a public channel: it may come twice", Optional: true},
+		{Name: "groups:history", Breaks: "after a timeout, whether a message arrived in a private channel: it may come twice", Optional: true},
+		{Name: "im:history", Breaks: "after a timeout, whether a direct message arrived: it may come twice", Optional: true},
+		{Name: "channels:join", Breaks: "public channels that answer not_in_channel, until somebody invites the bot", Optional: true},
+		{Name: "chat:write.customize", Breaks: "the username and icon that an app which speaks Slack asks for", Optional: true},
 	}
 }
 
@@ -72,8 +69,8 @@ func (rt *route) askSlack(ctx context.Context) (out slackReport) {
 	for scope := range strings.SplitSeq(scopes, ",") {
 		out.Scopes = append(out.Scopes, strings.TrimSpace(clean(scope)))
 	}
-	for _, one := range scopeUses() {
-		if !slices.Contains(out.Scopes, one.Scope) {
+	for _, one := range Scopes() {
+		if !slices.Contains(out.Scopes, one.Name) {
 			out.Missing = append(out.Missing, one)
 		}
 	}

@@ -5,18 +5,21 @@ package manifest
 
 import (
 	"encoding/json"
+	"errors"
 	"fmt"
 	"net/url"
+	"strings"
 
 	"github.com/goccy/go-yaml"
 )
 
-// What every app looks like to the people of its workspace.
+// What every app looks like to the people of its workspace. The bot's display
+// name is in the letters that Slack documents for it; Slack derives its default
+// user name from it.
 const (
-	name        = "Cocoom"
-	description = "Cocoom"
-	background  = "#24506c"
-	botName     = "cocoom"
+	name       = "Cocoom"
+	background = "#24506c"
+	botName    = "cocoom"
 )
 
 // Spec says what a route needs of its Slack app.
@@ -27,6 +30,9 @@ type Spec struct {
 	// UserScopes are asked of each person at sign-in, BotScopes of who installs the
 	// app. Slack takes no request for both: there are two flows.
 	UserScopes, BotScopes []string
+	// Notifies says that the bot sends notifications, for which people need the
+	// Messages tab, and is not only asked about people.
+	Notifies bool
 	// EventsURL is where Slack sends Events; empty: nowhere.
 	EventsURL string
 	Events    []string
@@ -94,11 +100,24 @@ type EventSubscriptions struct {
 	BotEvents  []string `json:"bot_events" yaml:"bot_events"`
 }
 
-// New makes the manifest of an app.
+// description says what the app is for, to people who read French or English,
+// within the 140 characters that Slack shows.
+func (s Spec) description() string {
+	switch signIn := len(s.UserScopes) > 0; {
+	case signIn && s.Notifies:
+		return "Connexion à Cocoom avec Slack, et ses notifications. · Sign in to Cocoom with Slack, and get its notifications."
+	case signIn:
+		return "Connexion à Cocoom avec votre compte Slack. · Sign in to Cocoom with your Slack account."
+	}
+	return "Les notifications de Cocoom dans Slack. · Cocoom's notifications in Slack."
+}
+
+// New makes the manifest of an app. What it gives keeps the rules of
+// [Manifest.Validate] where the Spec's own values do.
 func New(s Spec) Manifest {
 	m := Manifest{
-		Display:  Display{Name: name, Description: description, BackgroundColor: background},
-		Features: Features{Home: AppHome{MessagesTab: true, MessagesReadOnly: true}},
+		Display:  Display{Name: name, Description: s.description(), BackgroundColor: background},
+		Features: Features{Home: AppHome{MessagesTab: s.Notifies, MessagesReadOnly: true}},
 		OAuth:    OAuth{RedirectURLs: s.RedirectURLs, Scopes: Scopes{User: s.UserScopes, Bot: s.BotScopes}},
 	}
 	if len(s.BotScopes) > 0 {
@@ -110,7 +129,7 @@ func New(s Spec) Manifest {
 	return m
 }
 
-// JSON is the manifest as Slack's API takes it.
+// JSON is the manifest as Slack's API takes it, in one line.
 func (m Manifest) JSON() ([]byte, error) {
 	out, err := json.Marshal(m)
 	if err != nil {
@@ -121,20 +140,39 @@ func (m Manifest) JSON() ([]byte, error) {
 
 // YAML is the manifest as people read it.
 func (m Manifest) YAML() ([]byte, error) {
-	out, err := yaml.Marshal(m)
+	out, err := yaml.MarshalWithOptions(m, yaml.IndentSequence(true))
 	if err != nil {
 		return nil, fmt.Errorf("write manifest: %w", err)
 	}
 	return out, nil
 }
 
-// Link is the address of the page on which a person creates the app, below api,
-// which is https://api.slack.com but where Slack is elsewhere
-// (https://docs.slack.dev/app-manifests/configuring-apps-with-app-manifests).
-func (m Manifest) Link(api string) (string, error) {
+// Link is the address of the page on which a person creates the app from the
+// manifest (https://docs.slack.dev/app-manifests/configuring-apps-with-app-manifests).
+// issuer is that of Sign in with Slack, which says which Slack it is.
+func (m Manifest) Link(issuer string) (string, error) {
 	out, err := m.JSON()
 	if err != nil {
 		return "", err
 	}
-	return api + "/apps?new_app=1&manifest_json=" + url.QueryEscape(string(out)), nil
+	pages, err := appPages(issuer)
+	if err != nil {
+		return "", err
+	}
+	// A plus sign is a space to some readers of a query, and itself to others.
+	return pages + "/apps?new_app=1&manifest_json=" + strings.ReplaceAll(url.QueryEscape(string(out)), "+", "%20"), nil
+}
+
+// appPages is where people manage their apps: beside slack.com and GovSlack's
+// slack-gov.com it has a host of its own. What stands in for Slack elsewhere has
+// only the one origin that its issuer names, so it is taken to have them there.
+func appPages(issuer string) (string, error) {
+	u, err := url.Parse(issuer)
+	if err != nil || u.Host == "" {
+		return "", errors.New("the issuer is no address")
+	}
+	if u.Host == "slack.com" || u.Host == "slack-gov.com" {
+		u.Host = "api." + u.Host
+	}
+	return u.Scheme + "://" + u.Host, nil
 }

@@ -7,6 +7,7 @@ import (
 	"net/url"
 	"slices"
 	"strings"
+	"time"
 )
 
 // App is a Slack app as its owner configured it.
@@ -20,8 +21,13 @@ type App struct {
 	// Slack insists on https; here http is taken too, for localhost.
 	RedirectURLs []string
 	Workspace    string // id of the workspace that owns it
-	// EventsURL is where the app takes events; empty: nowhere.
-	EventsURL string
+	// EventsURL is where the app takes events; empty: nowhere. None go there while
+	// it is EventsUnverified. Events are the types it takes; nil: all.
+	EventsURL        string
+	EventsUnverified bool
+	Events           []string
+	// Description and Background (#rrggbb) are shown with the app.
+	Description, Background string
 	// Distributed lets people of other workspaces sign in and install.
 	Distributed bool
 	// BotToken, when given, makes the bot installed in Workspace from the
@@ -45,6 +51,7 @@ type Webhook struct {
 type app struct {
 	App
 	installs map[string]*installation // by team
+	icon     []byte                   // a picture; nil: none
 }
 
 // installation is an app's bot in one workspace.
@@ -56,7 +63,8 @@ type installation struct {
 	token   *token
 }
 
-// token is an access token of a bot (xoxb) or a person (xoxp).
+// token is an access token of a bot (xoxb) or a person (xoxp), or an app
+// configuration token (xoxe.xoxp), which is of no app.
 type token struct {
 	value   string
 	app     *app
@@ -65,6 +73,7 @@ type token struct {
 	bot     bool
 	scopes  []string
 	revoked bool
+	expires time.Time // zero: never
 }
 
 func (t *token) has(scope string) bool { return slices.Contains(t.scopes, scope) }
@@ -73,6 +82,11 @@ func (t *token) has(scope string) bool { return slices.Contains(t.scopes, scope)
 func (s *Sim) AddApp(a App) error {
 	s.mu.Lock()
 	defer s.mu.Unlock()
+	return s.addApp(a)
+}
+
+// addApp is AddApp for a caller that holds mu.
+func (s *Sim) addApp(a App) error {
 	ws := s.workspaces[a.Workspace]
 	switch {
 	case ws == nil:

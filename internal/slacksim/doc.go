@@ -17,6 +17,7 @@
 //	/oauth/v2/authorize                 install a bot, or cancel
 //	/api/{method}                       Web API
 //	/services/{team}/{id}/{secret}      incoming webhooks
+//	/apps?new_app=1&manifest_json=…     create an app from its manifest; /apps lists them
 //	/  /workspace/{team}                pages to look at, and to deactivate people on
 //
 // It keeps everything in memory and bounded: the oldest messages of a

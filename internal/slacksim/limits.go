@@ -7,6 +7,7 @@ import "time"
 // here it is exactly N in the minute that the first call opens. special
 // stands for Slack's "several hundred".
 const (
+	tier1   = 1
 	tier2   = 20
 	tier3   = 50
 	tier4   = 100

@@ -112,7 +112,7 @@ func (s *Sim) tellApps(ctx context.Context, team, kind string, fields map[string
 	s.mu.Lock()
 	var events []Event
 	for _, id := range s.appOrder {
-		if a := s.apps[id]; a.EventsURL != "" && a.installs[team] != nil {
+		if a := s.apps[id]; a.EventsURL != "" && !a.EventsUnverified && a.installs[team] != nil && (a.Events == nil || slices.Contains(a.Events, kind)) {
 			events = append(events, Event{App: id, Team: team, URL: a.EventsURL, Type: kind, Fields: fields})
 		}
 	}

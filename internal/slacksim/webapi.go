@@ -53,6 +53,8 @@ type method struct {
 	scopes []string
 	// open methods take client credentials instead of a token.
 	open bool
+	// config methods take an app configuration token only.
+	config bool
 	// user methods take a person's token only; the others a bot's too.
 	user bool
 	// json says that arguments may come as JSON; others ignore it, as
@@ -84,6 +86,9 @@ func (s *Sim) methodTable() map[string]method {
 		"conversations.history": {perMinute: tier3, json: true, run: s.conversationsHistory},
 		"conversations.replies": {perMinute: tier3, json: true, run: s.conversationsReplies},
 
+		"apps.manifest.validate": {perMinute: tier3, config: true, json: true, run: s.manifestValidate},
+		"apps.manifest.create":   {perMinute: tier1, config: true, json: true, run: s.manifestCreate},
+
 		"chat.postMessage": {perMinute: special, json: true, scopes: []string{"chat:write"}, run: s.chatPostMessage},
 		"chat.update":      {perMinute: tier3, json: true, scopes: []string{"chat:write"}, run: s.chatUpdate},
 	}
@@ -100,7 +105,10 @@ func (s *Sim) serveAPI(w http.ResponseWriter, r *http.Request) {
 	log := &Call{Method: name, At: now, Args: in.args.withoutSecrets()}
 	if c.tok != nil {
 		c.ws = s.workspaces[c.tok.team]
-		log.Team, log.App = c.tok.team, c.tok.app.ID
+		log.Team = c.tok.team
+		if c.tok.app != nil {
+			log.App = c.tok.app.ID
+		}
 	}
 	s.record(log)
 	f := s.takeFault(name, log.Team, true)
@@ -152,12 +160,19 @@ func (s *Sim) admit(c *call, m method, given string) *apiError {
 			return fail("invalid_auth")
 		case c.tok.revoked:
 			return fail("token_revoked")
+		case !c.tok.expires.IsZero() && !s.cfg.Now().Before(c.tok.expires):
+			return fail("token_expired")
+		case m.config != (c.tok.app == nil):
+			return fail("not_allowed_token_type")
 		case !c.tok.bot && (c.ws.people[c.tok.user] == nil || c.ws.people[c.tok.user].Deactivated):
 			return fail("account_inactive")
 		case m.user && c.tok.bot:
 			return fail("not_allowed_token_type")
 		}
-		key = c.tok.team + " " + c.tok.app.ID
+		key = c.tok.team + " "
+		if c.tok.app != nil {
+			key += c.tok.app.ID
+		}
 	}
 	if !s.cfg.NoMethodLimit {
 		if wait := s.limits.call(c.name+" "+key, m.perMinute, s.cfg.Now()); wait > 0 {

@@ -1,0 +1,119 @@
+package main
+
+import (
+	"errors"
+	"fmt"
+	"io"
+	"slices"
+	"strings"
+
+	"github.com/spf13/cobra"
+
+	"github.com/cocoom/cocoom-gateway/configs"
+	"github.com/cocoom/cocoom-gateway/gateway"
+	"github.com/cocoom/cocoom-gateway/internal/manifest"
+	"github.com/cocoom/cocoom-gateway/notifyhook"
+	"github.com/cocoom/cocoom-gateway/policy"
+)
+
+func manifestCommand(getenv func(string) string) *cobra.Command {
+	var file, format string
+	var link, optional bool
+	cmd := &cobra.Command{
+		Use:   "manifest HOST",
+		Short: "Print the manifest of a route's Slack app, or a link that creates the app",
+		Long: "manifest prints from what Slack creates the app with all that the route needs: name, redirect URLs, scopes for\n" +
+			"login, notifications or both, the bot, and Slack's events. It holds no secret. Paste it at api.slack.com/apps under\n" +
+			"Create New App, From a manifest; or open the link that --link prints, which does the same. An app that is there\n" +
+			"already takes it under App Manifest, and is then installed again for new scopes.",
+		Example: "  cocoom-gateway manifest -c gateway.yaml agrafmania.cocoom.com\n" +
+			"  cocoom-gateway manifest -c gateway.yaml agrafmania.cocoom.com --link",
+		Args: cobra.ExactArgs(1),
+		RunE: func(cmd *cobra.Command, args []string) error {
+			if format != "yaml" && format != "json" || link && cmd.Flags().Changed("format") {
+				return errors.New("write --format yaml, --format json, or --link")
+			}
+			cfg, err := load(file, getenv, cmd.ErrOrStderr())
+			if err != nil {
+				return err
+			}
+			i := slices.IndexFunc(cfg.Routes, func(r configs.Route) bool { return r.Host == strings.ToLower(args[0]) })
+			if i < 0 {
+				return fmt.Errorf("no route has the host %q", args[0])
+			}
+			m := manifestOf(cfg, &cfg.Routes[i], optional)
+			if err := m.Validate(); err != nil {
+				return fmt.Errorf("slack would refuse the manifest: %w", err)
+			}
+			if link {
+				format = "link"
+			}
+			return printManifest(cmd.OutOrStdout(), m, format, cfg.Slack.WithDefaults().Issuer)
+		},
+	}
+	configFlag(cmd, &file)
+	cmd.Flags().StringVar(&format, "format", "yaml", "`yaml` or json")
+	cmd.Flags().BoolVar(&link, "link", false, "print the address of the page at Slack that creates the app")
+	cmd.Flags().BoolVar(&optional, "optional", false, "ask for the optional scopes of notifications too: history, private channels, joining, names and icons")
+	return cmd
+}
+
+func printManifest(w io.Writer, m manifest.Manifest, format, issuer string) error {
+	switch format {
+	case "json":
+		return printJSON(w, m)
+	case "link":
+		address, err := m.Link(issuer)
+		if err != nil {
+			return err
+		}
+		_, err = fmt.Fprintln(w, address)
+		return err
+	}
+	text, err := m.YAML()
+	if err != nil {
+		return err
+	}
+	_, err = w.Write(text)
+	return err
+}
+
+// manifestOf is the manifest of the Slack app that a route needs: exactly what
+// its functions make use of. optional adds the optional scopes of notifications.
+func manifestOf(cfg *configs.Config, r *configs.Route, optional bool) manifest.Manifest {
+	s := manifest.Spec{Notifies: r.Notify != nil}
+	origin, usergroups := cfg.Origin(r.Host), slices.ContainsFunc(r.Policy, func(rule policy.Rule) bool { return len(rule.Allow.Usergroups) > 0 })
+	if r.Login != nil {
+		callback := r.Login.Callback
+		if callback == "" {
+			callback = cfg.ReservedPrefix + "/callback"
+		}
+		s.RedirectURLs = append(s.RedirectURLs, origin+callback)
+		s.UserScopes = gateway.UserScopes()
+	}
+	if r.SlackApp.Managed {
+		s.RedirectURLs = append(s.RedirectURLs, origin+cfg.ReservedPrefix+"/setup/installed")
+	}
+	add := func(scope string) {
+		if !slices.Contains(s.BotScopes, scope) {
+			s.BotScopes = append(s.BotScopes, scope)
+		}
+	}
+	if r.Notify != nil {
+		for _, scope := range notifyhook.Scopes() {
+			if optional || !scope.Optional {
+				add(scope.Name)
+			}
+		}
+	}
+	if r.Login != nil && (r.SlackApp.Managed && needsBot(r) || r.SlackApp.BotToken != "" || r.Notify != nil) {
+		for _, scope := range gateway.BotScopes(usergroups) {
+			add(scope.Name)
+		}
+	}
+	if len(s.BotScopes) > 0 {
+		s.EventsURL = origin + cfg.ReservedPrefix + "/slack/events"
+		s.Events = gateway.BotEvents(r.Login != nil && usergroups)
+	}
+	return manifest.New(s)
+}
