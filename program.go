@@ -26,16 +26,20 @@ type program struct {
 	relay   *notifyhook.Relay
 	gateway *gateway.Gateway
 	proxies []*proxy.Proxy
-	public  *server
-	admin   *server
-	private *server // nil: there is none
+	file    *configs.Config // as it was read
+	apps    *gateway.ManagedApps
+	// appsChanged holds one when an app was set up here.
+	appsChanged chan struct{}
+	public      *server
+	admin       *server
+	private     *server // nil: there is none
 }
 
 // start opens the store, builds every route and binds the listeners, so that
 // an address in use or a store that cannot be opened is an error here. run
 // serves; whoever does not call run must call close.
 func start(ctx context.Context, cfg *configs.Config, log *slog.Logger) (_ *program, err error) {
-	p := &program{log: log, routes: len(cfg.Routes)}
+	p := &program{log: log, routes: len(cfg.Routes), file: cfg, appsChanged: make(chan struct{}, 1)}
 	defer func() {
 		if err != nil {
 			err = errors.Join(err, p.close())
@@ -45,6 +49,10 @@ func start(ctx context.Context, cfg *configs.Config, log *slog.Logger) (_ *progr
 		return nil, fmt.Errorf("open state: %w", err)
 	}
 	if p.keys, err = openKeys(ctx, p.store, cfg); err != nil {
+		return nil, err
+	}
+	p.apps = gateway.NewManagedApps(p.store, p.keys.master, log)
+	if cfg, err = p.effective(ctx, cfg); err != nil {
 		return nil, err
 	}
 	if p.relay, err = newRelay(cfg, p.store, log); err != nil {
@@ -86,6 +94,7 @@ func (p *program) run(ctx context.Context) error {
 	group.Go(func() error { return p.gateway.Run(ctx) })
 	group.Go(func() error { return p.relay.Run(ctx) })
 	group.Go(func() error { return p.keys.follow(ctx, p.log) })
+	group.Go(func() error { return p.followApps(ctx) })
 	group.Go(func() error { return p.public.run(ctx) })
 	group.Go(func() error { return p.admin.run(ctx) })
 	if p.private != nil {

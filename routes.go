@@ -15,13 +15,18 @@ import (
 
 // newRelay gives the relay of all routes with notifications.
 func newRelay(cfg *configs.Config, st *store.Store, log *slog.Logger) (*notifyhook.Relay, error) {
-	c := notifyhook.Config{APIURL: cfg.Slack.WithDefaults().APIURL, Store: st, Log: log, PublicScheme: cfg.PublicScheme}
+	return notifyhook.New(notifyhook.Config{Routes: relayRoutes(cfg), APIURL: cfg.Slack.WithDefaults().APIURL, Store: st, Log: log, PublicScheme: cfg.PublicScheme})
+}
+
+// relayRoutes are the routes with notifications.
+func relayRoutes(cfg *configs.Config) []notifyhook.Route {
+	var routes []notifyhook.Route
 	for _, r := range cfg.Routes {
 		if r.Notify != nil {
-			c.Routes = append(c.Routes, notifyhook.Route{Host: r.Host, Workspace: r.Workspace, BotToken: r.SlackApp.BotToken, Settings: *r.Notify})
+			routes = append(routes, notifyhook.Route{Host: r.Host, Workspace: r.Workspace, BotToken: r.SlackApp.BotToken, Settings: *r.Notify})
 		}
 	}
-	return notifyhook.New(c)
+	return routes
 }
 
 func (p *program) buildGateway(ctx context.Context, cfg *configs.Config) error {

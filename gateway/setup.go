@@ -26,9 +26,15 @@ var ErrSetup = errors.New("no set-up")
 type SetupLink struct {
 	URL     secret.String // for the workspace's admin alone
 	Expires time.Time
-	// HookToken is the bearer token of the route's notification API; empty unless
-	// it was just made. It is shown to nobody again.
-	HookToken secret.String
+	// Hook is empty unless its token was just made.
+	Hook HookToken
+}
+
+// HookToken is a bearer token of a route's notification API. It is shown to nobody
+// again.
+type HookToken struct {
+	Token secret.String
+	URL   string // where notifications are sent with it
 }
 
 // SetupStatus says how far a route's set-up is.
@@ -75,16 +81,13 @@ func (g *Gateway) setupRoute(host string) (*Route, error) {
 // route end. by is who asks, for the audit.
 func (g *Gateway) MakeSetup(ctx context.Context, host, by string) (SetupLink, error) {
 	rt, err := g.setupRoute(host)
-	switch {
-	case err != nil:
+	if err != nil {
 		return SetupLink{}, err
-	case rt.Workspace == "" && !rt.needsBot():
-		return SetupLink{}, fmt.Errorf("%w: %s needs no bot, so that nothing is installed that could tell its workspace: write workspace: with the Slack team id on the route", ErrSetup, rt.Host)
 	}
 	key, now, by := randomText(32), g.cfg.Now(), plainName(by)
 	out := SetupLink{URL: secret.String(g.setupURL(rt) + "?key=" + key), Expires: now.Add(setupLife)}
 	err = g.cfg.Store.Write(ctx, func(ctx context.Context, tx *sql.Tx) (err error) {
-		out.HookToken = ""
+		out.Hook = HookToken{}
 		if err := endSetupLinks(ctx, tx, rt.Host, endReplaced, now); err != nil {
 			return err
 		}
@@ -94,7 +97,7 @@ func (g *Gateway) MakeSetup(ctx context.Context, host, by string) (SetupLink, er
 			return err
 		}
 		if rt.WantsHookToken {
-			if out.HookToken, err = g.firstHookToken(ctx, tx, rt.Host); err != nil {
+			if out.Hook, err = g.firstHookToken(ctx, tx, rt); err != nil {
 				return err
 			}
 		}
@@ -103,7 +106,7 @@ func (g *Gateway) MakeSetup(ctx context.Context, host, by string) (SetupLink, er
 	if err != nil {
 		return SetupLink{}, fmt.Errorf("keep setup link: %w", err)
 	}
-	if out.HookToken != "" {
+	if out.Hook.Token != "" {
 		g.appChanged()
 	}
 	g.cfg.Log.Warn("setup link made", "route", rt.Host, "by", by)
@@ -182,46 +185,48 @@ func (g *Gateway) ResetSetup(ctx context.Context, host, by string) error {
 
 // NewHookToken replaces the bearer token that was made for the route's
 // notification API. The old one ends at once.
-func (g *Gateway) NewHookToken(ctx context.Context, host, by string) (secret.String, error) {
+func (g *Gateway) NewHookToken(ctx context.Context, host, by string) (HookToken, error) {
 	rt, err := g.setupRoute(host)
 	switch {
 	case err != nil:
-		return "", err
+		return HookToken{}, err
 	case !rt.WantsHookToken:
-		return "", fmt.Errorf("%w: %s takes no notifications, or by the credentials in its configuration", ErrSetup, rt.Host)
+		return HookToken{}, fmt.Errorf("%w: %s takes no notifications, or by the credentials in its configuration", ErrSetup, rt.Host)
 	}
-	now, token := g.cfg.Now(), newHookToken()
+	now, made := g.cfg.Now(), g.newHookToken(rt)
 	err = g.cfg.Store.Write(ctx, func(ctx context.Context, tx *sql.Tx) error {
 		row, err := g.lockManaged(ctx, tx, rt.Host)
 		if err != nil {
 			return err
 		}
-		row.secrets.HookToken = token.Reveal()
+		row.secrets.HookToken = made.Token.Reveal()
 		if err := row.save(ctx, tx, g); err != nil {
 			return err
 		}
 		return audit(ctx, tx, now, auditEntry{plainName(by), "setup.token", rt.Host, ""})
 	})
 	if err != nil {
-		return "", fmt.Errorf("keep token: %w", err)
+		return HookToken{}, fmt.Errorf("keep token: %w", err)
 	}
 	g.appChanged()
-	return token, nil
+	return made, nil
 }
 
 // firstHookToken makes the token, unless there is one.
-func (g *Gateway) firstHookToken(ctx context.Context, tx *sql.Tx, host string) (secret.String, error) {
-	row, err := g.lockManaged(ctx, tx, host)
+func (g *Gateway) firstHookToken(ctx context.Context, tx *sql.Tx, rt *Route) (HookToken, error) {
+	row, err := g.lockManaged(ctx, tx, rt.Host)
 	if err != nil || row.secrets.HookToken != "" {
-		return "", err
+		return HookToken{}, err
 	}
-	token := newHookToken()
-	row.secrets.HookToken = token.Reveal()
-	return token, row.save(ctx, tx, g)
+	made := g.newHookToken(rt)
+	row.secrets.HookToken = made.Token.Reveal()
+	return made, row.save(ctx, tx, g)
 }
 
 // newHookToken has a prefix by which leaked ones are found.
-func newHookToken() secret.String { return secret.String("cgh_" + randomText(32)) }
+func (g *Gateway) newHookToken(rt *Route) HookToken {
+	return HookToken{secret.String("cgh_" + randomText(32)), rt.Origin + g.cfg.Prefix + "/v1/notifications"}
+}
 
 // appChanged tells the program that routes are to be built anew.
 func (g *Gateway) appChanged() {

@@ -102,7 +102,7 @@ func decode(body io.Reader, into any) error {
 func (cfg Config) fail(w http.ResponseWriter, r *http.Request, err error) {
 	var theirs mistake
 	switch {
-	case errors.As(err, &theirs), errors.Is(err, gateway.ErrSelection), errors.Is(err, gateway.ErrBreakGlass):
+	case errors.As(err, &theirs), errors.Is(err, gateway.ErrSelection), errors.Is(err, gateway.ErrBreakGlass), errors.Is(err, gateway.ErrSetup):
 		answer(w, http.StatusBadRequest, Failure{err.Error()})
 	case errors.Is(err, notifyhook.ErrNotFound):
 		answer(w, http.StatusNotFound, Failure{"there is no such notification, or not any more"})
