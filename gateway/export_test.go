@@ -52,6 +52,12 @@ func TextKeys(lang string) (keys []string) {
 	for k := range labels[lang] {
 		keys = append(keys, k)
 	}
+	for k := range map[string]map[string]string{"en": setupEnglish, "fr": setupFrench}[lang] {
+		keys = append(keys, "setup "+k)
+	}
+	for k := range map[string]map[string]string{"en": scopesEnglish, "fr": scopesFrench}[lang] {
+		keys = append(keys, "scope "+k)
+	}
 	slices.Sort(keys)
 	return keys
 }
@@ -163,3 +169,6 @@ func (g *Gateway) KeepToken(ctx context.Context, host, user, access, refresh str
 
 // SetPatience replaces bodyPatience for a test.
 func (g *Gateway) SetPatience(d time.Duration) { g.drafts.patience = d }
+
+// SetAppChanged replaces who is told that an app was set up.
+func (g *Gateway) SetAppChanged(told func()) { g.cfg.AppChanged = told }

@@ -96,8 +96,7 @@ func (g *Gateway) findSetupLink(ctx context.Context, rt *Route, id string) (*set
 
 // lastSetupLink reads the one that was made last; nil if there is none.
 func (g *Gateway) lastSetupLink(ctx context.Context, host string) (*setupLink, error) {
-	l, err := scanSetupLink(g.cfg.Store.Read().QueryRowContext(ctx, `SELECT `+setupColumns+` FROM link WHERE kind = 'setup' AND route = $1
-		ORDER BY created_at DESC, CASE WHEN used_at IS NULL THEN 0 ELSE 1 END LIMIT 1`, host))
+	l, err := scanSetupLink(g.cfg.Store.Read().QueryRowContext(ctx, `SELECT `+setupColumns+` FROM link WHERE kind = 'setup' AND route = $1 ORDER BY created_at DESC LIMIT 1`, host))
 	if errors.Is(err, sql.ErrNoRows) {
 		return nil, nil
 	}
