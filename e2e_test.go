@@ -114,6 +114,7 @@ type tab struct {
 // waiting for it would not end. more are flags for all of them.
 func chromium(t *testing.T, more ...chromedp.ExecAllocatorOption) func(t *testing.T, width, height int) *tab {
 	t.Helper()
+	t.Parallel() // browsers mostly wait
 	opts := append(chromedp.DefaultExecAllocatorOptions[:], chromedp.ExecPath(need(t, "chromium")), chromedp.NoSandbox, chromedp.DisableGPU,
 		chromedp.Flag("disable-background-networking", true), chromedp.Flag("disable-component-update", true), chromedp.Flag("disable-sync", true),
 		chromedp.Flag("lang", "en-GB"))

@@ -28,9 +28,9 @@ const (
 type keys struct {
 	store  *store.Store
 	master store.Master
-	algs   []string
 
 	reading sync.Mutex // an older ring must not replace a younger one
+	algs    []string   // guarded by reading
 
 	sealer     gateway.Sealer
 	appCookies proxy.CookieKeys
@@ -60,6 +60,22 @@ func algorithms(cfg *configs.Config) []string {
 		}
 	}
 	return algs
+}
+
+// need makes keys for the algorithms of a configuration that have none yet.
+func (k *keys) need(ctx context.Context, cfg *configs.Config) error {
+	k.reading.Lock()
+	defer k.reading.Unlock()
+	for _, alg := range algorithms(cfg) {
+		if slices.Contains(k.algs, alg) {
+			continue
+		}
+		if err := k.refreshSigning(ctx, keyRotation, alg); err != nil {
+			return err
+		}
+		k.algs = append(k.algs, alg)
+	}
+	return nil
 }
 
 // rotate makes new keys now rather than when they are due. They are used when

@@ -113,39 +113,9 @@ func (p *program) followApps(ctx context.Context) error {
 	}
 }
 
-// effective is the configuration that is served: what the file says, and over it
-// what the store knows of Slack apps that workspaces' admins have set up.
-func (p *program) effective(ctx context.Context, file *configs.Config) (*configs.Config, error) {
-	apps, err := p.apps.Read(ctx)
-	if err != nil {
-		return nil, err
-	}
-	return managed(file, apps), nil
-}
-
 // applyApps applies the configuration anew, with the apps as they are now.
 func (p *program) applyApps(ctx context.Context) error {
-	cfg, err := p.effective(ctx, p.file)
-	if err != nil {
-		return err
-	}
-	settings := gateway.Settings{TrustedProxies: cfg.TrustedProxies, Slack: cfg.Slack, Session: cfg.Session}
-	for i := range cfg.Routes {
-		rt, err := newRoute(cfg, &cfg.Routes[i], routeParts{p.keys.signing, &p.keys.appCookies, p.relay, p.log})
-		if err != nil {
-			return fmt.Errorf("build route %s: %w", cfg.Routes[i].Host, err)
-		}
-		settings.Routes = append(settings.Routes, rt)
-	}
-	relayApply, err := p.relay.Prepare(relayRoutes(cfg), cfg.Slack.WithDefaults().APIURL, cfg.PublicScheme)
-	if err != nil {
-		return err
-	}
-	gatewayApply, err := p.gateway.Prepare(settings)
-	if err != nil {
-		return err
-	}
-	relayApply()
-	gatewayApply()
-	return nil
+	p.current.mu.Lock()
+	defer p.current.mu.Unlock()
+	return p.applyLocked(ctx, p.current.file)
 }

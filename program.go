@@ -13,20 +13,17 @@ import (
 	"github.com/cocoom/cocoom-gateway/internal/admin"
 	"github.com/cocoom/cocoom-gateway/internal/store"
 	"github.com/cocoom/cocoom-gateway/notifyhook"
-	"github.com/cocoom/cocoom-gateway/proxy"
 )
 
 // program is a running gateway: everything that serve starts, as a value that a
 // test can start too.
 type program struct {
 	log     *slog.Logger
-	routes  int
 	store   *store.Store
 	keys    *keys
 	relay   *notifyhook.Relay
 	gateway *gateway.Gateway
-	proxies []*proxy.Proxy
-	file    *configs.Config // as it was read
+	current current
 	apps    *gateway.ManagedApps
 	// appsChanged holds one when an app was set up here.
 	appsChanged chan struct{}
@@ -39,7 +36,8 @@ type program struct {
 // an address in use or a store that cannot be opened is an error here. run
 // serves; whoever does not call run must call close.
 func start(ctx context.Context, cfg *configs.Config, log *slog.Logger) (_ *program, err error) {
-	p := &program{log: log, routes: len(cfg.Routes), file: cfg, appsChanged: make(chan struct{}, 1)}
+	p := &program{log: log, appsChanged: make(chan struct{}, 1)}
+	p.current.file = cfg
 	defer func() {
 		if err != nil {
 			err = errors.Join(err, p.close())
@@ -100,7 +98,7 @@ func (p *program) run(ctx context.Context) error {
 	if p.private != nil {
 		group.Go(func() error { return p.private.run(ctx) })
 	}
-	p.log.Info("serving", "public", p.public.addr(), "admin", p.admin.addr(), "private", p.private.addr(), "routes", p.routes, "version", version())
+	p.log.Info("serving", "public", p.public.addr(), "admin", p.admin.addr(), "private", p.private.addr(), "routes", len(p.current.routes), "version", version())
 	err := group.Wait()
 	p.log.Info("stopped")
 	return errors.Join(err, p.close())
@@ -114,9 +112,7 @@ func (p *program) close() error {
 			s.ln.Close() // closed already after run
 		}
 	}
-	for _, px := range p.proxies {
-		px.Close()
-	}
+	p.current.routes.closeUnlike(nil)
 	if p.store != nil {
 		errs = append(errs, p.store.Close())
 	}

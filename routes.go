@@ -4,6 +4,9 @@ import (
 	"context"
 	"fmt"
 	"log/slog"
+	"runtime"
+
+	"golang.org/x/sync/errgroup"
 
 	"github.com/cocoom/cocoom-gateway/configs"
 	"github.com/cocoom/cocoom-gateway/gateway"
@@ -30,25 +33,17 @@ func relayRoutes(cfg *configs.Config) []notifyhook.Route {
 }
 
 func (p *program) buildGateway(ctx context.Context, cfg *configs.Config) error {
-	c := gateway.Config{
-		Settings: gateway.Settings{TrustedProxies: cfg.TrustedProxies, Slack: cfg.Slack, Session: cfg.Session},
-		Prefix:   cfg.ReservedPrefix,
-		Sealer:   &p.keys.sealer, JWKS: p.keys.signing.JWKS, Store: p.store, Log: p.log,
+	var err error
+	if p.current.routes, err = buildRoutes(cfg, p.parts(), nil); err != nil {
+		return err
+	}
+	p.gateway, err = gateway.New(ctx, gateway.Config{
+		Settings: settings(cfg, p.current.routes), Prefix: cfg.ReservedPrefix,
+		Sealer: &p.keys.sealer, JWKS: p.keys.signing.JWKS, Store: p.store, Log: p.log,
 		PersonChanged: p.relay.PersonChanged,
 		Master:        p.keys.master, AppChanged: p.appChanged, Messenger: messenger(p.relay),
-	}
-	for i := range cfg.Routes {
-		rt, err := newRoute(cfg, &cfg.Routes[i], routeParts{p.keys.signing, &p.keys.appCookies, p.relay, p.log})
-		if err != nil {
-			return fmt.Errorf("build route %s: %w", cfg.Routes[i].Host, err)
-		}
-		if rt.Upstream != nil {
-			p.proxies = append(p.proxies, rt.Upstream)
-		}
-		c.Routes = append(c.Routes, rt)
-	}
-	var err error
-	if p.gateway, err = gateway.New(ctx, c); err != nil {
+	})
+	if err != nil {
 		return fmt.Errorf("build gateway: %w", err)
 	}
 	return nil
@@ -60,6 +55,65 @@ type routeParts struct {
 	cookies *proxy.CookieKeys
 	relay   *notifyhook.Relay // nil: the route is only looked at, and takes no notifications
 	log     *slog.Logger
+}
+
+func (p *program) parts() routeParts {
+	return routeParts{p.keys.signing, &p.keys.appCookies, p.relay, p.log}
+}
+
+// builtRoute is a route and what it was built of.
+type builtRoute struct {
+	of     *configs.Route
+	origin string
+	route  gateway.Route
+}
+
+// builtRoutes are those of one configuration, by host.
+type builtRoutes map[string]builtRoute
+
+// buildRoutes builds the routes of a configuration. Those that are as they were
+// before are taken over, with their connections to the app, and what they
+// remember of sessions at its form.
+func buildRoutes(cfg *configs.Config, parts routeParts, before builtRoutes) (builtRoutes, error) {
+	list := make([]builtRoute, len(cfg.Routes))
+	var workers errgroup.Group
+	workers.SetLimit(runtime.GOMAXPROCS(0))
+	for i := range cfg.Routes {
+		r := &cfg.Routes[i]
+		workers.Go(func() (err error) {
+			origin := cfg.Origin(r.Host)
+			if old, ok := before[r.Host]; ok && old.origin == origin && old.of.Same(r) {
+				list[i] = builtRoute{r, origin, old.route}
+				return nil
+			}
+			list[i] = builtRoute{of: r, origin: origin}
+			if list[i].route, err = newRoute(cfg, r, parts); err != nil {
+				return fmt.Errorf("build route %s: %w", r.Host, err)
+			}
+			return nil
+		})
+	}
+	err := workers.Wait()
+	routes := make(builtRoutes, len(list))
+	for _, one := range list {
+		routes[one.of.Host] = one
+	}
+	if err != nil {
+		routes.closeUnlike(before)
+		return nil, err
+	}
+	return routes, nil
+}
+
+// closeUnlike closes the idle connections of the routes that others has not taken
+// over. Requests under way keep theirs, which end with them: nothing holds the
+// route's transport any more, and what it keeps open closes after seconds.
+func (b builtRoutes) closeUnlike(others builtRoutes) {
+	for host, one := range b {
+		if up := one.route.Upstream; up != nil && up != others[host].route.Upstream {
+			up.Close()
+		}
+	}
 }
 
 // newRoute builds a route.
@@ -81,7 +135,9 @@ func newRoute(cfg *configs.Config, r *configs.Route, parts routeParts) (gateway.
 	}
 	if r.Notify != nil && parts.relay != nil {
 		rt.Notify = parts.relay.Handler(rt.Host)
-		c.Notify = parts.relay.InBand(rt.Host)
+		if r.Notify.InBand {
+			c.Notify = parts.relay.InBand(rt.Host)
+		}
 	}
 	if r.Login != nil {
 		c.Login = r.Login.Upstream
