@@ -46,10 +46,10 @@ func drawIcon() ([]byte, error) {
 			// The unit square, whatever the size.
 			x, y := (float64(px)+.5)/iconSize, (float64(py)+.5)/iconSize
 			c := mix(top, bottom, y)
-			c = mix(c, behind, cover(bubble(1-x, y, .34, .36, .20)))
-			c = mix(c, mix(top, bottom, y), cover(bubble(x, y, .43, .54, .285))) // a gap between the two
-			c = mix(c, front, cover(bubble(x, y, .43, .54, .26)))
-			c = mix(c, letter, cover(letterC(x, y, .43, .54, .125, .036)))
+			c = mix(c, behind, cover(bubble(1-x, y, .33, .355, .225)))
+			c = mix(c, mix(top, bottom, y), cover(bubble(x, y, .42, .56, .325))) // a gap between the two
+			c = mix(c, front, cover(bubble(x, y, .42, .56, .295)))
+			c = mix(c, letter, cover(letterC(x, y, .42, .56, .145, .042)))
 			img.SetNRGBA(px, py, c)
 		}
 	}
@@ -61,7 +61,7 @@ func drawIcon() ([]byte, error) {
 // bubble is a disc with a tail to the lower left.
 func bubble(x, y, cx, cy, r float64) float64 {
 	disc := math.Hypot(x-cx, y-cy) - r
-	tail := triangle(x, y, [3][2]float64{{cx - r*.98, cy + r*1.02}, {cx - r*.92, cy + r*.2}, {cx - r*.1, cy + r*.9}})
+	tail := triangle(x, y, [3][2]float64{{cx - r*1.02, cy + r*1.1}, {cx - r*.99, cy + r*.1}, {cx - r*.05, cy + r*.97}})
 	return math.Min(disc, tail)
 }
 

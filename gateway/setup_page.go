@@ -235,6 +235,7 @@ type setupPage struct {
 	Notice *setupNotice
 
 	CreateLink string
+	Events     bool // the app is told of changes
 
 	ClientID   string
 	HasSecret  bool // typed before, and kept
@@ -242,6 +243,7 @@ type setupPage struct {
 	Mistakes   map[string]string // by field
 
 	Scopes    []string
+	Team      string // which workspace is to be chosen; empty: whichever
 	Installed []fact
 
 	Login     string // where a sign-in begins; empty: the route has none
@@ -280,7 +282,10 @@ func (g *Gateway) showSetup(v *setupVisit, step int, trouble error) error {
 	switch {
 	case errors.As(trouble, &why):
 		status, p.Notice, p.Mistakes = why.status, why.notice(p.T), why.mistakes(p.T)
-		p.RequestID, x.failure = x.id, why
+		x.failure = why
+		if why.fields == nil { // what the person typed is no matter for the log
+			p.RequestID = x.id
+		}
 		if why.retry != "" {
 			x.Header().Set("Retry-After", why.retry)
 		}
@@ -290,12 +295,16 @@ func (g *Gateway) showSetup(v *setupVisit, step int, trouble error) error {
 	var err error
 	switch step {
 	case stepCreate:
+		p.Events = rt.Manifest.Settings.Events != nil
 		p.CreateLink, err = rt.Manifest.Link(g.slackAt(x).Issuer)
 	case stepSecrets:
 		p.ClientID, p.HasSecret, p.HasSigning = v.typed.ClientID, v.typed.ClientSecret != "", v.typed.SigningSecret != ""
 	case stepInstall:
 		for _, scope := range rt.Manifest.OAuth.Scopes.Bot {
 			p.Scopes = append(p.Scopes, scopeWords(v.lang, scope))
+		}
+		if name := v.pinnedName(); name != "" {
+			p.Team = strings.ReplaceAll(p.T["install_team"], "{detail}", name)
 		}
 	case stepTry:
 		err = g.showTry(v, &p)

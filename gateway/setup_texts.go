@@ -86,14 +86,15 @@ var setupDoorFrench = map[string]text{
 
 var setupEnglish = map[string]string{
 	"title": "Connect {host} to Slack", "progress": "Progress", "done": "done", "slack_says": "Slack says", "request": "Request number",
-	"step_1": "Create the app", "step_2": "Copy three values", "step_3": "Install", "step_4": "Try it",
+	"step_1": "Create the app", "step_2": "Three values", "step_3": "Install", "step_4": "Try it",
 	"new_tab": "opens in a new tab",
 
 	"create_text":   "The button leads to Slack. Everything the app needs is filled in already.",
 	"create_button": "Create the app at Slack",
 	"create_1":      "At Slack, choose the workspace of {host} and press “Next”, then “Create”.",
 	"create_2":      "On the page “Basic Information”, scroll to “Display Information” and upload the icon below. Press “Save Changes”.",
-	"create_3":      "Stay on that page: the next step needs values from it.",
+	"create_3":      "If Slack says on the page “App Manifest” that the URL for events is not verified, press “Click here to verify”.",
+	"create_4":      "Go back to “Basic Information”: the next step needs values from there.",
 	"icon":          "The app’s icon", "icon_get": "Download the icon",
 	"create_next": "The app is created: go on",
 
@@ -104,7 +105,6 @@ var setupEnglish = map[string]string{
 	"kept":           "Already entered. Leave it empty to keep it.",
 	"secrets_button": "Check and go on",
 	"secrets_safe":   "They are stored encrypted and never shown again.",
-	"apps_link":      "Where was the app? Slack lists it under “Your Apps”:",
 
 	"install_text":   "Slack now asks whether the app may work in your workspace. It will be able to:",
 	"install_team":   "Choose the workspace {detail}.",
@@ -157,14 +157,15 @@ var setupEnglish = map[string]string{
 
 var setupFrench = map[string]string{
 	"title": "Relier {host} à Slack", "progress": "Avancement", "done": "fait", "slack_says": "Slack dit", "request": "Numéro de requête",
-	"step_1": "Créer l’application", "step_2": "Copier trois valeurs", "step_3": "Installer", "step_4": "Essayer",
+	"step_1": "Créer l’application", "step_2": "Trois valeurs", "step_3": "Installer", "step_4": "Essayer",
 	"new_tab": "s’ouvre dans un nouvel onglet",
 
 	"create_text":   "Le bouton mène chez Slack. Tout ce qu’il faut à l’application y est déjà rempli.",
 	"create_button": "Créer l’application chez Slack",
 	"create_1":      "Chez Slack, choisissez l’espace de travail de {host}, puis appuyez sur « Next » et « Create ».",
 	"create_2":      "Sur la page « Basic Information », descendez jusqu’à « Display Information » et déposez l’icône ci-dessous. Appuyez sur « Save Changes ».",
-	"create_3":      "Restez sur cette page : l’étape suivante demande des valeurs qui s’y trouvent.",
+	"create_3":      "Si Slack indique sur la page « App Manifest » que l’URL des événements n’est pas vérifiée, appuyez sur « Click here to verify ».",
+	"create_4":      "Revenez à « Basic Information » : l’étape suivante demande des valeurs qui s’y trouvent.",
 	"icon":          "L’icône de l’application", "icon_get": "Télécharger l’icône",
 	"create_next": "L’application est créée : continuer",
 
@@ -175,7 +176,6 @@ var setupFrench = map[string]string{
 	"kept":           "Déjà saisi. Laissez vide pour le garder.",
 	"secrets_button": "Vérifier et continuer",
 	"secrets_safe":   "Elles sont conservées chiffrées et ne sont plus jamais affichées.",
-	"apps_link":      "Où était l’application ? Slack la liste sous « Your Apps » :",
 
 	"install_text":   "Slack demande maintenant si l’application peut travailler dans votre espace de travail. Elle pourra :",
 	"install_team":   "Choisissez l’espace de travail {detail}.",
