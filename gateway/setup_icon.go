@@ -61,7 +61,7 @@ func drawIcon() ([]byte, error) {
 // bubble is a disc with a tail to the lower left.
 func bubble(x, y, cx, cy, r float64) float64 {
 	disc := math.Hypot(x-cx, y-cy) - r
-	tail := triangle(x, y, [3][2]float64{{cx - r*1.02, cy + r*1.1}, {cx - r*.99, cy + r*.1}, {cx - r*.05, cy + r*.97}})
+	tail := triangle(x, y, [3][2]float64{{cx - r, cy + r}, {cx - r*.95, cy + r*.1}, {cx - r*.1, cy + r*.95}})
 	return math.Min(disc, tail)
 }
 
@@ -82,7 +82,7 @@ func triangle(x, y float64, p [3][2]float64) float64 {
 	out := math.Inf(-1)
 	for i := range p {
 		a, b := p[i], p[(i+1)%3]
-		nx, ny := a[1]-b[1], b[0]-a[0]
+		nx, ny := b[1]-a[1], a[0]-b[0] // outwards, as the corners go round
 		out = math.Max(out, ((x-a[0])*nx+(y-a[1])*ny)/math.Hypot(nx, ny))
 	}
 	return out

@@ -283,7 +283,7 @@ func (g *Gateway) showSetup(v *setupVisit, step int, trouble error) error {
 	case errors.As(trouble, &why):
 		status, p.Notice, p.Mistakes = why.status, why.notice(p.T), why.mistakes(p.T)
 		x.failure = why
-		if why.fields == nil { // what the person typed is no matter for the log
+		if why.slack != "" || why.status >= 500 { // or there is nothing that the log knows better
 			p.RequestID = x.id
 		}
 		if why.retry != "" {
