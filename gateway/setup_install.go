@@ -272,9 +272,8 @@ func (g *Gateway) keepInstalled(v *setupVisit, app managedSecrets, got *oauthIns
 		if err := row.save(ctx, tx, g); err != nil {
 			return err
 		}
-		l.detail.Typed, l.detail.Message, l.detail.To = "", "", got.Installer.ID
-		l.detail.Checked = true
-		return audit(ctx, tx, g.cfg.Now(), auditEntry{got.Installer.ID + " of " + got.Team.ID, "setup.installed", rt.Host, "app " + got.AppID + " by the setup link of " + l.by})
+		l.detail.Typed, l.detail.Message, l.detail.Checked = "", "", true
+		return audit(ctx, tx, g.cfg.Now(), auditEntry{got.Installer.ID, "setup.installed", rt.Host, "app " + got.AppID + " to " + got.Team.ID + " by the setup link of " + l.by})
 	})
 	if err != nil {
 		return err

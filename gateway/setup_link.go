@@ -36,7 +36,6 @@ type setupDetail struct {
 	Typed   string `json:"typed,omitempty"`   // managedSecrets that wait for the installation, sealed
 	Checked bool   `json:"checked,omitempty"` // Slack has taken what was typed
 	Message string `json:"message,omitempty"` // id of the test message
-	To      string `json:"to,omitempty"`      // who got it
 	End     string `json:"end,omitempty"`     // how it ended; see endFinished
 }
 

@@ -277,3 +277,47 @@ func (s *site) answer(method, body string) {
 func (s *site) refuse(method, name string) {
 	s.slack.Fault(slacksim.Fault{Method: method, Kind: slacksim.ErrorCode, Error: name, Times: 1})
 }
+
+// TestSetupWithoutBot: an app that people only sign in by needs no installation; the
+// configuration says which workspace it is for.
+func TestSetupWithoutBot(t *testing.T) {
+	eachSite(t, func(t *testing.T, s *site) {
+		b := s.admin()
+		if page := b.get(s.at + "?step=2"); strings.Contains(page.text, "Install") {
+			t.Errorf("the steps name an installation: %s", page.text)
+		}
+		if got := b.fill(s.at+"/secrets", secrets()); got.StatusCode != 303 {
+			t.Fatalf("the credentials: %d %s", got.StatusCode, got.text)
+		}
+		if st := s.status(); !st.InForce || st.Workspace != teams[0] || st.InstalledBy != "" {
+			t.Errorf("the status is %+v", st)
+		}
+		if page := b.get(s.at); !strings.Contains(page.text, `id="sign-in"`) || strings.Contains(page.text, `id="tell"`) {
+			t.Errorf("the last step: %s", page.text)
+		}
+		if got := b.get(s.at + "/install"); got.StatusCode != 303 {
+			t.Errorf("installed all the same: %d", got.StatusCode)
+		}
+		if got := s.browser().signIn(s.routes[0].Origin+"/dossiers", teams[0], "U0PAUL"); got.Header.Get("Location") != s.routes[0].Origin+"/dossiers" {
+			t.Errorf("a sign-in: %d %s", got.StatusCode, got.text)
+		}
+		s.silent()
+	}, func(c *gateway.Config) {
+		rt := &c.Routes[0]
+		rt.Manifest.OAuth.Scopes.Bot, rt.Manifest.Features.Bot = nil, nil
+		rt.Workspace, rt.Login, rt.Notify, rt.WantsHookToken = teams[0], &gateway.Login{Guests: "allow"}, nil, false
+	})
+}
+
+// TestManagedNeedsBot: an app without a bot, on a route that has come to need one,
+// lets nobody in: nobody could tell guests.
+func TestManagedNeedsBot(t *testing.T) {
+	s := newSite(t, nil, func(c *gateway.Config) {
+		rt := &c.Routes[0]
+		rt.Workspace = teams[0]
+		rt.SlackApp = gateway.SlackApp{Managed: true, ClientID: newClientID, ClientSecret: newClientSecret}
+	})
+	if got := s.browser().get(s.routes[0].Origin + "/dossiers"); got.StatusCode != 503 || !strings.Contains(got.text, "not connected") {
+		t.Errorf("%d %s", got.StatusCode, got.text)
+	}
+}

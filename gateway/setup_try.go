@@ -29,10 +29,8 @@ type Told struct {
 // waiting reports whether something may still become of it.
 func (t Told) waiting() bool { return t.State == "queued" || t.State == "sending" }
 
-const (
-	// setupAgain is after how many seconds a page that waits is asked for again.
-	setupPageAgain = 2
-)
+// tryAgain is after how many seconds a page that waits is asked for again.
+const tryAgain = 2
 
 // showTry fills in the last step: who has signed in, and what became of the test
 // message.
@@ -43,7 +41,7 @@ func (g *Gateway) showTry(v *setupVisit, p *setupPage) error {
 		p.Installed[0].Value = v.row.team
 	}
 	if !p.Connected {
-		p.Again = setupPageAgain
+		p.Again = tryAgain
 		return nil
 	}
 	if rt.Login != nil {
@@ -64,7 +62,7 @@ func (g *Gateway) showTry(v *setupVisit, p *setupPage) error {
 	case told.State == "sent":
 		p.Message = &setupNotice{Kind: "good", Text: t["message_sent"]}
 	case told.waiting() && told.Reason == "":
-		p.Message, p.Again = &setupNotice{Kind: "wait", Text: t["message_waits"]}, setupPageAgain
+		p.Message, p.Again = &setupNotice{Kind: "wait", Text: t["message_waits"]}, tryAgain
 	default:
 		p.Message = &setupNotice{Kind: "bad", Text: messageWords(t, told.Reason), Slack: refusal{}.saying(told.Reason).slack}
 	}
