@@ -11,24 +11,43 @@ import (
 )
 
 func checkCommand(getenv func(string) string) *cobra.Command {
-	var file string
+	var at listenerFlags
+	var diff bool
+	var against string
 	cmd := &cobra.Command{
 		Use:   "check",
 		Short: "Say everything that is wrong with a configuration file",
 		Long: "check reads the file and what it includes, and prints every mistake with file, line and column.\n" +
-			"It exits with 0 if there is none, else with 1. serve refuses a file in the same words.",
-		Example: "  cocoom-gateway check -c gateway.yaml",
+			"It exits with 0 if there is none, else with 1. serve refuses a file in the same words.\n\n" +
+			"With --diff it asks the running gateway to read its file, by its own environment, and says what would change:\n" +
+			"routes that come (+), go (-) and change (~), key by key, and what takes a restart. Of secrets it says only that they\n" +
+			"changed. With --against it compares the file to another one, and needs no gateway.",
+		Example: "  cocoom-gateway check -c gateway.yaml\n  cocoom-gateway check -c gateway.yaml --diff\n  cocoom-gateway check -c new.yaml --diff --against old.yaml",
 		Args:    cobra.NoArgs,
 		RunE: func(cmd *cobra.Command, _ []string) error {
-			cfg, err := load(file, getenv, cmd.ErrOrStderr())
+			if diff && against == "" {
+				return printDifference(cmd, &at, getenv)
+			}
+			cfg, err := load(at.file, getenv, cmd.ErrOrStderr())
 			if err != nil {
 				return err
 			}
-			fmt.Fprintf(cmd.OutOrStdout(), "%s is good: %s\n", file, plural(len(cfg.Routes), "route"))
+			if against == "" {
+				fmt.Fprintf(cmd.OutOrStdout(), "%s is good: %s\n", at.file, plural(len(cfg.Routes), "route"))
+				return nil
+			}
+			old, err := load(against, getenv, cmd.ErrOrStderr())
+			if err != nil {
+				return err
+			}
+			printChanges(cmd.OutOrStdout(), configs.Compare(old, cfg), nil)
 			return nil
 		},
 	}
-	configFlag(cmd, &file)
+	configFlag(cmd, &at.file)
+	adminFlag(cmd, &at.address)
+	cmd.Flags().BoolVar(&diff, "diff", false, "say what differs from what the running gateway has in force")
+	cmd.Flags().StringVar(&against, "against", "", "with --diff: compare to this `file` instead")
 	return cmd
 }
 

@@ -175,7 +175,7 @@ func TestDocsLinks(t *testing.T) {
 	if err != nil || len(pages) == 0 {
 		t.Fatal("no pages", err)
 	}
-	for _, page := range append(pages, "README.md") {
+	for _, page := range append(pages, "README.md", "CHANGELOG.md") {
 		text, err := os.ReadFile(page)
 		if err != nil {
 			t.Fatal(err)
@@ -200,11 +200,42 @@ func TestDocsLinks(t *testing.T) {
 	}
 }
 
+// TestDocsAreFound: the README leads to every page and file under docs, by way of others or not.
+func TestDocsAreFound(t *testing.T) {
+	seen := map[string]bool{}
+	var visit func(page string)
+	visit = func(page string) {
+		if seen[page] {
+			return
+		}
+		seen[page] = true
+		text, err := os.ReadFile(page)
+		if err != nil || !strings.HasSuffix(page, ".md") {
+			return
+		}
+		for _, m := range regexp.MustCompile(`\]\(([^)\s#]+)`).FindAllSubmatch(text, -1) {
+			visit(filepath.Join(filepath.Dir(page), string(m[1])))
+		}
+	}
+	visit("README.md")
+	for _, pattern := range []string{"docs/*.md", "docs/running/*"} {
+		files, err := filepath.Glob(pattern)
+		if err != nil || len(files) == 0 {
+			t.Fatal(pattern, err)
+		}
+		for _, file := range files {
+			if !seen[file] {
+				t.Errorf("nothing leads to %s", file)
+			}
+		}
+	}
+}
+
 // sections are the headings of a page, as links name them.
 func sections(page string) []string {
 	var out []string
 	for _, m := range regexp.MustCompile(`(?m)^#+ (.*)$`).FindAllStringSubmatch(page, -1) {
-		out = append(out, strings.ReplaceAll(regexp.MustCompile("[^a-z0-9 -]").ReplaceAllString(strings.ToLower(m[1]), ""), " ", "-"))
+		out = append(out, strings.ReplaceAll(regexp.MustCompile("[^a-z0-9 _-]").ReplaceAllString(strings.ToLower(m[1]), ""), " ", "-"))
 	}
 	return out
 }

@@ -170,11 +170,14 @@ func (b *behind) shipped(name string, replace ...string) string {
 // startNginx runs nginx with the shipped configuration, as whoever runs the test.
 func (b *behind) startNginx() {
 	b.t.Helper()
-	nginx := need(b.t, "nginx")
-	dir := b.t.TempDir()
-	site := b.shipped("nginx.conf", "listen 443 ssl;", fmt.Sprintf("listen 127.0.0.1:%d;", b.port), "agrafmania.cocoom.com", customers[0].Host,
-		"    ssl_certificate     /etc/ssl/agrafmania.pem;\n", "", "    ssl_certificate_key /etc/ssl/agrafmania.key;\n", "")
-	paths := ""
+	b.nginx(b.shipped("nginx.conf", "listen 443 ssl;", fmt.Sprintf("listen 127.0.0.1:%d;", b.port), "agrafmania.cocoom.com", customers[0].Host,
+		"    ssl_certificate     /etc/ssl/agrafmania.pem;\n", "", "    ssl_certificate_key /etc/ssl/agrafmania.key;\n", ""))
+}
+
+// nginx runs one whose http block holds site.
+func (b *behind) nginx(site string) {
+	b.t.Helper()
+	nginx, dir, paths := need(b.t, "nginx"), b.t.TempDir(), ""
 	for _, kind := range []string{"client_body", "proxy", "fastcgi", "uwsgi", "scgi"} {
 		paths += fmt.Sprintf("%s_temp_path %s/%s;\n", kind, dir, kind)
 	}

@@ -26,7 +26,7 @@ func TestHelp(t *testing.T) {
 			line = strings.TrimSuffix(line, "\n")
 			words, ok := strings.CutPrefix(line, "  cocoom-gateway ")
 			// Nothing runs: only what the line means is looked at.
-			meant, args, err := rootCommand(os.Getenv).Find(strings.Fields(words))
+			meant, args, err := rootCommand(os.Getenv, nil).Find(strings.Fields(words))
 			if err == nil {
 				if err = meant.ParseFlags(args); err == nil {
 					err = meant.ValidateRequiredFlags()
@@ -42,5 +42,5 @@ func TestHelp(t *testing.T) {
 			}
 		}
 	}
-	visit(rootCommand(os.Getenv))
+	visit(rootCommand(os.Getenv, nil))
 }

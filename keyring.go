@@ -93,11 +93,7 @@ func (k *keys) refresh(ctx context.Context, rotation time.Duration) error {
 	if err != nil {
 		return err
 	}
-	seal := make([]gateway.SealKey, len(ring))
-	for i, key := range ring {
-		seal[i] = gateway.SealKey{ID: key.ID, Value: key.Value, ActiveFrom: key.ActiveFrom}
-	}
-	if err := k.sealer.Set(seal); err != nil {
+	if err := k.sealer.Set(sealKeys(ring)); err != nil {
 		return err
 	}
 	if ring, err = k.ring(ctx, rotation, "app-cookies", random32); err != nil {
@@ -116,6 +112,15 @@ func (k *keys) refresh(ctx context.Context, rotation time.Duration) error {
 		}
 	}
 	return nil
+}
+
+// purposes lists the rings that lie in the store.
+func (k *keys) purposes() []string {
+	list := []string{"cookies", "app-cookies"}
+	for _, alg := range k.algs {
+		list = append(list, "assertions-"+alg)
+	}
+	return list
 }
 
 func random32() ([]byte, error) {

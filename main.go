@@ -10,18 +10,21 @@ import (
 	"io"
 	"os"
 	"os/signal"
-	"runtime/debug"
 	"syscall"
 
 	"github.com/spf13/cobra"
 )
 
 func main() {
+	os.Exit(asStarted())
+}
+
+// asStarted runs what this process was started for, until it is interrupted.
+func asStarted() (code int) {
 	ctx, stop := signal.NotifyContext(context.Background(), os.Interrupt, syscall.SIGTERM)
+	defer stop()
 	context.AfterFunc(ctx, stop) // a second interrupt ends at once
-	code := run(ctx, os.Args[1:], os.Getenv, os.Stdout, os.Stderr)
-	stop()
-	os.Exit(code)
+	return process{getenv: os.Getenv, stdout: os.Stdout, stderr: os.Stderr, hangups: hangups}.run(ctx, os.Args[1:])
 }
 
 // errReported ends a command whose mistakes were printed already.
@@ -33,12 +36,33 @@ type exitCode int
 // Error is never printed.
 func (c exitCode) Error() string { return fmt.Sprintf("exit code %d", int(c)) }
 
+// hangups begins to tell of SIGHUP, by which operators ask a server to read its
+// configuration again; until somebody asks for it, the signal ends the process.
+// Windows never sends it.
+func hangups() <-chan os.Signal {
+	c := make(chan os.Signal, 1)
+	signal.Notify(c, syscall.SIGHUP)
+	return c
+}
+
+// process is what surrounds a command line.
+type process struct {
+	getenv         func(string) string
+	stdout, stderr io.Writer
+	hangups        func() <-chan os.Signal // nil: there are none
+}
+
+// run executes a command line where nobody hangs up.
+func run(ctx context.Context, args []string, getenv func(string) string, stdout, stderr io.Writer) int {
+	return process{getenv: getenv, stdout: stdout, stderr: stderr}.run(ctx, args)
+}
+
 // run executes one command line and returns the exit code: 0, 1 when something
 // failed, or what the command's help says. It returns when the command is done
 // or ctx has ended.
-func run(ctx context.Context, args []string, getenv func(string) string, stdout, stderr io.Writer) int {
-	stdout, stderr = legible{stdout}, legible{stderr}
-	root := rootCommand(getenv)
+func (p process) run(ctx context.Context, args []string) int {
+	stdout, stderr := legible{p.stdout}, legible{p.stderr}
+	root := rootCommand(p.getenv, p.hangups)
 	root.SetArgs(args)
 	root.SetOut(stdout)
 	root.SetErr(stderr)
@@ -56,7 +80,7 @@ func run(ctx context.Context, args []string, getenv func(string) string, stdout,
 }
 
 // rootCommand is the whole command line.
-func rootCommand(getenv func(string) string) *cobra.Command {
+func rootCommand(getenv func(string) string, hangups func() <-chan os.Signal) *cobra.Command {
 	root := &cobra.Command{
 		Use:           "cocoom-gateway",
 		Short:         "Slack login and Slack notifications in front of an unmodified web app",
@@ -71,12 +95,13 @@ func rootCommand(getenv func(string) string) *cobra.Command {
 			root.AddCommand(cmd)
 		}
 	}
-	group("serve", "Serve:", serveCommand(getenv), demoCommand(getenv))
+	group("serve", "Serve:", serveCommand(getenv, hangups), demoCommand(getenv))
 	group("file", "Work on a configuration file:", checkCommand(getenv), explainCommand(getenv), manifestCommand(getenv), tokensCommand(getenv))
-	group("running", "Ask a running gateway:", healthCommand(), sessionsCommand(getenv), peopleCommand(getenv), notificationsCommand(getenv), keysCommand(getenv), breakGlassCommand(getenv), setupCommand(getenv))
-	group("self", "About this program:", versionCommand())
+	group("running", "Ask a running gateway:", healthCommand(), doctorCommand(getenv), reloadCommand(getenv), sessionsCommand(getenv), peopleCommand(getenv), notificationsCommand(getenv), keysCommand(getenv), breakGlassCommand(getenv), setupCommand(getenv), backupCommand(getenv))
+	group("self", "About this program:", versionCommand(), manCommand())
 	root.SetHelpCommandGroupID("self")
 	root.SetCompletionCommandGroupID("self")
+	completeAll(root)
 	return root
 }
 
@@ -95,34 +120,4 @@ func parent(cmd *cobra.Command, below ...*cobra.Command) *cobra.Command {
 	cmd.RunE = func(cmd *cobra.Command, _ []string) error { return cmd.Help() }
 	cmd.AddCommand(below...)
 	return cmd
-}
-
-func versionCommand() *cobra.Command {
-	return &cobra.Command{
-		Use:     "version",
-		Short:   "Say which build this is",
-		Example: "  cocoom-gateway version",
-		Args:    cobra.NoArgs,
-		Run: func(cmd *cobra.Command, _ []string) {
-			fmt.Fprintln(cmd.OutOrStdout(), version())
-		},
-	}
-}
-
-// version names the build by what the Go toolchain noted in the binary.
-func version() string {
-	info, ok := debug.ReadBuildInfo()
-	if !ok {
-		return "cocoom-gateway (unknown build)"
-	}
-	revision, modified := "", ""
-	for _, s := range info.Settings {
-		switch {
-		case s.Key == "vcs.revision":
-			revision = " " + s.Value
-		case s.Key == "vcs.modified" && s.Value == "true":
-			modified = " (modified)"
-		}
-	}
-	return fmt.Sprintf("cocoom-gateway %s%s%s, %s", info.Main.Version, revision, modified, info.GoVersion)
 }

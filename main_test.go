@@ -1,10 +1,8 @@
 package main
 
 import (
-	"context"
 	"net"
 	"os"
-	"os/signal"
 	"testing"
 	"time"
 
@@ -13,11 +11,7 @@ import (
 
 func TestMain(m *testing.M) {
 	testscript.Main(m, map[string]func(){
-		"cocoom-gateway": func() {
-			ctx, stop := signal.NotifyContext(context.Background(), os.Interrupt)
-			defer stop()
-			os.Exit(run(ctx, os.Args[1:], os.Getenv, os.Stdout, os.Stderr))
-		},
+		"cocoom-gateway": func() { os.Exit(asStarted()) },
 	})
 }
 

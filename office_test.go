@@ -180,19 +180,10 @@ func (m *member) signedIn() bool {
 	return m.ask("GET", m.origin+"/", nil).Request.URL.String() == m.origin+"/"
 }
 
-// socket opens a WebSocket and waits for the app's word.
+// socket opens the app's WebSocket and waits for its word.
 func (m *member) socket() *websocket.Conn {
 	m.t.Helper()
-	conn, _, err := websocket.Dial(m.t.Context(), strings.Replace(m.origin, "http", "ws", 1)+"/socket",
-		&websocket.DialOptions{HTTPClient: &m.Client, HTTPHeader: http.Header{"Origin": {m.origin}}})
-	if err != nil {
-		m.t.Fatal(err)
-	}
-	m.t.Cleanup(func() { conn.CloseNow() })
-	if _, msg, err := conn.Read(m.t.Context()); err != nil || string(msg) != "hello" {
-		m.t.Fatalf("the app says %q, %v", msg, err)
-	}
-	return conn
+	return m.socketAt("/socket")
 }
 
 // command runs one command line of Léa's, which must succeed, and gives what it prints.

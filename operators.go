@@ -72,6 +72,11 @@ func (o operators) ask(ctx context.Context, method, path string, in, out any) er
 	if err != nil {
 		return err
 	}
+	return o.read(status, said, out)
+}
+
+// read takes an answer into out, or gives the error that it is.
+func (o operators) read(status int, said []byte, out any) error {
 	if status == http.StatusOK && json.Unmarshal(said, out) == nil {
 		return nil
 	}
@@ -86,13 +91,29 @@ func (o operators) ask(ctx context.Context, method, path string, in, out any) er
 func (o operators) call(ctx context.Context, method, path string, in any) (status int, said []byte, err error) {
 	ctx, cancel := context.WithTimeout(ctx, askTime)
 	defer cancel()
+	resp, err := o.open(ctx, method, path, in)
+	if err != nil {
+		return 0, nil, err
+	}
+	defer resp.Body.Close()
+	if said, err = io.ReadAll(io.LimitReader(resp.Body, maxAnswer)); err != nil {
+		return 0, nil, fmt.Errorf("ask %s: %w", o, err)
+	}
+	return resp.StatusCode, said, nil
+}
+
+// errNoGateway is in the chain of errors of whoever asks where nobody listens.
+var errNoGateway = errors.New("no gateway answers")
+
+// open is call for an answer of any length, to read and close until ctx ends.
+func (o operators) open(ctx context.Context, method, path string, in any) (*http.Response, error) {
 	body, err := json.Marshal(in)
 	if err != nil {
-		return 0, nil, fmt.Errorf("ask %s: %w", o, err)
+		return nil, fmt.Errorf("ask %s: %w", o, err)
 	}
 	req, err := http.NewRequestWithContext(ctx, method, "http://"+string(o)+path, bytes.NewReader(body))
 	if err != nil {
-		return 0, nil, fmt.Errorf("ask %s: %w", o, err)
+		return nil, fmt.Errorf("ask %s: %w", o, err)
 	}
 	req.Host = "localhost" // the listener answers to no other name, lest a page of the web give it one
 	req.Header.Set("Content-Type", "application/json")
@@ -101,13 +122,9 @@ func (o operators) call(ctx context.Context, method, path string, in any) (statu
 	var dial *net.OpError
 	switch {
 	case errors.As(err, &dial) && dial.Op == "dial":
-		return 0, nil, fmt.Errorf("no gateway answers at %s: is it running? (%w)", o, dial.Err)
+		return nil, fmt.Errorf("%w at %s: is it running? (%w)", errNoGateway, o, dial.Err)
 	case err != nil:
-		return 0, nil, fmt.Errorf("ask %s: %w", o, err)
+		return nil, fmt.Errorf("ask %s: %w", o, err)
 	}
-	defer resp.Body.Close()
-	if said, err = io.ReadAll(io.LimitReader(resp.Body, maxAnswer)); err != nil {
-		return 0, nil, fmt.Errorf("ask %s: %w", o, err)
-	}
-	return resp.StatusCode, said, nil
+	return resp, nil
 }

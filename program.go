@@ -5,12 +5,15 @@ import (
 	"errors"
 	"fmt"
 	"log/slog"
+	"os"
+	"sync/atomic"
 
 	"golang.org/x/sync/errgroup"
 
 	"github.com/cocoom/cocoom-gateway/configs"
 	"github.com/cocoom/cocoom-gateway/gateway"
 	"github.com/cocoom/cocoom-gateway/internal/admin"
+	"github.com/cocoom/cocoom-gateway/internal/certs"
 	"github.com/cocoom/cocoom-gateway/internal/store"
 	"github.com/cocoom/cocoom-gateway/notifyhook"
 )
@@ -27,9 +30,16 @@ type program struct {
 	apps    *gateway.ManagedApps
 	// appsChanged holds one when an app was set up here.
 	appsChanged chan struct{}
+	source      *source // where the configuration came from; nil: from no file
 	public      *server
 	admin       *server
 	private     *server // nil: there is none
+
+	certs    *certs.Certificates // nil: a front proxy ends TLS
+	redirect *server             // nil: there is none
+
+	manager  serviceManager
+	stopping atomic.Bool // no longer ready, for good
 }
 
 // start opens the store, builds every route and binds the listeners, so that
@@ -37,7 +47,8 @@ type program struct {
 // serves; whoever does not call run must call close.
 func start(ctx context.Context, cfg *configs.Config, log *slog.Logger) (_ *program, err error) {
 	p := &program{log: log, appsChanged: make(chan struct{}, 1)}
-	p.current.file = cfg
+	p.current.started, p.current.file = cfg, cfg
+
 	defer func() {
 		if err != nil {
 			err = errors.Join(err, p.close())
@@ -50,54 +61,77 @@ func start(ctx context.Context, cfg *configs.Config, log *slog.Logger) (_ *progr
 		return nil, err
 	}
 	p.apps = gateway.NewManagedApps(p.store, p.keys.master, log)
-	if cfg, err = p.effective(ctx, cfg); err != nil {
+	if cfg, _, err = p.effective(ctx, cfg); err != nil {
 		return nil, err
 	}
+	p.current.cfg = cfg
 	if p.relay, err = newRelay(cfg, p.store, log); err != nil {
 		return nil, fmt.Errorf("build notifications: %w", err)
 	}
 	if err := p.buildGateway(ctx, cfg); err != nil {
 		return nil, err
 	}
-	if p.public, err = listen("listen", cfg.Listen, p.gateway, cfg.TLS, log); err != nil {
+	if p.public, err = listen("listen", cfg.Listen, p.gateway, log); err != nil {
 		return nil, err
 	}
-	pages := admin.New(admin.Config{Ready: p.checks(), Relay: p.relay, Log: log, Gateway: p.gateway,
+	if err := p.endTLS(cfg); err != nil {
+		return nil, err
+	}
+	pages := admin.New(admin.Config{Ready: p.checks(), Relay: p.relay, Log: log, Gateway: p.gateway, Doctor: p.doctor,
+		Configuration: p.configuration, Reload: p.reload, Backup: p.backup(),
 		Keys: admin.Keys{PEM: p.keys.signing.PEM, Rotate: p.keys.rotate}})
-	if p.admin, err = listen("admin", cfg.Admin, pages, configs.TLS{}, log); err != nil {
+	if p.admin, err = listen("admin", cfg.Admin, pages, log); err != nil {
 		return nil, err
 	}
 	if cfg.Private != "" {
 		inside := p.gateway.Private(admin.Probes(p.checks()))
-		if p.private, err = listen("private", cfg.Private, inside, configs.TLS{}, log); err != nil {
+		if p.private, err = listen("private", cfg.Private, inside, log); err != nil {
 			return nil, err
 		}
 	}
 	return p, nil
 }
 
+// from says which file the configuration came from, so that it can be read again.
+// It is called before run, if at all.
+func (p *program) from(s *source) {
+	p.source = s
+	p.current.tell(func(c *admin.Configuration) { c.File = s.path })
+}
+
 // checks say whether the gateway can do its work.
 func (p *program) checks() []admin.Check {
-	return []admin.Check{{Name: "store", Run: func(ctx context.Context) error {
+	return []admin.Check{{Name: "stop", Run: p.goesOn}, {Name: "store", Run: func(ctx context.Context) error {
 		var one int
 		return p.store.Read().QueryRowContext(ctx, `SELECT 1`).Scan(&one)
 	}}, {Name: "sessions", Run: p.gateway.Ready}}
 }
 
-// run serves until ctx ends or a part fails, then stops in order: no new
-// requests, those under way get drainTime, streams are cut, the queue is left
-// as the store has it.
+// backup copies the store; nil where that is PostgreSQL's to do.
+func (p *program) backup() func(context.Context) (*os.File, error) {
+	if p.store.Postgres() {
+		return nil
+	}
+	return p.store.Copy
+}
+
+// run serves until ctx ends or a part fails, and stops as serve says; the queue
+// is left as the store has it.
 func (p *program) run(ctx context.Context) error {
 	group, ctx := errgroup.WithContext(ctx)
-	group.Go(func() error { return p.gateway.Run(ctx) })
 	group.Go(func() error { return p.relay.Run(ctx) })
-	group.Go(func() error { return p.keys.follow(ctx, p.log) })
 	group.Go(func() error { return p.followApps(ctx) })
-	group.Go(func() error { return p.public.run(ctx) })
-	group.Go(func() error { return p.admin.run(ctx) })
-	if p.private != nil {
-		group.Go(func() error { return p.private.run(ctx) })
+	if p.source != nil {
+		group.Go(func() error { return p.follow(ctx) })
 	}
+	// What requests rely on goes on while the last of them are under way.
+	needed, done := context.WithCancel(context.WithoutCancel(ctx))
+	group.Go(func() error { return p.gateway.Run(needed) })
+	group.Go(func() error { return p.keys.follow(needed, p.log) })
+	if p.certs != nil {
+		group.Go(func() error { return p.certs.Run(needed) })
+	}
+	group.Go(func() error { defer done(); return p.serve(ctx) })
 	p.log.Info("serving", "public", p.public.addr(), "admin", p.admin.addr(), "private", p.private.addr(), "routes", len(p.current.routes), "version", version())
 	err := group.Wait()
 	p.log.Info("stopped")
@@ -107,10 +141,13 @@ func (p *program) run(ctx context.Context) error {
 // close frees what start has opened.
 func (p *program) close() error {
 	var errs []error
-	for _, s := range []*server{p.public, p.admin, p.private} {
+	for _, s := range []*server{p.public, p.admin, p.private, p.redirect} {
 		if s != nil {
 			s.ln.Close() // closed already after run
 		}
+	}
+	if p.certs != nil {
+		p.certs.Close()
 	}
 	p.current.routes.closeUnlike(nil)
 	if p.store != nil {

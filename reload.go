@@ -3,27 +3,66 @@ package main
 import (
 	"context"
 	"fmt"
+	"reflect"
+	"slices"
 	"sync"
+	"time"
 
 	"github.com/cocoom/cocoom-gateway/configs"
 	"github.com/cocoom/cocoom-gateway/gateway"
+	"github.com/cocoom/cocoom-gateway/internal/admin"
 )
 
 // current is the configuration in force, and what was built of it.
 type current struct {
-	mu     sync.Mutex // one is applied at a time
-	file   *configs.Config
-	routes builtRoutes
+	mu      sync.Mutex // one is applied at a time
+	started *configs.Config
+	file    *configs.Config
+	cfg     *configs.Config // what is served of it
+	routes  builtRoutes
+
+	saying sync.Mutex // guards what is told of it; never held for long
+	says   admin.Configuration
 }
 
-// effective is the configuration that is served: what the file says, and over a
-// copy of it what the store knows of Slack apps that customers have set up.
-func (p *program) effective(ctx context.Context, file *configs.Config) (*configs.Config, error) {
+// served is the configuration in force.
+func (c *current) served() *configs.Config {
+	c.mu.Lock()
+	defer c.mu.Unlock()
+	return c.cfg
+}
+
+// restartKeys are those whose new values only a restart brings into force:
+// listeners are bound, the store is opened and its keys unsealed once, and the
+// reserved prefix is a part of addresses that people and Slack hold.
+var restartKeys = [...]string{"listen", "admin", "admin_token", "private", "state", "master_key", "reserved_prefix", "tls", "tracing"}
+
+// effective is the configuration that is served: what the file says, with what
+// only a restart changes as it was at the start. Whatever else has a say in it
+// (such as what the store knows of Slack apps that customers have set up) is laid
+// over the copy here, and nowhere else. restart names the keys that differ.
+func (p *program) effective(ctx context.Context, file *configs.Config) (cfg *configs.Config, restart []string, err error) {
+	cfg, restart = p.keepStarted(file)
 	apps, err := p.apps.Read(ctx)
 	if err != nil {
-		return nil, err
+		return nil, nil, err
 	}
-	return managed(file, apps), nil
+	return managed(cfg, apps), restart, nil
+}
+
+// keepStarted gives a copy of a configuration with what only a restart changes as
+// it was at the start, and the keys of which that is true.
+func (p *program) keepStarted(file *configs.Config) (cfg *configs.Config, restart []string) {
+	cfg = new(*file)
+	from, to := reflect.ValueOf(p.current.started).Elem(), reflect.ValueOf(cfg).Elem()
+	for i := range to.NumField() {
+		key := to.Type().Field(i).Tag.Get("yaml")
+		if slices.Contains(restartKeys[:], key) && !reflect.DeepEqual(from.Field(i).Interface(), to.Field(i).Interface()) {
+			restart = append(restart, key)
+			to.Field(i).Set(from.Field(i))
+		}
+	}
+	return cfg, restart
 }
 
 // apply puts another configuration in force: keys that it needs are made and all
@@ -31,16 +70,18 @@ func (p *program) effective(ctx context.Context, file *configs.Config) (*configs
 // then the gateway. Nothing under way is broken off but streams that the new one
 // would refuse. The error leaves everything as it is.
 //
-// What only a restart changes (see restartKeys) stays as it was at the start.
+// A file that says the same as before is applied as well: what else has a say may
+// have changed.
 func (p *program) apply(ctx context.Context, file *configs.Config) error {
 	p.current.mu.Lock()
 	defer p.current.mu.Unlock()
 	return p.applyLocked(ctx, file)
 }
 
-// applyLocked is apply; the caller holds current.mu.
+// applyLocked is apply; the caller holds current.mu. What is told of a file that is
+// wrong stays: it may not be the one that is applied.
 func (p *program) applyLocked(ctx context.Context, file *configs.Config) error {
-	cfg, err := p.effective(ctx, file)
+	cfg, restart, err := p.effective(ctx, file)
 	if err != nil {
 		return err
 	}
@@ -62,7 +103,10 @@ func (p *program) applyLocked(ctx context.Context, file *configs.Config) error {
 	relayApply()
 	gatewayApply()
 	p.current.routes.closeUnlike(routes)
-	p.current.file, p.current.routes = file, routes
+	p.current.file, p.current.cfg, p.current.routes = file, cfg, routes
+	p.current.tell(func(c *admin.Configuration) {
+		c.Generation, c.Since, c.Routes, c.Restart = c.Generation+1, time.Now().UTC(), len(routes), restart
+	})
 	return nil
 }
 
@@ -73,4 +117,17 @@ func settings(cfg *configs.Config, routes builtRoutes) gateway.Settings {
 		s.Routes = append(s.Routes, one.route)
 	}
 	return s
+}
+
+// configuration says which one is in force. It never waits.
+func (p *program) configuration() admin.Configuration {
+	p.current.saying.Lock()
+	defer p.current.saying.Unlock()
+	return p.current.says
+}
+
+func (c *current) tell(change func(*admin.Configuration)) {
+	c.saying.Lock()
+	defer c.saying.Unlock()
+	change(&c.says)
 }

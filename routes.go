@@ -5,11 +5,13 @@ import (
 	"fmt"
 	"log/slog"
 	"runtime"
+	"time"
 
 	"golang.org/x/sync/errgroup"
 
 	"github.com/cocoom/cocoom-gateway/configs"
 	"github.com/cocoom/cocoom-gateway/gateway"
+	"github.com/cocoom/cocoom-gateway/internal/admin"
 	"github.com/cocoom/cocoom-gateway/internal/store"
 	"github.com/cocoom/cocoom-gateway/notifyhook"
 	"github.com/cocoom/cocoom-gateway/policy"
@@ -46,6 +48,7 @@ func (p *program) buildGateway(ctx context.Context, cfg *configs.Config) error {
 	if err != nil {
 		return fmt.Errorf("build gateway: %w", err)
 	}
+	p.current.tell(func(c *admin.Configuration) { c.Generation, c.Since, c.Routes = 1, time.Now().UTC(), len(cfg.Routes) })
 	return nil
 }
 
@@ -78,6 +81,9 @@ func buildRoutes(cfg *configs.Config, parts routeParts, before builtRoutes) (bui
 	list := make([]builtRoute, len(cfg.Routes))
 	var workers errgroup.Group
 	workers.SetLimit(runtime.GOMAXPROCS(0))
+	if before != nil {
+		workers.SetLimit(1) // the other processors are for requests
+	}
 	for i := range cfg.Routes {
 		r := &cfg.Routes[i]
 		workers.Go(func() (err error) {

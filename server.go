@@ -2,46 +2,37 @@ package main
 
 import (
 	"context"
-	"crypto/tls"
 	"fmt"
 	"log/slog"
 	"net"
 	"net/http"
 	"time"
-
-	"github.com/cocoom/cocoom-gateway/configs"
 )
 
-const (
-	// drainTime is how long requests under way may take after a stop was asked for.
-	// Container runtimes kill after ten seconds.
-	drainTime = 8 * time.Second
-	// headerBytes bounds a request's line and headers; more gets 431. Old PHP
-	// servers refuse more than 8 KiB themselves.
-	headerBytes = 32 << 10
-)
+// headerBytes bounds a request's line and headers; more gets 431. Old PHP
+// servers refuse more than 8 KiB themselves.
+const headerBytes = 32 << 10
 
 // server is one listener.
 type server struct {
 	http http.Server
 	ln   net.Listener
-	tls  configs.TLS
 	log  *slog.Logger
 	cut  context.CancelFunc // ends the requests' contexts, and so every stream
 }
 
-// listen binds an address; key names it in errors.
-func listen(key, address string, h http.Handler, certificate configs.TLS, log *slog.Logger) (*server, error) {
+// listen binds an address; key names it in errors. It speaks plain HTTP, unless
+// its TLSConfig is set before it runs.
+func listen(key, address string, h http.Handler, log *slog.Logger) (*server, error) {
 	ln, err := net.Listen("tcp", address)
 	if err != nil {
 		return nil, fmt.Errorf("%s: %w", key, err)
 	}
 	base, cut := context.WithCancel(context.Background())
-	return &server{ln: ln, tls: certificate, log: log, cut: cut, http: http.Server{
+	return &server{ln: ln, log: log, cut: cut, http: http.Server{
 		Handler: h, ReadHeaderTimeout: 10 * time.Second, IdleTimeout: 2 * time.Minute, MaxHeaderBytes: headerBytes,
 		BaseContext: func(net.Listener) context.Context { return base },
 		ErrorLog:    slog.NewLogLogger(log.Handler(), slog.LevelDebug), // strangers' TLS and HTTP mistakes
-		TLSConfig:   &tls.Config{MinVersion: tls.VersionTLS12},
 	}}, nil
 }
 
@@ -53,12 +44,12 @@ func (s *server) addr() string {
 	return s.ln.Addr().String()
 }
 
-// run serves until ctx ends.
-func (s *server) run(ctx context.Context) error {
+// run serves until ctx ends; then requests under way have so long to end.
+func (s *server) run(ctx context.Context, limit time.Duration) error {
 	stopped := make(chan error, 1)
 	go func() {
-		if s.tls.Cert != "" {
-			stopped <- s.http.ServeTLS(s.ln, s.tls.Cert, s.tls.Key)
+		if s.http.TLSConfig != nil {
+			stopped <- s.http.ServeTLS(s.ln, "", "")
 			return
 		}
 		stopped <- s.http.Serve(s.ln)
@@ -69,13 +60,12 @@ func (s *server) run(ctx context.Context) error {
 		return fmt.Errorf("serve %s: %w", s.addr(), err)
 	case <-ctx.Done():
 	}
-	s.log.Info("stopping; requests under way may end", "address", s.addr(), "limit", drainTime.String())
-	drain, cancel := context.WithTimeout(context.Background(), drainTime)
+	drain, cancel := context.WithTimeout(context.Background(), limit)
 	defer cancel()
 	err := s.http.Shutdown(drain)
 	s.cut()
 	if err != nil {
-		s.http.Close() // what has not ended in drainTime is cut
+		s.http.Close() // what has not ended by then is cut
 	}
 	<-stopped
 	return nil

@@ -25,17 +25,17 @@ type Config struct {
 	// Private is the address of the listener inside the network (notification
 	// API, forward auth, signing keys, probes; plain HTTP); empty: none.
 	Private string `yaml:"private"`
-	// State is a directory or a postgres:// URL; default "data" beside the
-	// file. The URL holds a password, hence the type.
+	// State is a directory, relative to the file, or a postgres:// URL, which may
+	// hold a password; default "./data".
 	State secret.String `yaml:"state"`
-	// MasterKey seals the key ring in the store: 32 bytes, as secret.Key32 reads
-	// them. Empty: one is made in the directory State; with PostgreSQL it must
-	// be given.
+	// MasterKey seals the key ring in the store: 32 bytes in base64 or hex. With
+	// PostgreSQL it must be given; empty: one is made in the directory State.
 	MasterKey secret.String `yaml:"master_key"`
 	// PublicScheme is how browsers reach the gateway: "https" (default) or,
 	// for hosts of this machine only, "http".
 	PublicScheme string `yaml:"public_scheme"`
-	// PublicPort is the port browsers use; 0: see Origin.
+	// PublicPort is the port browsers use; 0: the scheme's own, or that of Listen
+	// where browsers reach it themselves.
 	PublicPort int `yaml:"public_port"`
 	// TrustedProxies are the peers whose X-Forwarded-For is believed; none: nobody.
 	TrustedProxies []netip.Prefix `yaml:"trusted_proxies"`
@@ -44,13 +44,13 @@ type Config struct {
 	ReservedPrefix string `yaml:"reserved_prefix"`
 	// TLS ends TLS in the gateway; empty: a front proxy does.
 	TLS TLS `yaml:"tls"`
-	// Tracing sends OpenTelemetry traces; its zero value: none.
+	// Tracing sends OpenTelemetry traces; empty: none.
 	Tracing Tracing `yaml:"tracing"`
 	// Slack says where Slack is.
 	Slack gateway.Slack `yaml:"slack"`
 	// Session bounds how long a sign-in lasts.
 	Session gateway.SessionTimes `yaml:"session"`
-	// Include are patterns, as of filepath.Match, of files that hold one route
+	// Include are patterns, such as routes.d/*.yaml, of files that hold one route
 	// or a list of routes each.
 	Include []string `yaml:"include"`
 	// Routes are the file's own routes, then the included ones.
@@ -63,12 +63,14 @@ type Config struct {
 // zero value does not: a front proxy does.
 type TLS struct {
 	Cert string `yaml:"cert"` // the certificate, then its chain
-	Key  string `yaml:"key"`
-	// ACME asks for certificates of exactly the routes' hosts; nil: not.
+	Key  string `yaml:"key"`  // that of the certificate
+	// ACME asks for certificates of exactly the routes' hosts; nil: none.
 	ACME *ACME `yaml:"acme"`
 	// Redirect is the address of a plain listener, such as ":80", that sends
 	// browsers to https and answers ACME's HTTP challenges; empty: none.
 	Redirect string `yaml:"redirect"`
+	// HSTS is for how long browsers shall insist on https; default 720h.
+	HSTS HSTS `yaml:"hsts"`
 }
 
 // On reports whether the gateway ends TLS.
@@ -101,19 +103,20 @@ type Route struct {
 	// Host is the public host: lower case, no port, no trailing dot. An IPv6
 	// address stands in brackets.
 	Host string `yaml:"host"`
-	// Upstream is the app; nil on a route that has notifications only, or whose
-	// app another proxy is in front of, which asks on the listener Private.
+	// Upstream is the app. There is none (nil) on a route that has notifications
+	// only, or whose app another proxy is in front of, which asks on the private
+	// listener.
 	Upstream *proxy.Upstream `yaml:"upstream"`
 	// Workspace is the Slack team id; nobody from another one gets in.
 	Workspace string `yaml:"workspace"`
-	// WorkspaceName is for pages that must name it.
+	// WorkspaceName is what pages call the workspace; empty: its id.
 	WorkspaceName string `yaml:"workspace_name"`
 	// SlackApp is the route's own Slack app. Its signing secret tells that
 	// Slack's events come from Slack.
 	SlackApp gateway.SlackApp `yaml:"slack_app"`
-	// Login is nil on a route without login.
+	// Login lets people sign in; nil: the route has no login.
 	Login *gateway.Login `yaml:"login"`
-	// Notify is nil on a route without notifications.
+	// Notify takes and sends notifications; nil: the route has none.
 	Notify *notifyhook.Settings `yaml:"notify"`
 	// Policy are the rules, the first that matches decides; none lets nobody
 	// pass. A route with login whose file has no policy key gets one rule:
@@ -155,6 +158,7 @@ func defaults() Config {
 		State:          "./data",
 		PublicScheme:   "https",
 		ReservedPrefix: "/.gateway",
+		TLS:            TLS{HSTS: defaultHSTS},
 	}
 }
 

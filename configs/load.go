@@ -24,14 +24,26 @@ type loader struct {
 	getenv func(string) string
 	types  types
 	left   atomic.Int64 // bytes that may still be read
+	from   sources
 }
 
 // Load reads the configuration file at path and the files it includes, with
 // the secrets they name: "env:NAME" is asked of getenv, "file:PATH" is read.
 // The error is an *Error with every mistake; there is no Config then.
 func Load(path string, getenv func(string) string) (*Config, error) {
+	cfg, _, err := Read(path, getenv)
+	return cfg, err
+}
+
+// Read is Load, and says what was read, also with an error.
+func Read(path string, getenv func(string) string) (*Config, Sources, error) {
 	l := &loader{getenv: getenv}
 	l.left.Store(maxBytes)
+	cfg, err := l.load(path)
+	return cfg, l.from.all(), err
+}
+
+func (l *loader) load(path string) (*Config, error) {
 	cfg := defaults()
 	main := l.read(path)
 	l.decode(main, reflect.ValueOf(&cfg).Elem())
@@ -98,6 +110,7 @@ func (l *loader) read(path string) *document {
 
 // content reads a file within what is left of maxBytes.
 func (l *loader) content(path string) ([]byte, error) {
+	l.from.file(path)
 	content, err := readRegular(path, max(l.left.Load(), 0))
 	if err != nil {
 		return nil, err
@@ -117,7 +130,7 @@ func (l *loader) decode(doc *document, v reflect.Value) {
 	d.decode(doc.root, v, nil)
 	doc.add(d.mistakes...)
 	doc.mark(d.meant...)
-	s := &secrets{getenv: l.getenv, dir: doc.dir(), types: &l.types, mistake: doc.secretMistake}
+	s := &secrets{getenv: l.getenv, dir: doc.dir(), types: &l.types, mistake: doc.secretMistake, reads: l.from.file}
 	s.resolve(v, nil)
 }
 
@@ -128,6 +141,7 @@ func (l *loader) include(main *document, patterns []string) []string {
 	for i, pattern := range patterns {
 		key := (*place)(nil).in("include").item(i).String()
 		pattern = relativeTo(main.dir(), pattern)
+		l.from.pattern(pattern)
 		matches, err := filepath.Glob(pattern)
 		switch {
 		case err != nil:

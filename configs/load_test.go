@@ -57,10 +57,11 @@ func write(t *testing.T, nameAndContent ...string) string {
 
 func TestExampleFilesLoad(t *testing.T) {
 	files, err := filepath.Glob("*.yaml")
-	if err != nil || len(files) != 6 {
-		t.Fatalf("got the files %v, %v; want the six examples", files, err)
+	if err != nil || len(files) != 11 {
+		t.Fatalf("got the files %v, %v; want the eleven examples", files, err)
 	}
-	routes := map[string]int{"one-customer.yaml": 1, "many-customers.yaml": 3, "notifications-only.yaml": 1, "commented.yaml": 1, "complete.yaml": 4, "forward-auth.yaml": 1}
+	routes := map[string]int{"one-customer.yaml": 1, "many-customers.yaml": 3, "notifications-only.yaml": 1, "commented.yaml": 1, "complete.yaml": 4, "forward-auth.yaml": 1,
+		"behind-nginx.yaml": 1, "behind-traefik.yaml": 1, "acme.yaml": 1, "postgresql.yaml": 3, "managed.yaml": 2}
 	for _, file := range files {
 		t.Run(file, func(t *testing.T) {
 			cfg, err := configs.Load(file, environment)

@@ -19,6 +19,7 @@ type secrets struct {
 	dir     string // relative paths are relative to it
 	types   *types
 	mistake func(key, text string)
+	reads   func(path string) // is told of each file
 }
 
 // resolve does it for every secret.String in v, which is addressable.
@@ -64,7 +65,9 @@ func (s *secrets) value(text string) (string, error) {
 		if path == "" {
 			return "", errors.New("file: must be followed by the path of a file")
 		}
-		return secretFile(relativeTo(s.dir, path))
+		path = relativeTo(s.dir, path)
+		s.reads(path)
+		return secretFile(path)
 	}
 	return text, nil
 }

@@ -1,6 +1,7 @@
 package configs
 
 import (
+	"crypto/x509"
 	"net/url"
 	"strings"
 
@@ -12,7 +13,8 @@ import (
 type validator struct {
 	cfg   *Config
 	main  *document
-	hosts map[string]spot // the first route with each host
+	hosts map[string]spot   // the first route with each host
+	own   *x509.Certificate // of tls.cert; nil: there is none
 }
 
 // config looks at everything but the routes.

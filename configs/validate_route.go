@@ -119,6 +119,7 @@ func (v *validator) host(s spot) {
 		return
 	}
 	v.hosts[s.Host] = s
+	v.certifiable(s)
 }
 
 func (v *validator) login(s spot) {

@@ -3,7 +3,9 @@ package configs
 import (
 	"crypto/tls"
 	"crypto/x509"
+	"net/mail"
 	"net/url"
+	"slices"
 	"strings"
 )
 
@@ -15,14 +17,13 @@ func (v *validator) tls() {
 		v.acme(t.ACME)
 	}
 	if t.Redirect != "" {
-		redirect, ok := v.listener("tls.redirect", t.Redirect, ":80")
-		listen, err := listenerOf(v.cfg.Listen)
-		if ok && err == nil && redirect.meets(listen) {
-			v.main.mistake("tls.redirect", "is the address of listen too: give it a port of its own, such as :80")
-		}
-		if ok && !t.On() {
-			v.main.mistake("tls.redirect", "sends browsers to https, but nothing here ends TLS: add acme, or cert and key, or remove redirect")
-		}
+		v.redirect(t)
+	}
+	switch {
+	case v.main.wrote("tls.hsts") && !t.On() && t.Key == "" && !v.main.follows("tls"):
+		v.main.mistake("tls.hsts", "is for whoever ends TLS, and nothing here does: add acme, or cert and key, or let the front proxy say it")
+	case t.HSTS > maxHSTS:
+		v.main.mistake("tls.hsts", "is longer than two years: write a shorter time, such as 8760h for one")
 	}
 	if t.Cert == "" && t.Key == "" {
 		return
@@ -33,13 +34,34 @@ func (v *validator) tls() {
 		return
 	}
 	// The error may quote what the files hold.
-	if _, err := tls.X509KeyPair(cert, key); err != nil {
+	pair, err := tls.X509KeyPair(cert, key)
+	if err != nil {
 		v.main.mistake("tls.cert", "is no certificate in PEM, or not that of tls.key: name the files of one certificate and its own key")
+		return
+	}
+	v.own = pair.Leaf
+}
+
+func (v *validator) redirect(t *TLS) {
+	redirect, ok := v.listener("tls.redirect", t.Redirect, ":80")
+	if !ok {
+		return
+	}
+	if !t.On() && t.Key == "" && !v.main.follows("tls") {
+		v.main.mistake("tls.redirect", "sends browsers to https, but nothing here ends TLS: add acme, or cert and key, or remove redirect")
+	}
+	for _, other := range []struct{ key, address string }{
+		{"listen", v.cfg.Listen}, {"admin", v.cfg.Admin}, {"private", v.cfg.Private},
+	} {
+		if l, err := listenerOf(other.address); err == nil && redirect.meets(l) {
+			v.main.mistake("tls.redirect", "is the address of "+other.key+" too: give it a port of its own, such as :80")
+			return
+		}
 	}
 }
 
 func (v *validator) acme(a *ACME) {
-	if a.Email == "" || !strings.Contains(a.Email, "@") || strings.ContainsAny(a.Email, " ,;<>") {
+	if addr, err := mail.ParseAddress(a.Email); err != nil || addr.Address != a.Email {
 		v.main.mistake("tls.acme.email", "is no e-mail address: write whom the authority tells when something is wrong")
 	}
 	if u, err := url.Parse(a.Directory); a.Directory != "" && (err != nil || u.Scheme != "https" || u.Host == "") {
@@ -62,4 +84,43 @@ func (v *validator) pem(key string, path *string) ([]byte, bool) {
 		v.main.mistake(key, err.Error()+"; name a PEM file that the gateway may read")
 	}
 	return content, err == nil
+}
+
+// certifiable reports a host that ACME would be asked for in vain: one that the
+// operator's own certificate is not for, and whose name the authority could not
+// look up.
+func (v *validator) certifiable(s spot) {
+	acme := v.cfg.TLS.ACME
+	switch {
+	case acme == nil || v.own != nil && v.own.VerifyHostname(s.Host) == nil:
+		return
+	case v.cfg.PublicScheme != "https" || v.own == nil && v.cfg.TLS.Cert != "":
+		return // that is mistaken already
+	}
+	const remedy = ": give it a certificate by tls.cert and tls.key"
+	switch _, isAddr := hostAddr(s.Host); {
+	case isAddr:
+		s.mistake("host", "is an address, and ACME is asked for names alone"+remedy+", or write a host name")
+	case isLocal(s.Host):
+		s.mistake("host", "is this machine, for which no authority gives a certificate"+remedy)
+	case acme.public() && isPrivateName(s.Host):
+		s.mistake("host", "is a name of a private network, for which no public authority gives a certificate"+remedy+", or name your own authority in tls.acme.directory")
+	}
+}
+
+// public tells whether the authority is one that browsers know: those give
+// certificates for names of the public DNS alone.
+func (a *ACME) public() bool {
+	u, err := url.Parse(a.Directory)
+	return a.Directory == "" || err == nil && slices.ContainsFunc(
+		[]string{".letsencrypt.org", ".zerossl.com", ".pki.goog", ".ssl.com", ".buypass.com", ".sectigo.com", ".digicert.com"},
+		func(domain string) bool { return strings.HasSuffix("."+u.Hostname(), domain) })
+}
+
+// isPrivateName tells whether a host has one label only or ends as no name of the
+// public DNS does (RFC 2606, 6761, 6762, 7686, 8375, 9476; ICANN's .internal).
+func isPrivateName(host string) bool {
+	return !strings.Contains(host, ".") || slices.ContainsFunc(
+		[]string{".internal", ".local", ".lan", ".home.arpa", ".test", ".example", ".invalid", ".onion", ".alt"},
+		func(end string) bool { return strings.HasSuffix(host, end) })
 }

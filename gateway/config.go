@@ -14,14 +14,14 @@ import (
 // Slack says where Slack is. Only these two addresses differ between
 // slack.com, GovSlack and a stand-in.
 type Slack struct {
-	Issuer string `yaml:"issuer"`  // of Sign in with Slack; default https://slack.com
-	APIURL string `yaml:"api_url"` // of the Web API; default https://slack.com/api/
+	Issuer string `yaml:"issuer"`  // that of Sign in with Slack; default https://slack.com
+	APIURL string `yaml:"api_url"` // the address of the Web API; default https://slack.com/api/
 }
 
 // SessionTimes bounds a sign-in.
 type SessionTimes struct {
-	Lifetime time.Duration `yaml:"lifetime"` // from sign-in; 0 means 12 h
-	Idle     time.Duration `yaml:"idle"`     // without a page opened; 0 means 2 h
+	Lifetime time.Duration `yaml:"lifetime"` // how long it lasts from sign-in; 0 means 12 h
+	Idle     time.Duration `yaml:"idle"`     // how long it lasts without a page opened; 0 means 2 h
 	// RevocationMaxLag is how long sessions are honoured while the store cannot
 	// say which of them were ended; 0 means 10 min.
 	RevocationMaxLag time.Duration `yaml:"revocation_max_lag"`
@@ -32,26 +32,27 @@ type SessionTimes struct {
 
 // SlackApp is a route's own Slack app.
 type SlackApp struct {
-	ClientID      string        `yaml:"client_id"`
-	ClientSecret  secret.String `yaml:"client_secret"`
-	BotToken      secret.String `yaml:"bot_token"`
-	SigningSecret secret.String `yaml:"signing_secret"`
+	ClientID      string        `yaml:"client_id"`      // for login; Slack shows it under Basic Information, with the two secrets
+	ClientSecret  secret.String `yaml:"client_secret"`  // for login
+	BotToken      secret.String `yaml:"bot_token"`      // that of the bot, xoxb-…; for notifications, and to know guests, admins and usergroups
+	SigningSecret secret.String `yaml:"signing_secret"` // of Slack's events, at /slack/events under the reserved prefix
 	// Managed means that the workspace's own admin sets the app up through a link,
 	// and that the rest lies sealed in the state.
 	Managed bool `yaml:"managed"`
 }
 
-// Login is the login section of a route; its zero value takes all defaults.
+// Login is the login section of a route. Its zero value takes all defaults.
 type Login struct {
-	// Callback is the path Slack sends people back to; empty means
-	// <reserved prefix>/callback.
+	// Callback is the path Slack sends people back to; empty means /callback under
+	// the reserved prefix.
 	Callback string `yaml:"callback"`
-	// Guests is "deny" (default) or "allow".
+	// Guests says whether the workspace's guests may sign in: "deny" (default) or
+	// "allow".
 	Guests string `yaml:"guests"`
 	// AppCookies are the app's own session cookies, bound to whoever is signed in.
 	AppCookies proxy.AppCookies `yaml:"app_cookies"`
-	// SignOutPaths are the app's own sign-out links, as policy.NewRequests takes
-	// them; they end our session too.
+	// SignOutPaths are the app's own sign-out links, such as /logout.php or
+	// "/index.php?action=logout"; they end our session too.
 	SignOutPaths []string `yaml:"sign_out_paths"`
 	// PinEmail refuses a known person whose e-mail address has changed, until an
 	// operator accepts the new one. On Slack's free plans people change their
@@ -60,7 +61,7 @@ type Login struct {
 	// Upstream says how the app is told who is signed in.
 	Upstream proxy.UpstreamLogin `yaml:"upstream"`
 	// SavedFormMax is up to which size a form is kept that was sent with an
-	// expired session, until its person has signed in again.
+	// expired session, until its person has signed in again; 0 means 1 MiB.
 	SavedFormMax FormLimit `yaml:"saved_form_max"`
 }
 

@@ -111,7 +111,7 @@ func Frames(stream []byte, n int) (pieces []int) {
 // Socket is the client's side of a WebSocket over conn; end closes it.
 func Socket(conn net.Conn, hangUp context.CancelFunc) (_ net.Conn, end func()) {
 	s := newSocket(conn)
-	return s, func() { s.end(hangUp) }
+	return s, func() { s.end(sessionEnded, hangUp) }
 }
 
 // LongAnswer is how old an answer must be to end with its session.

@@ -56,6 +56,8 @@ type Gateway struct {
 
 	installClient *http.Client           // asks Slack about apps that are being set up
 	icon          func() ([]byte, error) // of the Slack app, as PNG
+	stopping      context.Context        // ends with Stop
+	stop          context.CancelFunc
 }
 
 // New builds a Gateway and reads the list of revocations; it fails when a host
@@ -81,6 +83,7 @@ func New(ctx context.Context, cfg Config) (*Gateway, error) {
 	g.logins = newLogins(g.people, cfg.Sealer, cfg.Now)
 	g.events = newEvents(g.people, cfg.PersonChanged)
 	g.installClient, g.icon = newOpenIDClient(), sync.OnceValues(drawIcon)
+	g.stopping, g.stop = context.WithCancel(context.Background())
 	g.mount()
 	return g, nil
 }
@@ -129,7 +132,7 @@ func (g *Gateway) mount() {
 	page(p, login(g.account), "GET", "HEAD")
 	page(p+"/", login(g.account), "GET", "HEAD")
 	page(p+"/login", login(g.startLogin), "GET")
-	page(p+"/callback", login(g.defaultCallback), "GET")
+	e.RouteNotFound(p+"/callback", login(g.defaultCallback))
 	page(p+"/sign-out", login(g.signOut), "GET", "HEAD", "POST")
 	page(p+"/sign-out-everywhere", login(g.signOutEverywhere), "GET", "HEAD", "POST")
 	page(p+"/signed-out", login(g.signedOut), "GET", "HEAD")
@@ -145,6 +148,7 @@ func (g *Gateway) mount() {
 	page(p+"/slack/events", with(g.slackEvents), "POST")
 	page(p+"/form", login(g.savedForm), "GET", "HEAD")
 	page(p+"/jwks.json", with(g.jwks), "GET", "HEAD")
+	page(p+probePage, with(g.probe), "GET")
 	for _, path := range []string{p + "/v1", p + "/v1/*", p + "/services/*", p + "/slack/api/*"} {
 		e.RouteNotFound(path, with(g.notify))
 	}
@@ -252,7 +256,7 @@ func (g *Gateway) front(x *exchange, c echo.Context) error {
 		return errNotFound // another proxy carries requests to the app
 	}
 	x.unread = false // the app reads it
-	in := proxy.Inbound{Who: x.session.principal(), ForwardedFor: x.forwardedFor, RequestID: x.id, SigningOut: leaving}
+	in := proxy.Inbound{Who: x.session.principal(), ForwardedFor: x.forwardedFor, RequestID: x.id, SigningOut: leaving, Stopping: g.stopping}
 	if leaving && g.sessions.read(rt, r) != nil {
 		// Not in live: the session is over before the app says goodbye.
 		rt.Upstream.Serve(g.leave(x, r), r, in)

@@ -22,14 +22,19 @@ const (
 	liveShards = 16
 )
 
-// live are the exchanges under way that the app answers, so that those which
-// last can be ended with their session, or their route. The list runs through
-// the exchanges themselves: joining it costs a request two locks and no
-// allocation.
-type live [liveShards]struct {
+// live are the exchanges that the app answers, under way, so that those which
+// last can be ended with their session, or their route, or when the gateway
+// stops. The list runs through the exchanges themselves: joining it costs a
+// request two locks and no allocation.
+type live [liveShards]liveShard
+
+type liveShard struct {
 	mu    sync.Mutex
 	first *exchange
 }
+
+// shard is where an exchange is. Its id is random.
+func (l *live) shard(x *exchange) *liveShard { return &l[(x.id[0]^x.id[1]<<2)%liveShards] }
 
 // stream is an exchange's place in live, and what it takes to end it.
 type stream struct {
@@ -62,11 +67,8 @@ func (l *live) carry(x *exchange, r *http.Request, now func() time.Time, serve f
 	serve(r)
 }
 
-// shardOf is the exchange's place in live, by the first digit of its random id.
-func shardOf(x *exchange) int { return int(x.id[0]&15+x.id[0]>>6*9) % liveShards }
-
 func (l *live) enter(x *exchange, now func() time.Time) {
-	shard := &l[shardOf(x)]
+	shard := l.shard(x)
 	x.stream.now = now
 	shard.mu.Lock()
 	defer shard.mu.Unlock()
@@ -79,7 +81,7 @@ func (l *live) enter(x *exchange, now func() time.Time) {
 // leave breaks off an answer that was cut, so that nothing more is done on its
 // connection.
 func (l *live) leave(x *exchange) {
-	shard := &l[shardOf(x)]
+	shard := l.shard(x)
 	shard.mu.Lock()
 	if x.stream.next != nil {
 		x.stream.next.stream.prev = x.stream.prev
@@ -123,14 +125,14 @@ func (s *stream) answers() {
 	}
 }
 
-// end breaks off an exchange that lasts, and reports whether it had not been yet;
-// it must be in live, and is called by live.each alone. A WebSocket gets a close
+// end breaks off an exchange whose session is over, and reports whether it had not
+// been yet; it must be in live, and is called by live.each alone. A WebSocket gets a close
 // frame. For other answers there is no such word: with deadlines that have
 // passed, reading and writing fail, and net/http gives the connection, or the
 // stream of HTTP/2, up.
 func (x *exchange) end() bool {
 	if socket := x.stream.socket.Load(); socket != nil {
-		return socket.end(x.stream.hangUp)
+		return socket.end(sessionEnded, x.stream.hangUp)
 	}
 	first := !x.stream.cut
 	x.stream.cut = true
@@ -142,14 +144,17 @@ func (x *exchange) end() bool {
 }
 
 // endStreams ends what lasts and belongs to a session that is over, is no longer
-// for its person, or would be refused as the route is configured now. Who has no
-// session is told the same as they would be if it had ended: to come back helps
-// nobody.
+// for its person, or would be refused as the route is configured now, and every
+// WebSocket once the gateway stops. Who has no session is told the same as they
+// would be if it had ended: to come back helps nobody.
 func (g *Gateway) endStreams() {
 	now, ended := g.cfg.Now(), 0
 	g.live.each(func(x *exchange) {
 		if x.lasts(now) && !g.mayGoOn(x, now) && x.end() {
 			ended++
+		}
+		if g.stopping.Err() != nil {
+			x.goAway()
 		}
 	})
 	if ended > 0 {

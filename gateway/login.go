@@ -26,12 +26,14 @@ type logins struct {
 	used   *lru.Cache[string, struct{}]  // states that came back already
 	told   *lru.Cache[string, time.Time] // when the log was last told of a route's mistake
 	slots  atomic.Uint32                 // cookies of sign-ins under way, handed out in turn
+
+	witnesses *witnesses
 }
 
 func newLogins(people *people, sealer *Sealer, now func() time.Time) *logins {
 	used, _ := lru.New[string, struct{}](1 << 14) // fails only for a size below 1
 	told, _ := lru.New[string, time.Time](1 << 12)
-	return &logins{people: people, sealer: sealer, now: now, used: used, told: told}
+	return &logins{people: people, sealer: sealer, now: now, used: used, told: told, witnesses: &witnesses{}}
 }
 
 // askToSignIn answers a request that somebody signed in might make: a page is
@@ -80,9 +82,17 @@ func (g *Gateway) defaultCallback(x *exchange, c echo.Context) error {
 // callback is where Slack sends people back to. Who has a session by now, from
 // another tab, is just sent on: no other one is made.
 func (g *Gateway) callback(x *exchange, c echo.Context) error {
+	g.logins.witnesses.sees(x.route, x, c.Request())
+	err := g.comeBack(x, c)
+	g.logins.witnesses.tells(x.route, err)
+	return err
+}
+
+func (g *Gateway) comeBack(x *exchange, c echo.Context) error {
 	r, rt := c.Request(), x.route
 	x.Header().Set("Cache-Control", "no-store")
 	if r.Method != http.MethodGet {
+		x.Header().Set("Allow", "GET")
 		return errMethod
 	}
 	if !rt.connected() {
@@ -138,6 +148,7 @@ func (l *logins) identify(ctx context.Context, rt *Route, code, nonce string) (p
 	if err != nil {
 		return policy.Identity{}, err
 	}
+	l.witnesses.hears(rt, c)
 	// The team parameter is only a hint to Slack; this is the check.
 	if c.Team == "" || c.Team != rt.Workspace {
 		return policy.Identity{}, errWorkspace.because(fmt.Errorf("id token says team %s", clip(c.Team, 40)))

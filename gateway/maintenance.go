@@ -37,8 +37,8 @@ type Maintenance struct {
 // MaintenanceAllow is who passes during maintenance, where policy lets them:
 // whoever fulfils one of the conditions.
 type MaintenanceAllow struct {
-	CIDRs  []netip.Prefix `yaml:"cidrs"`  // the client's address
-	Emails []string       `yaml:"emails"` // of people who are signed in; compared without regard to case
+	CIDRs  []netip.Prefix `yaml:"cidrs"`  // networks that the client's address is in
+	Emails []string       `yaml:"emails"` // those of people who are signed in; compared without regard to case
 }
 
 // UnmarshalYAML reads true, false or the long form through unmarshal, which

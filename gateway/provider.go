@@ -2,8 +2,10 @@ package gateway
 
 import (
 	"context"
+	"encoding/json"
 	"errors"
 	"fmt"
+	"maps"
 	"net/http"
 	"slices"
 	"strings"
@@ -145,6 +147,8 @@ type claims struct {
 	Name          string   `json:"name"`
 
 	token *oauth2.Token // that came with the ID token
+	names []string      // of all that the ID token claims
+	asked bool          // userInfo
 }
 
 // flexBool also reads the strings "true" and "false", which some providers send.
@@ -189,8 +193,13 @@ func (p *provider) redeem(ctx context.Context, rt *Route, code, nonce string) (c
 	if err := verified.Claims(&c); err != nil {
 		return c, errSlackAnswer.because(fmt.Errorf("read id token: %w", err))
 	}
-	c.token = token
+	var all map[string]json.RawMessage
+	if err := verified.Claims(&all); err != nil {
+		return c, errSlackAnswer.because(fmt.Errorf("read id token: %w", err))
+	}
+	c.token, c.names = token, slices.Sorted(maps.Keys(all))
 	if c.Team == "" || c.Email == "" {
+		c.asked = true
 		if err := p.userInfo(ctx, d, token, &c); err != nil {
 			return c, errSlackAnswer.because(err)
 		}

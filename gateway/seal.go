@@ -3,6 +3,7 @@ package gateway
 import (
 	"crypto/aes"
 	"crypto/cipher"
+	"crypto/hkdf"
 	"crypto/sha256"
 	"encoding/base64"
 	"errors"
@@ -32,6 +33,7 @@ type sealKey struct {
 	tag    [4]byte // leads each sealed value: which key to open it with
 	aead   cipher.AEAD
 	active time.Time
+	probe  [32]byte // derived; see prove
 }
 
 // kind separates what is sealed for one purpose from all else.
@@ -66,8 +68,12 @@ func (s *Sealer) Set(keys []SealKey) error {
 		if err != nil {
 			return fmt.Errorf("seal key %s: %w", k.ID, err)
 		}
+		probe, err := hkdf.Key(sha256.New, k.Value, nil, "probe", 32)
+		if err != nil {
+			return fmt.Errorf("seal key %s: %w", k.ID, err)
+		}
 		sum := sha256.Sum256([]byte(k.ID))
-		ring = append(ring, sealKey{tag: [4]byte(sum[:4]), aead: aead, active: k.ActiveFrom})
+		ring = append(ring, sealKey{tag: [4]byte(sum[:4]), aead: aead, active: k.ActiveFrom, probe: [32]byte(probe)})
 	}
 	s.keys.Store(&ring)
 	return nil

@@ -31,7 +31,7 @@ const (
 type ServiceToken struct {
 	ID       string    `yaml:"id"`        // what policy rules and logs call it
 	Hash     string    `yaml:"hash"`      // "sha256:" and the token's SHA-256 in hex or base64url
-	NotAfter time.Time `yaml:"not_after"` // required; midnight UTC, as of a bare date: that day included
+	NotAfter time.Time `yaml:"not_after"` // the last day that it is good; midnight UTC, as of a bare date: that day included
 	Paths    []string  `yaml:"paths"`     // where it is good; patterns as in policy rules
 }
 

@@ -134,11 +134,12 @@ func slackRefusal(name string, cause error) *refusal {
 	if slackapi.Unavailable(name) {
 		return errSlackDown.because(cause)
 	}
-	return errSetup.because(cause).saying(name).mending(mendSignIn(name))
+	return errSetup.because(cause).saying(name).mending(MendSignIn(name))
 }
 
-// mendSignIn says what the operator has to do about an error name.
-func mendSignIn(name string) string {
+// MendSignIn says what the operator has to do about an error name of
+// openid.connect.token or of Slack's redirect.
+func MendSignIn(name string) string {
 	switch name {
 	case "bad_client_secret", "invalid_client":
 		return "slack_app.client_secret is not the secret of this client_id; copy it from Basic Information of the Slack app (a regenerated secret makes the old one invalid after a day)"

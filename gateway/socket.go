@@ -11,8 +11,8 @@ import (
 )
 
 const (
-	// frameTime is how long a WebSocket whose session is over may take to reach
-	// the end of the frame that the app is sending.
+	// frameTime is how long a WebSocket that is to end may take to reach the end
+	// of the frame that the app is sending.
 	frameTime = 500 * time.Millisecond
 	// farewellTime is how long the client may take to close after our close
 	// frame. Closing at once, with its bytes unread, could destroy that frame on
@@ -20,19 +20,24 @@ const (
 	farewellTime = 500 * time.Millisecond
 )
 
-// closeFrame is what a client reads last: status 1008, policy violation, and a
-// reason (RFC 6455 sections 5.5.1 and 7.4.1). A server masks nothing.
-const closeFrame = "\x88\x0f\x03\xf0session ended"
+// farewell is the close frame that a client reads last: a status and a reason
+// (RFC 6455 sections 5.5.1 and 7.4.1). A server masks nothing.
+type farewell string
 
-var errSessionEnded = errors.New("the session of this WebSocket has ended")
+const (
+	sessionEnded farewell = "\x88\x0f\x03\xf0session ended"    // 1008, policy violation
+	goingAway    farewell = "\x88\x12\x03\xe9gateway restarts" // 1001: pages take it for a reason to connect again
+)
+
+var errParted = errors.New("the gateway has closed this WebSocket")
 
 // socket is the client's side of a WebSocket. It follows the app's frames on
 // their way to the client, so that a word of ours can come between two of them.
 type socket struct {
 	net.Conn
-	ending  atomic.Bool
-	used    atomic.Bool // the handshake is over
-	writing sync.Mutex  // guards frames and said
+	ending  atomic.Pointer[farewell] // nil: it goes on
+	used    atomic.Bool              // the handshake is over
+	writing sync.Mutex               // guards frames and said
 	frames  frames
 	said    bool          // the close frame was sent
 	parted  chan struct{} // closed: it was sent
@@ -45,12 +50,12 @@ func newSocket(conn net.Conn) *socket {
 	return &socket{Conn: conn, parted: make(chan struct{}), gone: make(chan struct{}), over: make(chan struct{})}
 }
 
-// Write sends what the app says. Once the session is over that is the rest of a
-// frame, at most.
+// Write sends what the app says. Once it is to end that is the rest of a frame,
+// at most.
 func (s *socket) Write(p []byte) (int, error) {
 	s.used.Store(true)
 	n, err := s.write(p)
-	if errors.Is(err, errSessionEnded) {
+	if errors.Is(err, errParted) {
 		<-s.over // the copying ends with the first error, and closes the connection
 	}
 	return n, err
@@ -59,10 +64,10 @@ func (s *socket) Write(p []byte) (int, error) {
 func (s *socket) write(p []byte) (int, error) {
 	s.writing.Lock()
 	defer s.writing.Unlock()
-	if s.farewell() {
-		return 0, errSessionEnded
+	if s.sayFarewell() {
+		return 0, errParted
 	}
-	if s.ending.Load() {
+	if s.ending.Load() != nil {
 		rest := s.frames
 		p = p[:rest.next(p)]
 	}
@@ -70,37 +75,38 @@ func (s *socket) write(p []byte) (int, error) {
 	for sent := p[:n]; len(sent) > 0; {
 		sent = sent[s.frames.next(sent):]
 	}
-	if err == nil && s.farewell() {
-		err = errSessionEnded
+	if err == nil && s.sayFarewell() {
+		err = errParted
 	}
 	return n, err
 }
 
-// farewell sends the close frame if it is time for it, and reports whether it
+// sayFarewell sends the close frame if it is time for it, and reports whether it
 // was sent. The caller holds writing.
-func (s *socket) farewell() bool {
-	if s.said || !s.ending.Load() || !s.frames.between() {
+func (s *socket) sayFarewell() bool {
+	last := s.ending.Load()
+	if s.said || last == nil || !s.frames.between() {
 		return s.said
 	}
 	s.said = true
-	_, _ = s.Conn.Write([]byte(closeFrame)) // to a client that is gone it is no loss
+	_, _ = s.Conn.Write([]byte(*last)) // to a client that is gone it is no loss
 	_ = s.CloseWrite()
 	close(s.parted)
 	return true
 }
 
-// Read gives what the client says, as long as the session lasts.
+// Read gives what the client says, until the socket is to end.
 func (s *socket) Read(p []byte) (int, error) {
 	s.used.Store(true)
 	for {
 		n, err := s.Conn.Read(p)
 		switch {
-		case !s.ending.Load():
+		case s.ending.Load() == nil:
 			return n, err
 		case err != nil:
 			s.left.Do(func() { close(s.gone) })
 			<-s.over
-			return 0, errSessionEnded
+			return 0, errParted
 		}
 	}
 }
@@ -114,9 +120,9 @@ func (s *socket) CloseWrite() error {
 }
 
 // end closes both sides soon, without waiting for it, and reports whether that
-// had not begun yet; hangUp lets go of the app.
-func (s *socket) end(hangUp context.CancelFunc) bool {
-	if s.ending.Swap(true) {
+// had not begun yet; last is what the client hears, hangUp lets go of the app.
+func (s *socket) end(last farewell, hangUp context.CancelFunc) bool {
+	if !s.ending.CompareAndSwap(nil, &last) {
 		return false
 	}
 	go s.part(hangUp)
@@ -137,7 +143,7 @@ func (s *socket) part(hangUp context.CancelFunc) {
 	limit := time.NewTimer(frameTime)
 	defer limit.Stop()
 	s.writing.Lock()
-	s.farewell()
+	s.sayFarewell()
 	s.writing.Unlock()
 	select {
 	case <-s.parted:

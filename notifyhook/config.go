@@ -47,8 +47,9 @@ type Settings struct {
 	// Broadcast shows the replies in an entity's thread in the conversation,
 	// too, unless a notification says otherwise.
 	Broadcast bool `yaml:"broadcast"`
-	// Merge says where texts that wait because a lane is backed up go out as one
-	// message: to people (the default, as is nothing), all, or off.
+	// Merge says whose texts go out as one message when they wait because a lane is
+	// backed up: those of "people" (default), of "all", which means channels too, or
+	// of nobody: "off".
 	Merge string `yaml:"merge"`
 	// Fallback are recipients who are told, the first that can be, when a
 	// notification's own recipient cannot be reached and it names no others.
@@ -95,8 +96,8 @@ func (s Settings) retention() time.Duration {
 // value.
 type Credential struct {
 	ID       string        `yaml:"id"`        // shown to operators; empty: its position, from 1
-	Value    secret.String `yaml:"value"`     // whsec_… for a signing secret, any 16 characters or more for a token
-	NotAfter time.Time     `yaml:"not_after"` // zero: no end; midnight UTC, as of a bare date: that day included
+	Value    secret.String `yaml:"value"`     // the secret itself: whsec_… for a signing secret, any 16 characters or more for a token
+	NotAfter time.Time     `yaml:"not_after"` // the last day that it is good; midnight UTC, as of a bare date: that day included; zero: no end
 }
 
 // UnmarshalYAML reads the long form, {id, value, not_after}, or the value

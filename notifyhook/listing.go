@@ -28,7 +28,7 @@ func newListing(q Query) (listing, error) {
 	if l.Limit < 1 || l.Limit > maxPage {
 		return l, &QueryError{"limit", fmt.Sprintf("must be 1 to %d", maxPage)}
 	}
-	if known := []string{"scheduled", "queued", "sent", "partial", "failed", "cancelled", "suppressed"}; q.Status != "" && !slices.Contains(known, q.Status) {
+	if known := Statuses(); q.Status != "" && !slices.Contains(known, q.Status) {
 		return l, &QueryError{"status", "must be one of " + strings.Join(known, ", ")}
 	}
 	if q.Key != "" && !keyForm.MatchString(q.Key) {

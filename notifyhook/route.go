@@ -32,7 +32,7 @@ type route struct {
 func newRoute(one Route, scheme string) (*route, error) {
 	rt := &route{Settings: one.Settings, host: one.Host, workspace: one.Workspace, scheme: scheme, fallback: one.Settings.fallback()}
 	rt.Lang = cmp.Or(rt.Lang, french)
-	rt.Limits.Backlog = cmp.Or(rt.Limits.Backlog, defaultBacklog)
+	rt.Limits.Backlog = rt.Limits.MaxOpen()
 	rt.Retention = one.Settings.retention()
 	var err error
 	if rt.creds, err = newCredentials(one.Host, one.Settings); err != nil {

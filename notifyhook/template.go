@@ -36,8 +36,9 @@ var (
 // A field that the data lacks is a mistake of the caller's, but for
 // {{with index . "field"}}.
 type Template struct {
-	// FR and EN are the texts; one may be empty.
+	// FR is the French text. It or the English one may be missing.
 	FR string `yaml:"fr"`
+	// EN is the English text.
 	EN string `yaml:"en"`
 	// Format is "plain" (default), where no sign has a meaning, or "mrkdwn",
 	// where the template's own are Slack's markup but those of the data are not.

@@ -32,12 +32,12 @@ type Allow struct {
 	Deny    bool `yaml:"-"`
 
 	Users         []string       `yaml:"users"`          // Slack user ids
-	Emails        []string       `yaml:"emails"`         // compared without regard to case
-	EmailDomains  []string       `yaml:"email_domains"`  // exact domains, never suffixes
+	Emails        []string       `yaml:"emails"`         // e-mail addresses, compared without regard to case
+	EmailDomains  []string       `yaml:"email_domains"`  // exact domains of e-mail addresses, never suffixes
 	Usergroups    []string       `yaml:"usergroups"`     // handles, without @, or ids (S…)
 	Admins        bool           `yaml:"admins"`         // workspace admins and owners
 	Guests        bool           `yaml:"guests"`         // guests of the workspace
-	CIDRs         []netip.Prefix `yaml:"cidrs"`          // the client's address
+	CIDRs         []netip.Prefix `yaml:"cidrs"`          // networks that the client's address is in
 	ServiceTokens []string       `yaml:"service_tokens"` // ids of service tokens
 }
 

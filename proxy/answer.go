@@ -39,6 +39,9 @@ func (x *exchange) modify(res *http.Response) error {
 		res.Header["Cache-Control"] = []string{"private"}
 	}
 	p.cleanAnswer(res.Trailer)
+	if x.in.Stopping != nil && isEventStream(res.Header) {
+		res.Body = newEventStream(x.in.Stopping, res.Body)
+	}
 	res.Body = &answerBody{ReadCloser: res.Body, proxy: p, res: res}
 	return nil
 }

@@ -10,10 +10,11 @@ import (
 // Upstream says where a route's app is and how to talk to it. In YAML it may
 // be just the URL.
 type Upstream struct {
-	// URL is http:// or https://, a host, and optionally a port; no path.
+	// URL is the app's address: http:// or https://, a host, and optionally a
+	// port; no path.
 	URL string `yaml:"url"`
-	// Host replaces the Host header the app sees; empty keeps the public one,
-	// by which the app knows its customer.
+	// Host replaces the Host header the app sees; empty: the public one, by which
+	// the app knows its customer.
 	Host string `yaml:"host"`
 	// TLS applies to https upstreams.
 	TLS UpstreamTLS `yaml:"tls"`
@@ -32,19 +33,19 @@ const (
 
 // UpstreamTLS says whom an https upstream must be signed by and called.
 type UpstreamTLS struct {
-	CA         secret.String `yaml:"ca"`          // PEM, or file:PATH; empty: the system's
-	ServerName string        `yaml:"server_name"` // empty: the URL's host
+	CA         secret.String `yaml:"ca"`          // the authorities in PEM, mostly as file:PATH; empty: the system's
+	ServerName string        `yaml:"server_name"` // the name in the certificate; empty: the URL's host
 }
 
 // Headers names the headers that carry the identity to the app. An empty name
 // takes the default.
 type Headers struct {
-	User      string `yaml:"user"`
-	Email     string `yaml:"email"`
-	Name      string `yaml:"name"`
-	Groups    string `yaml:"groups"`
-	Team      string `yaml:"team"`
-	Assertion string `yaml:"assertion"`
+	User      string `yaml:"user"`      // holds the Slack user id; empty: X-Forwarded-User
+	Email     string `yaml:"email"`     // holds the verified e-mail address; empty: X-Forwarded-Email
+	Name      string `yaml:"name"`      // holds the display name; empty: X-Forwarded-Preferred-Username
+	Groups    string `yaml:"groups"`    // holds usergroups, with commas; empty: X-Forwarded-Groups
+	Team      string `yaml:"team"`      // holds the workspace's id; empty: X-Gateway-Team
+	Assertion string `yaml:"assertion"` // holds all of it, signed; empty: X-Gateway-Assertion
 	// Charset is how values outside ASCII are written: "utf-8" (default) or
 	// "iso-8859-1" for apps of that age.
 	Charset string `yaml:"charset"`
@@ -74,10 +75,10 @@ type headerName struct{ key, name string }
 
 // Assertion says how the signed identity JWT of a route is made.
 type Assertion struct {
-	Alg      string        `yaml:"alg"`      // ES256 (default), EdDSA, RS256, HS256
-	TTL      time.Duration `yaml:"ttl"`      // 0 means 5 minutes
-	Audience string        `yaml:"audience"` // empty: the route's host
-	Secret   secret.String `yaml:"secret"`   // HS256 only: at least 32 bytes
+	Alg      string        `yaml:"alg"`      // how it is signed: "ES256" (default), "EdDSA", "RS256" or "HS256"
+	TTL      time.Duration `yaml:"ttl"`      // how long it is good; 0 means 5 minutes
+	Audience string        `yaml:"audience"` // whom it is for; empty: the route's host
+	Secret   secret.String `yaml:"secret"`   // for HS256 only: at least 32 bytes
 }
 
 // defaultTTL outlasts a long upload, behind which PHP starts only when the
@@ -103,7 +104,7 @@ type UpstreamLogin struct {
 // Basic sends "Authorization: Basic" (PHP_AUTH_USER and PHP_AUTH_PW).
 // Exactly one of Password and DeriveFrom is set.
 type Basic struct {
-	User       string        `yaml:"user"`        // "email" (default) or "id"
+	User       string        `yaml:"user"`        // what is sent as the name: "email" (default) or "id"
 	Password   secret.String `yaml:"password"`    // the same for everybody
 	DeriveFrom secret.String `yaml:"derive_from"` // a route secret; each person's password is derived from it
 }

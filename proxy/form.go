@@ -10,8 +10,8 @@ import (
 //
 // A request without the app's session is signed in before it is sent. One whose
 // answer shows that the app's session has expired is signed in again and
-// repeated: by the gateway if it is GET or HEAD without a body, or has a
-// GetBody, else by the browser, which is answered 307 to the same address. So no
+// repeated: by the gateway if it is GET or HEAD without a body, or can
+// be read again (GetBody), else by the browser, which is answered 307 to the same address. So no
 // body is ever held.
 type Form struct {
 	// URL is the path of the page with the form, with a query where the app
@@ -58,18 +58,19 @@ type Form struct {
 // must: the app has set one of the session's cookies, and the page behind all
 // redirects neither holds the login form nor is an error. Empty: nothing more.
 type FormSuccess struct {
-	Cookie   string `yaml:"cookie"`   // is set by the login
-	Location string `yaml:"location"` // the login's answer redirects to a path that begins so
+	Cookie   string `yaml:"cookie"`   // a cookie that is set by the login
+	Location string `yaml:"location"` // how the path begins that the login's answer redirects to
 }
 
-// FormFailure says what gives a failed login away, besides that FormSuccess
-// does not hold. Empty: nothing more.
+// FormFailure says what gives a failed login away, besides that it is no
+// successful one. Empty: nothing more.
 type FormFailure struct {
-	Text string `yaml:"text"` // stands in the page that the login leads to
+	Text string `yaml:"text"` // what stands in the page that the login leads to
 }
 
 // FormExpired says how an answer shows that the app's session has expired.
-// Empty: it redirects to the path of Form.URL, and the form does stand there.
+// Empty: it redirects to the path of the login form, and the form does stand
+// there.
 type FormExpired struct {
 	// Location is a path, with a query where the app needs one, to which the
 	// app redirects for no other reason: whether the form stands there is not

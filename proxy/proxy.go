@@ -1,6 +1,7 @@
 package proxy
 
 import (
+	"context"
 	"errors"
 	"fmt"
 	"log"
@@ -72,7 +73,7 @@ func New(cfg Config) (*Proxy, error) {
 	if mistake != "" {
 		return nil, fmt.Errorf("build proxy: upstream url %s", mistake)
 	}
-	transport, err := newTransport(cfg.Upstream)
+	transport, err := NewTransport(cfg.Upstream)
 	if err != nil {
 		return nil, fmt.Errorf("build proxy: %w", err)
 	}
@@ -136,6 +137,9 @@ type Inbound struct {
 	ForwardedFor string     // the whole chain of client addresses to send; empty: none
 	RequestID    string     // empty: none
 	SigningOut   bool       // r asks the app to sign out: no login at its form on the way
+	// Stopping ends when the gateway stops, and with it event streams, as if the
+	// app had ended them; nil: it never does.
+	Stopping context.Context
 }
 
 // Serve carries r to the app and its answer to w. Policy must have allowed r,

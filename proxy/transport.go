@@ -26,9 +26,9 @@ const (
 	maxAnswerHeader = 256 << 10
 )
 
-// newTransport returns the transport of one route. It dials the app directly,
+// NewTransport returns the transport to the app of one route. It dials directly,
 // whatever the environment says of proxies, and hands on encodings as they are.
-func newTransport(u Upstream) (*http.Transport, error) {
+func NewTransport(u Upstream) (*http.Transport, error) {
 	timeout := u.Timeout
 	if timeout == 0 {
 		timeout = defaultTimeout

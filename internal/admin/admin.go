@@ -4,10 +4,13 @@
 package admin
 
 import (
+	"context"
 	"log/slog"
 	"net/http"
+	"os"
 
 	"github.com/cocoom/cocoom-gateway/gateway"
+	"github.com/cocoom/cocoom-gateway/internal/doctor"
 	"github.com/cocoom/cocoom-gateway/notifyhook"
 )
 
@@ -17,7 +20,15 @@ type Config struct {
 	Relay   *notifyhook.Relay
 	Gateway *gateway.Gateway
 	Keys    Keys
-	Log     *slog.Logger
+	// Configuration says which one is in force; nil: nobody knows.
+	Configuration func() Configuration
+	// Reload reads the configuration again, and puts it in force unless it is only
+	// to be tried; the error may be a *configs.Error, and nothing has changed then.
+	Reload func(ctx context.Context, dryRun bool) (Reloaded, error)
+	// Doctor makes an examination of the running gateway.
+	Doctor func() *doctor.Doctor
+	Backup func(ctx context.Context) (*os.File, error) // a copy of the store, to read and close; nil: it has its own tools
+	Log    *slog.Logger
 }
 
 // New gives what operators ask for. Three answer whoever asks:
@@ -42,6 +53,11 @@ type Config struct {
 //	                          ?key=, ?to=, ?status= and ?since=, at most ?limit= from ?cursor= on
 //	GET  /notifications/ID    one of them and why, in sentences: a notifyhook.Explained
 //	POST /notifications/replay sends what failed again: a Replay, answered by notifyhook.Replays
+//	POST /backup              a copy of the SQLite store as it is now, for programs on this machine
+//	                          alone: an Operator, answered by the file
+//	POST /doctor              examines the gateway and its routes: an Examine, answered by a doctor.Event a line
+//	POST /doctor/live         examines one by what Slack leaves open: an ExamineLive, answered likewise
+//	POST /reload              reads the configuration again: a Reload, answered by Reloaded
 //	POST /break-glass         makes a link that signs one person in without Slack, for programs
 //	                          on this machine alone: a BreakGlass, answered by a BreakGlassLink
 //	GET  /setup               how far the set-up of a managed Slack app is: a SetupStatus, by ?host=
@@ -69,6 +85,10 @@ func New(cfg Config) http.Handler {
 	programs.Handle("GET /notifications", get(cfg, cfg.listNotifications))
 	programs.Handle("GET /notifications/{id}", item(cfg, cfg.showNotification))
 	programs.Handle("POST /notifications/replay", post(cfg, cfg.replay))
+	programs.Handle("POST /backup", fromThisMachine(http.HandlerFunc(cfg.backup)))
+	programs.Handle("POST /doctor", lines(cfg, cfg.examine))
+	programs.Handle("POST /doctor/live", lines(cfg, cfg.examineLive))
+	programs.Handle("POST /reload", post(cfg, cfg.reload))
 	programs.Handle("POST /break-glass", fromThisMachine(post(cfg, cfg.breakGlass)))
 
 	programs.Handle("GET /setup", get(cfg, cfg.setupStatus))

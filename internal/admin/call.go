@@ -11,6 +11,7 @@ import (
 	"strings"
 	"unicode"
 
+	"github.com/cocoom/cocoom-gateway/configs"
 	"github.com/cocoom/cocoom-gateway/gateway"
 	"github.com/cocoom/cocoom-gateway/notifyhook"
 )
@@ -101,7 +102,10 @@ func decode(body io.Reader, into any) error {
 // far as it helps.
 func (cfg Config) fail(w http.ResponseWriter, r *http.Request, err error) {
 	var theirs mistake
+	var wrong *configs.Error
 	switch {
+	case errors.As(err, &wrong):
+		answer(w, http.StatusUnprocessableEntity, Failure{wrong.Error()})
 	case errors.As(err, &theirs), errors.Is(err, gateway.ErrSelection), errors.Is(err, gateway.ErrBreakGlass), errors.Is(err, gateway.ErrSetup):
 		answer(w, http.StatusBadRequest, Failure{err.Error()})
 	case errors.Is(err, notifyhook.ErrNotFound):

@@ -3,14 +3,17 @@ package admin_test
 import (
 	"context"
 	"database/sql"
+	"errors"
 	"log/slog"
 	"net/http"
 	"net/http/httptest"
 	"strings"
 	"testing"
 
+	"github.com/cocoom/cocoom-gateway/configs"
 	"github.com/cocoom/cocoom-gateway/gateway"
 	"github.com/cocoom/cocoom-gateway/internal/admin"
+	"github.com/cocoom/cocoom-gateway/internal/doctor"
 	"github.com/cocoom/cocoom-gateway/internal/store"
 	"github.com/cocoom/cocoom-gateway/notifyhook"
 	"github.com/cocoom/cocoom-gateway/proxy"
@@ -23,6 +26,8 @@ type listener struct {
 	store  *store.Store
 	rotate int   // how often keys were
 	broken error // what the check of the store says
+
+	resolving func() // is called when an examination asks for a host; nil: nothing
 }
 
 func newListener(t *testing.T) *listener {
@@ -56,6 +61,10 @@ func newListener(t *testing.T) *listener {
 	l := &listener{t: t, store: st}
 	l.Handler = admin.New(admin.Config{
 		Relay: relay, Gateway: front, Log: log,
+		Doctor: func() *doctor.Doctor {
+			return doctor.New(doctor.Config{Store: st, LookupHost: l.lookup, Config: &configs.Config{ReservedPrefix: "/.gateway", PublicScheme: "http", PublicPort: 1,
+				State: "postgres://nowhere", Slack: gateway.Slack{Issuer: "http://127.0.0.1:1", APIURL: "http://127.0.0.1:1/"}, Routes: []configs.Route{{Host: "a.localhost"}}}})
+		},
 		Ready: []admin.Check{{Name: "store", Run: func(context.Context) error { return l.broken }}},
 		Keys: admin.Keys{
 			PEM:    func() map[string]string { return map[string]string{"k1": "-----BEGIN PUBLIC KEY-----"} },
@@ -112,4 +121,12 @@ func (l *listener) audit() (deeds []string) {
 		deeds = append(deeds, strings.TrimSpace(strings.Join(deed[:], " ")))
 	}
 	return deeds
+}
+
+// lookup finds no host.
+func (l *listener) lookup(context.Context, string) ([]string, error) {
+	if l.resolving != nil {
+		l.resolving()
+	}
+	return nil, errors.New("no such host")
 }

@@ -14,9 +14,13 @@ func (cfg Config) status(w http.ResponseWriter, r *http.Request) {
 		cfg.fail(w, r, err)
 		return
 	}
-	answer(w, http.StatusOK, map[string]any{
+	body := map[string]any{
 		"deliveries": stats, "alarms": cfg.Relay.Alarms(), "people": cfg.Gateway.Alarms(), "sessions": cfg.sessions(ctx),
-	})
+	}
+	if cfg.Configuration != nil {
+		body["configuration"] = cfg.Configuration()
+	}
+	answer(w, http.StatusOK, body)
 }
 
 // sessions is "honoured", or why that is about to end or has ended.

@@ -31,6 +31,19 @@ type Master struct {
 // directory and configured is required, the same for all replicas. Call it after
 // Open, which makes the directory.
 func LoadMaster(state, configured string) (Master, error) {
+	master, err := ReadMaster(state, configured)
+	if errors.Is(err, fs.ErrNotExist) {
+		if err := createMaster(filepath.Join(state, masterFile)); err != nil {
+			return Master{}, fmt.Errorf("make the master key: %w", err)
+		}
+		master, err = ReadMaster(state, configured) // another process may have been first
+	}
+	return master, err
+}
+
+// ReadMaster is LoadMaster that makes no key: where there is none, its error
+// wraps fs.ErrNotExist.
+func ReadMaster(state, configured string) (Master, error) {
 	const hint = "make one with: openssl rand -base64 32"
 	switch {
 	case configured != "":
@@ -44,12 +57,6 @@ func LoadMaster(state, configured string) (Master, error) {
 	}
 	file := filepath.Join(state, masterFile)
 	key, err := readMaster(file)
-	if errors.Is(err, fs.ErrNotExist) {
-		if err := createMaster(file); err != nil {
-			return Master{}, fmt.Errorf("make the master key: %w", err)
-		}
-		key, err = readMaster(file) // another process may have been first
-	}
 	if err != nil {
 		return Master{}, fmt.Errorf("master key: %w", err)
 	}

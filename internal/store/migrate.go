@@ -41,6 +41,11 @@ func migrate(ctx context.Context, db *sql.DB, postgres bool) error {
 	if err := applyMigrations(ctx, tx, postgres); err != nil {
 		return err
 	}
+	if !postgres {
+		if err := restored(ctx, tx); err != nil {
+			return err
+		}
+	}
 	if _, err := tx.ExecContext(ctx, `INSERT INTO meta (name, value) VALUES ('epoch', $1) ON CONFLICT (name) DO NOTHING`, rand.Text()); err != nil {
 		return fmt.Errorf("record the store's epoch: %w", err)
 	}

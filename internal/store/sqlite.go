@@ -11,6 +11,7 @@ import (
 	"net/url"
 	"path/filepath"
 	"slices"
+	"sync"
 	"sync/atomic"
 
 	"modernc.org/sqlite"
@@ -23,7 +24,8 @@ const readers = 8
 // goroutine that writes.
 type lite struct {
 	*writer
-	dir *dirLock
+	dir     *dirLock
+	copying sync.Mutex // one at a time
 }
 
 // openSQLite opens gateway.db in the directory dir.

@@ -1,0 +1,47 @@
+package main
+
+import (
+	"fmt"
+	"net"
+	"time"
+
+	"github.com/cocoom/cocoom-gateway/configs"
+	"github.com/cocoom/cocoom-gateway/internal/certs"
+)
+
+// redirectTime is how long a request to the plain listener and its answer may
+// take. Nothing there reads a body.
+const redirectTime = 10 * time.Second
+
+// endTLS makes the public listener speak TLS, if the configuration says so, and
+// opens the one that redirects to it. The listener is bound already: where it is,
+// an authority's challenges arrive.
+func (p *program) endTLS(cfg *configs.Config) (err error) {
+	if !cfg.TLS.On() {
+		return nil
+	}
+	var redirect net.Addr
+	if cfg.TLS.Redirect != "" {
+		if p.redirect, err = listen("tls.redirect", cfg.TLS.Redirect, nil, p.log); err != nil {
+			return err
+		}
+		redirect = p.redirect.ln.Addr()
+	}
+	c := certs.Config{Serves: p.gateway.Serves, Cert: cfg.TLS.Cert, Key: cfg.TLS.Key, HSTS: time.Duration(cfg.TLS.HSTS), Log: p.log}
+	if a := cfg.TLS.ACME; a != nil {
+		c.ACME = &certs.ACME{
+			Email: a.Email, Directory: a.Directory, CA: a.CA.Reveal(), Store: p.store, Master: p.keys.master,
+			Public: p.public.ln.Addr(), Redirect: redirect,
+		}
+	}
+	if p.certs, err = certs.New(c); err != nil {
+		return fmt.Errorf("tls: %w", err)
+	}
+	p.public.http.TLSConfig = p.certs.TLS()
+	p.public.http.Handler = p.certs.Guard(p.public.http.Handler)
+	if p.redirect != nil {
+		p.redirect.http.Handler = p.certs.Redirect(cfg.Origin)
+		p.redirect.http.ReadTimeout, p.redirect.http.WriteTimeout = redirectTime, redirectTime
+	}
+	return nil
+}

@@ -1,0 +1,105 @@
+package main
+
+import (
+	"context"
+	"errors"
+	"fmt"
+
+	"github.com/cocoom/cocoom-gateway/configs"
+	"github.com/cocoom/cocoom-gateway/gateway"
+	"github.com/cocoom/cocoom-gateway/internal/doctor"
+	"github.com/cocoom/cocoom-gateway/internal/store"
+)
+
+// doctor examines the running gateway.
+func (p *program) doctor() *doctor.Doctor {
+	return doctor.New(doctor.Config{
+		Config: p.current.served(), Store: p.store, Running: true, Rings: p.keys.look, Answered: p.keys.sealer.Answered,
+		Alarms: p.alarms, Witness: p.gateway.Witness,
+	})
+}
+
+// alarms are those of all parts.
+func (p *program) alarms() []doctor.Alarm {
+	var list []doctor.Alarm
+	for _, a := range p.relay.Alarms() {
+		list = append(list, doctor.Alarm{Route: a.Route, Kind: a.Kind, Reason: a.Reason, Since: a.Since})
+	}
+	for _, a := range p.gateway.Alarms() {
+		list = append(list, doctor.Alarm{Route: a.Route, Kind: a.Kind, Reason: a.Reason, Since: a.Since})
+	}
+	return list
+}
+
+// look reads the state of the rings, and changes nothing.
+func (k *keys) look(ctx context.Context) ([]doctor.Ring, error) {
+	now, err := k.store.Now(ctx)
+	if err != nil {
+		return nil, err
+	}
+	var list []doctor.Ring
+	for _, purpose := range k.purposes() {
+		ring, err := k.store.ReadRing(ctx, k.master, purpose)
+		if err != nil {
+			return nil, err
+		}
+		if len(ring) == 0 {
+			continue
+		}
+		state := doctor.Ring{Purpose: purpose, Since: ring[0].ActiveFrom, Next: ring[0].ActiveFrom.Add(keyRotation)}
+		if last := ring[len(ring)-1]; last.ActiveFrom.After(now) { // announced
+			state.Next = last.ActiveFrom
+		}
+		list = append(list, state)
+	}
+	return list, nil
+}
+
+// beside examines by the configuration alone, where no gateway runs, or one that
+// cannot be asked. It looks into the store, but writes nothing there. The caller
+// calls done at the end.
+func beside(ctx context.Context, cfg *configs.Config) (d *doctor.Doctor, done func() error) {
+	c := doctor.Config{Config: cfg}
+	c.Store, c.StoreError = store.OpenReadOnly(ctx, cfg.State.Reveal())
+	if c.StoreError != nil {
+		return doctor.New(c), func() error { return nil }
+	}
+	k := &keys{store: c.Store, algs: algorithms(cfg)}
+	var err error
+	if k.master, err = store.ReadMaster(cfg.State.Reveal(), cfg.MasterKey.Reveal()); err == nil {
+		err = k.known(ctx)
+	}
+	if err == nil {
+		c.Answered = k.sealer.Answered
+	}
+	c.Rings = func(ctx context.Context) ([]doctor.Ring, error) {
+		if err != nil {
+			return nil, err
+		}
+		return k.look(ctx)
+	}
+	return doctor.New(c), c.Store.Close
+}
+
+// known takes over the keys for cookies that are in the store.
+func (k *keys) known(ctx context.Context) error {
+	ring, err := k.store.ReadRing(ctx, k.master, "cookies")
+	if err != nil {
+		return err
+	}
+	if len(ring) == 0 {
+		return errors.New("there are no keys for cookies yet")
+	}
+	if err := k.sealer.Set(sealKeys(ring)); err != nil {
+		return fmt.Errorf("key ring cookies: %w", err)
+	}
+	return nil
+}
+
+func sealKeys(ring []store.Key) []gateway.SealKey {
+	seal := make([]gateway.SealKey, len(ring))
+	for i, key := range ring {
+		seal[i] = gateway.SealKey{ID: key.ID, Value: key.Value, ActiveFrom: key.ActiveFrom}
+	}
+	return seal
+}
