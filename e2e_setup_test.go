@@ -120,8 +120,8 @@ func TestE2ESetup(t *testing.T) {
 		t.Run(look.name, func(t *testing.T) {
 			newTab := chromium(t, look.flags...)
 			n := startNewcomer(t)
-			tb := newTab(t, look.width, look.height)
-			n.goThrough(tb, newTab(t, look.width, look.height), "setup-"+look.name+"-")
+			n.goThrough(newTab(t, look.width, look.height), newTab(t, 1200, 900), "setup-"+look.name+"-")
+			n.othersUseIt(newTab(t, look.width, look.height))
 		})
 	}
 }
@@ -200,7 +200,6 @@ func (n *newcomer) goThrough(tb, slack *tab, shot string) {
 			t.Errorf("the status does not say %q: %s", want, status)
 		}
 	}
-	n.othersUseIt(slack)
 }
 
 // createApp does at Slack what the page asks for, and gives what stands there then.
