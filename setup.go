@@ -97,7 +97,7 @@ func (do setupFlags) run(ctx context.Context, running operators, asked admin.Set
 }
 
 func printHookToken(out io.Writer, made admin.HookToken) {
-	fmt.Fprintf(out, "The app behind the gateway sends its notifications to %s with\n\n  Authorization: Bearer %s\n\nThe token is not shown again.\n", made.URL, made.Token)
+	fmt.Fprintf(out, "The app behind the gateway sends its notifications to %s with\n\n  Authorization: Bearer %s\n\nThe token is good within a second, and not shown again.\n", made.URL, made.Token)
 }
 
 // printSetup says how far a set-up is, a line for each thing.
