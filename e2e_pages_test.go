@@ -91,9 +91,9 @@ func (tb *tab) checkLayout(name string) {
 	if small := value(tb, chromedp.EvaluateAsDevTools[int](`[...document.querySelectorAll(".button")].filter(b => b.getBoundingClientRect().height < 44).length`)); small > 0 {
 		tb.t.Errorf("%s: %d buttons are less than 44 pixels high", name, small)
 	}
-	for i := range value(tb, chromedp.EvaluateAsDevTools[int](`document.querySelectorAll("a,button").length`)) {
+	for i := range value(tb, chromedp.EvaluateAsDevTools[int](`document.querySelectorAll("a,button,input:not([type=hidden])").length`)) {
 		tb.run(chromedp.KeyEvent(kb.Tab))
-		at := fmt.Sprintf(`(e => e === document.activeElement && getComputedStyle(e).outlineStyle === "solid")(document.querySelectorAll("a,button")[%d])`, i)
+		at := fmt.Sprintf(`(e => e === document.activeElement && getComputedStyle(e).outlineStyle === "solid")(document.querySelectorAll("a,button,input:not([type=hidden])")[%d])`, i)
 		if !value(tb, chromedp.EvaluateAsDevTools[bool](at)) {
 			tb.t.Errorf("%s: the key Tab does not lead to button %d, or does not show it", name, i+1)
 		}

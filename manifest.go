@@ -106,9 +106,7 @@ func manifestOf(cfg *configs.Config, r *configs.Route, optional bool) manifest.M
 			}
 		}
 	}
-	// Login alone can do without a bot where guests are let in; but an app that is
-	// set up through a link is installed, which takes a bot.
-	if r.Login != nil && (r.SlackApp.Managed || r.SlackApp.BotToken != "" || r.Notify != nil) {
+	if r.Login != nil && (r.SlackApp.Managed && needsBot(r) || r.SlackApp.BotToken != "" || r.Notify != nil) {
 		for _, scope := range gateway.BotScopes(usergroups) {
 			add(scope.Name)
 		}

@@ -37,7 +37,8 @@ func TestManifestPerFunction(t *testing.T) {
 		"notifications":             {"slack_app: {bot_token: xoxb-1}" + hook, false, "", "", notify, people, true},
 		"all of notifications":      {"slack_app: {bot_token: xoxb-1}" + hook, true, "", "", notify + " groups:read channels:history groups:history im:history channels:join chat:write.customize", people, true},
 		"both":                      {"slack_app: {" + app + "}, login: {}" + hook + policy, false, back, "openid email profile", notify + " usergroups:read", people + groups, true},
-		"managed login":             {"slack_app: {managed: true}, login: {guests: allow}", false, back + " https://a.cocoom.com/.gateway/setup/installed", "openid email profile", login, people, false},
+		"managed login":             {"slack_app: {managed: true}, login: {}", false, back + " https://a.cocoom.com/.gateway/setup/installed", "openid email profile", login, people, false},
+		"managed login of anybody":  {"slack_app: {managed: true}, login: {guests: allow}", false, back + " https://a.cocoom.com/.gateway/setup/installed", "openid email profile", "", "", false},
 		"managed notifications":     {"slack_app: {managed: true}, notify: {}", false, "https://a.cocoom.com/.gateway/setup/installed", "", notify, people, true},
 	} {
 		file := writeFile(t, "gateway.yaml", []byte("routes: [{host: a.cocoom.com, workspace: T1, "+row.route+upstreamOf(row.route)+"}]"))

@@ -28,10 +28,13 @@ type program struct {
 	relay   *notifyhook.Relay
 	gateway *gateway.Gateway
 	current current
-	source  *source // where the configuration came from; nil: from no file
-	public  *server
-	admin   *server
-	private *server // nil: there is none
+	apps    *gateway.ManagedApps
+	// appsChanged holds one when an app was set up here.
+	appsChanged chan struct{}
+	source      *source // where the configuration came from; nil: from no file
+	public      *server
+	admin       *server
+	private     *server // nil: there is none
 
 	certs    *certs.Certificates // nil: a front proxy ends TLS
 	redirect *server             // nil: there is none
@@ -44,7 +47,7 @@ type program struct {
 // an address in use or a store that cannot be opened is an error here. run
 // serves; whoever does not call run must call close.
 func start(ctx context.Context, cfg *configs.Config, log *slog.Logger) (_ *program, err error) {
-	p := &program{log: log}
+	p := &program{log: log, appsChanged: make(chan struct{}, 1)}
 	p.current.started, p.current.file = cfg, cfg
 	defer func() {
 		if err != nil {
@@ -63,6 +66,7 @@ func start(ctx context.Context, cfg *configs.Config, log *slog.Logger) (_ *progr
 	if p.keys, err = openKeys(ctx, p.store, cfg); err != nil {
 		return nil, err
 	}
+	p.apps = gateway.NewManagedApps(p.store, p.keys.master, log)
 	if cfg, _, err = p.effective(ctx, cfg); err != nil {
 		return nil, err
 	}
@@ -115,6 +119,7 @@ func (p *program) backup() func(context.Context) (*os.File, error) {
 func (p *program) run(ctx context.Context) error {
 	group, ctx := errgroup.WithContext(ctx)
 	group.Go(func() error { return p.relay.Run(ctx) })
+	group.Go(func() error { return p.followApps(ctx) })
 	if p.source != nil {
 		group.Go(func() error { return p.follow(ctx) })
 	}

@@ -41,9 +41,13 @@ var restartKeys = [...]string{"listen", "admin", "admin_token", "private", "stat
 // only a restart changes as it was at the start. Whatever else has a say in it
 // (such as what the store knows of Slack apps that customers have set up) is laid
 // over the copy here, and nowhere else. restart names the keys that differ.
-func (p *program) effective(_ context.Context, file *configs.Config) (cfg *configs.Config, restart []string, err error) {
+func (p *program) effective(ctx context.Context, file *configs.Config) (cfg *configs.Config, restart []string, err error) {
 	cfg, restart = p.keepStarted(file)
-	return cfg, restart, nil
+	apps, err := p.apps.Read(ctx)
+	if err != nil {
+		return nil, nil, err
+	}
+	return managed(cfg, apps), restart, nil
 }
 
 // keepStarted gives a copy of a configuration with what only a restart changes as
@@ -71,6 +75,12 @@ func (p *program) keepStarted(file *configs.Config) (cfg *configs.Config, restar
 func (p *program) apply(ctx context.Context, file *configs.Config) error {
 	p.current.mu.Lock()
 	defer p.current.mu.Unlock()
+	return p.applyLocked(ctx, file)
+}
+
+// applyLocked is apply; the caller holds current.mu. What is told of a file that is
+// wrong stays: it may not be the one that is applied.
+func (p *program) applyLocked(ctx context.Context, file *configs.Config) error {
 	cfg, restart, err := p.effective(ctx, file)
 	if err != nil {
 		return err
@@ -95,7 +105,7 @@ func (p *program) apply(ctx context.Context, file *configs.Config) error {
 	p.current.routes.closeUnlike(routes)
 	p.current.file, p.current.cfg, p.current.routes = file, cfg, routes
 	p.current.tell(func(c *admin.Configuration) {
-		c.Generation, c.Since, c.Routes, c.Restart, c.Error, c.ErrorAt = c.Generation+1, time.Now().UTC(), len(routes), restart, "", time.Time{}
+		c.Generation, c.Since, c.Routes, c.Restart = c.Generation+1, time.Now().UTC(), len(routes), restart
 	})
 	return nil
 }

@@ -44,6 +44,7 @@ func (p *program) buildGateway(ctx context.Context, cfg *configs.Config) error {
 		Settings: settings(cfg, p.current.routes), Prefix: cfg.ReservedPrefix,
 		Sealer: &p.keys.sealer, JWKS: p.keys.signing.JWKS, Store: p.store, Log: p.log,
 		PersonChanged: p.relay.PersonChanged, Metrics: p.registry, Tracer: p.tracing.Tracer(),
+		Master: p.keys.master, AppChanged: p.appChanged, Messenger: messenger(p.relay),
 	})
 	if err != nil {
 		return fmt.Errorf("build gateway: %w", err)
@@ -130,7 +131,7 @@ func newRoute(cfg *configs.Config, r *configs.Route, parts routeParts) (gateway.
 		Maintenance: r.Maintenance, ServiceTokens: r.ServiceTokens, FoldCase: r.CaseInsensitive,
 	}
 	made := manifestOf(cfg, r, false)
-	rt.Manifest = &made
+	rt.Manifest, rt.WantsHookToken = &made, wantsHookToken(r)
 	var err error
 	if rt.Policy, err = policy.New(r.Policy, r.CaseInsensitive); err != nil {
 		return rt, err

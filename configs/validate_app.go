@@ -6,6 +6,18 @@ import (
 	"strings"
 )
 
+// managedApp looks for what stands beside slack_app.managed and would be laid over.
+func (v *validator) managedApp(s spot) {
+	if !s.SlackApp.Managed {
+		return
+	}
+	for _, key := range []string{"client_id", "client_secret", "bot_token", "signing_secret"} {
+		if s.wrote("slack_app." + key) {
+			s.mistake("slack_app."+key, "stands beside managed: true, where the workspace's admin gives it through a setup link: remove "+key+", or remove managed")
+		}
+	}
+}
+
 // onTheWay looks for keys of login that only work where the gateway itself
 // carries requests to the app.
 func (v *validator) onTheWay(s spot) {

@@ -65,6 +65,7 @@ func (v *validator) route(s spot) {
 	if strings.ContainsAny(s.Workspace, " ./:") {
 		s.mistake("workspace", "must be Slack's team id, such as T0AGRAF001, not a name or an address")
 	}
+	v.managedApp(s)
 	if s.Login != nil {
 		s.Login.Validate(s.under("login"))
 		v.login(s)

@@ -69,6 +69,8 @@ func (g *Gateway) MakeBreakGlass(ctx context.Context, b BreakGlass) (BreakGlassL
 		return BreakGlassLink{}, fmt.Errorf("%w: no route has the host %q", ErrBreakGlass, clip(b.Host, 100))
 	case rt.Login == nil:
 		return BreakGlassLink{}, fmt.Errorf("%w: the route %s has no login", ErrBreakGlass, rt.Host)
+	case !rt.connected():
+		return BreakGlassLink{}, fmt.Errorf("%w: the Slack app of %s is not set up yet, so that it has no workspace whose people may come in", ErrBreakGlass, rt.Host)
 	case !plausibleEmail(b.Email):
 		return BreakGlassLink{}, fmt.Errorf("%w: %q is no e-mail address", ErrBreakGlass, clip(b.Email, 100))
 	case d.User != "" && !plausibleID(d.User):

@@ -33,5 +33,6 @@
 //	draft…                        forms that outlive their session
 //	servicetoken, breakglass      programs without a person; people without Slack
 //	private, forwardauth          other proxies ask, on a listener of their own
+//	managed, setup…               Slack apps that workspaces' admins set up by a link
 //	explain                       says what would happen, by the same decision
 package gateway

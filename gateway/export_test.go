@@ -52,6 +52,12 @@ func TextKeys(lang string) (keys []string) {
 	for k := range labels[lang] {
 		keys = append(keys, k)
 	}
+	for k := range map[string]map[string]string{"en": setupEnglish, "fr": setupFrench}[lang] {
+		keys = append(keys, "setup "+k)
+	}
+	for k := range map[string]map[string]string{"en": scopesEnglish, "fr": scopesFrench}[lang] {
+		keys = append(keys, "scope "+k)
+	}
 	slices.Sort(keys)
 	return keys
 }
@@ -175,3 +181,6 @@ func (g *Gateway) FollowRoutes(hosts ...string) {
 
 // LookAt has the list of ended sessions looked at last at a time.
 func (g *Gateway) LookAt(at time.Time) { g.sessions.revoked.looked.Store(&at) }
+
+// SetAppChanged replaces who is told that an app was set up.
+func (g *Gateway) SetAppChanged(told func()) { g.cfg.AppChanged = told }

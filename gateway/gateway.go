@@ -42,6 +42,12 @@ type Config struct {
 	// Tracer takes a span of each request; nil: there are no traces, and the app
 	// gets the client's W3C Trace Context as it came.
 	Tracer trace.Tracer
+	Master store.Master // seals the Slack apps that workspaces' admins set up
+	// AppChanged is told when such an app was set up, replaced or forgotten, so that
+	// the routes are to be built anew. It must return at once. nil: nobody cares.
+	AppChanged func()
+	// Messenger sends the test messages of a set-up.
+	Messenger Messenger
 }
 
 // Gateway serves every route's public host. It is safe for concurrent use.
@@ -59,8 +65,10 @@ type Gateway struct {
 	echo     *echo.Echo
 	counted  lastCount
 
-	stopping context.Context // ends with Stop
-	stop     context.CancelFunc
+	installClient *http.Client           // asks Slack about apps that are being set up
+	icon          func() ([]byte, error) // of the Slack app, as PNG
+	stopping      context.Context        // ends with Stop
+	stop          context.CancelFunc
 }
 
 // New builds a Gateway and reads the list of revocations; it fails when a host
@@ -90,6 +98,7 @@ func New(ctx context.Context, cfg Config) (*Gateway, error) {
 	g.sessions = newSessions(cfg.Sealer, revoked, g.people, cfg.Now)
 	g.logins = newLogins(g.people, cfg.Sealer, cfg.Now)
 	g.events = newEvents(g.people, cfg.PersonChanged)
+	g.installClient, g.icon = newOpenIDClient(), sync.OnceValues(drawIcon)
 	g.stopping, g.stop = context.WithCancel(context.Background())
 	if g.counters, err = newCounters(g, cfg.Metrics); err != nil {
 		return nil, err
@@ -153,6 +162,13 @@ func (g *Gateway) mount() {
 	page(p+"/signed-out", login(g.signedOut), "GET", "HEAD")
 	page(p+"/me", login(g.me), "GET", "HEAD")
 	page(p+"/break-glass", login(g.breakGlass), "GET", "HEAD", "POST")
+	page(p+"/setup", managedOnly(g.setup), "GET", "HEAD", "POST")
+	page(p+"/setup/secrets", managedOnly(g.setupSecrets), "POST")
+	page(p+"/setup/install", managedOnly(g.setupInstall), "GET")
+	page(p+"/setup/installed", managedOnly(g.setupInstalled), "GET")
+	page(p+"/setup/message", managedOnly(g.setupMessage), "POST")
+	page(p+"/setup/finish", managedOnly(g.setupFinish), "POST")
+	page(p+"/setup/icon.png", with(g.setupIcon), "GET", "HEAD")
 	page(p+"/slack/events", with(g.slackEvents), "POST")
 	page(p+"/form", login(g.savedForm), "GET", "HEAD")
 	page(p+"/jwks.json", with(g.jwks), "GET", "HEAD")

@@ -95,6 +95,9 @@ func (g *Gateway) comeBack(x *exchange, c echo.Context) error {
 		x.Header().Set("Allow", "GET")
 		return errMethod
 	}
+	if !rt.connected() {
+		return errNotConnected
+	}
 	pending, err := g.logins.openPending(rt, c.QueryParam("state"))
 	if err != nil {
 		return errState.because(err).linking(g.loginURL(rt, "/"))

@@ -84,6 +84,15 @@ var (
 	errMaintenance = &refusal{status: http.StatusServiceUnavailable, code: "maintenance"}
 	errLinkSpent   = &refusal{status: http.StatusGone, code: "link_spent", link: "/"}
 
+	errSetupUnknown  = &refusal{status: http.StatusNotFound, code: "setup_unknown"}
+	errSetupNoLink   = &refusal{status: http.StatusForbidden, code: "setup_no_link"}
+	errSetupTaken    = &refusal{status: http.StatusConflict, code: "setup_taken"}
+	errSetupFinished = &refusal{status: http.StatusGone, code: "setup_finished"}
+	errSetupRevoked  = &refusal{status: http.StatusGone, code: "setup_revoked"}
+	errSetupReplaced = &refusal{status: http.StatusGone, code: "setup_replaced"}
+	errSetupExpired  = &refusal{status: http.StatusGone, code: "setup_expired"}
+	errNotConnected  = &refusal{status: http.StatusServiceUnavailable, code: "not_connected", retry: "60", link: "/"}
+
 	errState       = &refusal{status: http.StatusBadRequest, code: "sign_in_stale"}
 	errCookies     = &refusal{status: http.StatusBadRequest, code: "cookies_missing"}
 	errCancelled   = &refusal{status: http.StatusForbidden, code: "sign_in_cancelled"}

@@ -244,7 +244,7 @@ func (r *revocations) removeEnded(ctx context.Context) error {
 		if _, err := tx.ExecContext(ctx, `DELETE FROM session WHERE expires_at <= $1`, now); err != nil {
 			return err
 		}
-		if _, err := tx.ExecContext(ctx, `DELETE FROM link WHERE expires_at <= $1`, now); err != nil {
+		if _, err := tx.ExecContext(ctx, `DELETE FROM link WHERE expires_at <= $1 AND kind <> 'setup' OR expires_at <= $2`, now, now-setupAfterlife.Milliseconds()); err != nil {
 			return err
 		}
 		if _, err := tx.ExecContext(ctx, `DELETE FROM draft WHERE expires_at <= $1`, now); err != nil {

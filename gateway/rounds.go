@@ -68,7 +68,10 @@ func (g *Gateway) beginRound(x *exchange, c echo.Context, path string, round int
 	if classOf(r) != navigation {
 		return errSignIn.linking(g.loginURL(rt, path))
 	}
-	if g.sessions.revoked.stale(g.cfg.Now()) {
+	switch {
+	case !rt.connected():
+		return errNotConnected.linking(rt.Origin + path)
+	case g.sessions.revoked.stale(g.cfg.Now()):
 		return errUnchecked.linking(rt.Origin + path)
 	}
 	d, err := x.conf.provider.get(r.Context())

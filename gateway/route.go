@@ -29,12 +29,17 @@ type Route struct {
 	// Upstream's. A route with login needs one of the two.
 	Identifier *proxy.Identifier
 
-	// SignOut are the app's own sign-outs, which end our session too; nil: none.
-	SignOut *policy.Requests
-
 	// Manifest is that of the Slack app as the route needs it. Its bot scopes are
 	// what installing the app asks for.
 	Manifest *manifest.Manifest
+
+	// WantsHookToken says that the route takes notifications, and that the
+	// configuration gives nobody a credential to send any: setting up a managed app
+	// makes a token.
+	WantsHookToken bool
+
+	// SignOut are the app's own sign-outs, which end our session too; nil: none.
+	SignOut *policy.Requests
 
 	conf     *configured    // that the route is part of
 	callback string         // the path Slack sends people back to

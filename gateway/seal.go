@@ -44,6 +44,8 @@ const (
 	kindLogin   kind = "login"
 	kindToken   kind = "token"
 	kindDraft   kind = "draft"
+	kindSetup   kind = "setup"
+	kindInstall kind = "install"
 )
 
 var errSeal = errors.New("not sealed by this gateway for this purpose")

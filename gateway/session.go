@@ -124,6 +124,7 @@ func (s *sessions) over(rt *Route, ss *session, now time.Time) bool {
 // lasts reports whether a session is of this workspace and within its lifetime.
 func (s *sessions) lasts(rt *Route, ss *session, now time.Time) bool {
 	return ss.identity.Team == rt.Workspace && // or the route has moved to another workspace
+		rt.connected() && // or nobody could tell any more who may be here
 		now.Before(ss.ends) &&
 		now.Sub(ss.begun) < rt.conf.times.Lifetime // which may have been shortened
 }

@@ -92,6 +92,9 @@ type erasure struct {
 // person. Who has neither gets no revocation: it would name them.
 func (x erasure) signOut(ctx context.Context, rt *Route, done *Erased) (fresh []revocation, err error) {
 	for _, user := range x.subject.Users {
+		if _, err := x.tx.ExecContext(ctx, `UPDATE slack_app SET installed_by = '' WHERE route = $1 AND installed_by = $2`, rt.Host, user); err != nil {
+			return nil, err
+		}
 		before := done.People + done.Sessions
 		if err := x.remove(ctx, &done.People, `DELETE FROM person WHERE route = $1 AND user_id = $2`, rt.Host, user); err != nil {
 			return nil, err

@@ -1,6 +1,9 @@
 package gateway
 
-import "strings"
+import (
+	"maps"
+	"strings"
+)
 
 // text is what a page says. {workspace} and {host} stand for the route's.
 type text struct {
@@ -45,7 +48,14 @@ func (t text) naming(detail string) text {
 	return t
 }
 
-var texts = map[string]map[string]text{"en": english, "fr": french}
+var texts = map[string]map[string]text{"en": both(english, setupDoorEnglish), "fr": both(french, setupDoorFrench)}
+
+// both are the texts of a and b.
+func both(a, b map[string]text) map[string]text {
+	all := maps.Clone(a)
+	maps.Copy(all, b)
+	return all
+}
 
 var english = map[string]text{
 	"unknown_host":         {"No such site here", []string{"Nothing is served under this address. Check the spelling of the name before the first dot."}, ""},
@@ -176,9 +186,9 @@ var labels = map[string]map[string]string{
 	"en": {"name": "Name", "email": "E-mail", "workspace": "Workspace", "until": "Signed in until", "sign_out": "Sign out", "site": "Site", "sign_in": "Sign in", "back_at": "Expected back:", "request": "Request number", "slack": "Slack says",
 		"sign_out_everywhere": "Sign out everywhere", "sessions": "Where you are signed in", "this_one": "this browser", "on": "on", "unknown_browser": unknownBrowser,
 		"just_now": "just now", "minutes_ago": "{n} minutes ago", "hours_ago": "{n} hours ago", "days_ago": "{n} days ago",
-		"goes_to": "Goes to", "send": "Send it now", "more": "%d more", "bytes": "B kB MB"},
+		"goes_to": "Goes to", "good_until": "Good until", "send": "Send it now", "more": "%d more", "bytes": "B kB MB"},
 	"fr": {"name": "Nom", "email": "E-mail", "workspace": "Espace de travail", "until": "Connecté(e) jusqu’à", "sign_out": "Se déconnecter", "site": "Site", "sign_in": "Se connecter", "back_at": "Retour prévu :", "request": "Numéro de requête", "slack": "Slack dit",
 		"sign_out_everywhere": "Se déconnecter partout", "sessions": "Où vous êtes connecté(e)", "this_one": "ce navigateur", "on": "sur", "unknown_browser": "Navigateur inconnu",
 		"just_now": "à l’instant", "minutes_ago": "il y a {n} minutes", "hours_ago": "il y a {n} heures", "days_ago": "il y a {n} jours",
-		"goes_to": "Destination", "send": "Envoyer", "more": "encore %d", "bytes": "o ko Mo"},
+		"goes_to": "Destination", "good_until": "Valable jusqu’au", "send": "Envoyer", "more": "encore %d", "bytes": "o ko Mo"},
 }

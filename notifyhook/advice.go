@@ -29,6 +29,8 @@ func tokenAdvice(name, method string) advice {
 	switch name {
 	case "invalid_auth":
 		return advice{"Slack does not take the bot token, or not from this address", newToken + " (if the app allows certain addresses only, add this gateway's)"}
+	case notInstalled:
+		return advice{"the Slack app has not been installed to the workspace yet", "have an admin of the workspace set it up, by a link of the command setup; what is held goes out by itself then"}
 	case "not_authed":
 		return advice{"no bot token was sent", "set slack_app.bot_token of the route"}
 	case "account_inactive", "token_revoked", "token_expired":

@@ -29,7 +29,8 @@ type Alarm struct {
 	Route string `json:"route"`
 	// Kind is
 	//   - "held": Slack refuses the token, so nothing is sent; auth.test is asked
-	//     every 5 minutes, and all flows again once it says yes;
+	//     every 5 minutes, and all flows again once it says yes. Or, with the reason
+	//     "not_installed", there is no token yet: this process's own, and kept nowhere;
 	//   - "lookups": the token may not look recipients up; those given by
 	//     conversation are reached;
 	//   - "quota": the workspace's plan takes no more messages; tried every hour;
@@ -168,6 +169,14 @@ func (r *Relay) Alarms() []Alarm {
 	list := []Alarm{}
 	if !a.store.IsZero() {
 		list = append(list, Alarm{Kind: alarmStore, Reason: "unavailable", Since: a.store})
+	}
+	for _, app := range r.apps() {
+		if !app.absent() {
+			continue
+		}
+		for _, host := range app.hosts {
+			list = append(list, Alarm{Route: host, Kind: alarmHeld, Reason: notInstalled, Since: app.since})
+		}
 	}
 	for what, one := range a.raised {
 		for _, host := range r.hosts(what.app) {

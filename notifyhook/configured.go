@@ -72,7 +72,10 @@ func (r *Relay) configure(routes []Route, apiURL, scheme string) (*configured, e
 			if known, ok := before[one.BotToken]; ok && one.BotToken != "" && known.url == fresh.url {
 				fresh = known
 			}
-			rt.app = &app{slackApp: fresh, conf: c, name: one.Host, first: rt}
+			rt.app = &app{slackApp: fresh, conf: c, name: one.Host, first: rt, since: r.now()}
+			if old := r.conf.Load(); old != nil && old.apps[one.Host] != nil {
+				rt.app.since = old.apps[one.Host].since
+			}
 			c.apps[one.Host], byToken[one.BotToken] = rt.app, rt.app
 		}
 		rt.app.hosts = append(rt.app.hosts, one.Host)
@@ -127,11 +130,11 @@ func (c *configured) changed(name string, before *configured) bool {
 	return old != nil && (now == nil || now.limits != old.limits)
 }
 
-// mustWait says whether nothing of the app may be claimed: Slack refuses its token,
-// or what is older is still being brought over; or there is no such app.
+// mustWait says whether nothing of the app may be claimed: it has no token,
+// or Slack refuses it, or what is older is still being brought over; or there is no such app.
 func (r *Relay) mustWait(c *configured) func(app string) bool {
 	return func(app string) bool {
-		return c.apps[app] == nil || !c.settled.Load() && c.moved[app] || r.alarms.isHeld(app)
+		return c.apps[app] == nil || c.apps[app].absent() || !c.settled.Load() && c.moved[app] || r.alarms.isHeld(app)
 	}
 }
 

@@ -46,7 +46,7 @@ func (r *Relay) probe(ctx context.Context) {
 			return
 		}
 		a := r.apps()[name]
-		if a == nil {
+		if a == nil || a.absent() {
 			continue
 		}
 		if o := outcomeOf(authTest, a.test(ctx)); o.class == done {

@@ -89,6 +89,9 @@ func classOf(method string, err error) outcome {
 	if err == nil {
 		return outcome{class: done}
 	}
+	if errors.Is(err, errNotInstalled) {
+		return outcome{class: routeDown, reason: notInstalled}
+	}
 	if h, ok := errors.AsType[*heldError](err); ok {
 		return outcome{class: held, reason: "rate_limited", wait: h.wait}
 	}

@@ -2,6 +2,7 @@ package notifyhook
 
 import (
 	"cmp"
+	"time"
 
 	"github.com/cocoom/cocoom-gateway/internal/secret"
 )
@@ -55,4 +56,5 @@ type app struct {
 	name  string      // the first host of those routes: it outlives a change of the token
 	first *route      // stands in for routes that are not configured any more
 	hosts []string    // of all of them
+	since time.Time   // this process knows it
 }

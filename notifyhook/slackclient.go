@@ -66,10 +66,22 @@ type heldError struct{ wait time.Duration }
 // Error names the reason.
 func (e *heldError) Error() string { return "method is held back" }
 
+// absent reports whether the app is not installed yet: there is no token.
+func (a slackApp) absent() bool { return a.token == "" }
+
+// errNotInstalled is: there is no token to call Slack with.
+var errNotInstalled = errors.New("the Slack app is not installed")
+
+// notInstalled is the reason of what comes of that.
+const notInstalled = "not_installed"
+
 // call calls one method, unless Slack has asked to wait with it. What a 429
 // asks for counts for the method everywhere, but for posting, where it most
 // often means one conversation (see limits.lane).
 func (a slackApp) call(ctx context.Context, method string, do func(context.Context) error) error {
+	if a.absent() {
+		return errNotInstalled
+	}
 	if wait := a.limits.wait(method, a.now()); wait > 0 {
 		return &heldError{wait: wait}
 	}

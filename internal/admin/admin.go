@@ -85,6 +85,14 @@ type Config struct {
 //	POST /notifications/cancel ends what is not on its way yet: a Cancel, answered by Cancelled
 //	POST /break-glass         makes a link that signs one person in without Slack, for programs
 //	                          on this machine alone: a BreakGlass, answered by a BreakGlassLink
+//	GET  /setup               how far the set-up of a managed Slack app is: a SetupStatus, by ?host=
+//
+// and for programs on this machine alone, each with a Setup:
+//
+//	POST /setup               makes the link for the workspace's admin: answered by a SetupLink
+//	POST /setup/revoke        makes it useless
+//	POST /setup/reset         forgets the installed app and its workspace
+//	POST /setup/token         makes another token for the notification API: answered by a HookToken
 //
 // The body of a POST is one JSON object, sent as application/json; what has no
 // answer of its own is answered by {}. What is asked wrongly, refused, or cannot
@@ -116,6 +124,12 @@ func New(cfg Config) http.Handler {
 		programs.Handle("POST /reload", post(cfg, cfg.reload))
 	}
 	programs.Handle("POST /break-glass", fromThisMachine(post(cfg, cfg.breakGlass)))
+
+	programs.Handle("GET /setup", get(cfg, cfg.setupStatus))
+	programs.Handle("POST /setup", fromThisMachine(post(cfg, cfg.makeSetup)))
+	programs.Handle("POST /setup/revoke", fromThisMachine(post(cfg, cfg.revokeSetup)))
+	programs.Handle("POST /setup/reset", fromThisMachine(post(cfg, cfg.resetSetup)))
+	programs.Handle("POST /setup/token", fromThisMachine(post(cfg, cfg.newHookToken)))
 
 	mux := probes(cfg.Ready, cfg.whyNot)
 	mux.Handle("GET /status", keeper.readers(get(cfg, cfg.status)))

@@ -114,7 +114,7 @@ func (cfg Config) failure(r *http.Request, err error) (status int, text string) 
 	switch {
 	case errors.As(err, &wrong):
 		return http.StatusUnprocessableEntity, wrong.Error()
-	case errors.As(err, &theirs), errors.Is(err, gateway.ErrSelection), errors.Is(err, gateway.ErrBreakGlass):
+	case errors.As(err, &theirs), errors.Is(err, gateway.ErrSelection), errors.Is(err, gateway.ErrBreakGlass), errors.Is(err, gateway.ErrSetup):
 		return http.StatusBadRequest, err.Error()
 	case errors.Is(err, notifyhook.ErrNotFound):
 		return http.StatusNotFound, "there is no such notification, or not any more"

@@ -64,6 +64,10 @@ func newListenerWith(t *testing.T, token secret.String, change ...func(*admin.Co
 		}
 		cfg.Routes = append(cfg.Routes, gateway.Route{Host: host, Origin: "http://" + host, Workspace: "T1", Login: &gateway.Login{PinEmail: true}, Identifier: id, Notify: relay.Handler(host)})
 	}
+	cfg.Routes = append(cfg.Routes, gateway.Route{Host: "m.localhost", Origin: "http://m.localhost", SlackApp: gateway.SlackApp{Managed: true}, WantsHookToken: true})
+	if cfg.Master, err = store.LoadMaster(t.TempDir(), "MDEyMzQ1Njc4OWFiY2RlZjAxMjM0NTY3ODlhYmNkZWY="); err != nil {
+		t.Fatal(err)
+	}
 	front, err := gateway.New(t.Context(), cfg)
 	if err != nil {
 		t.Fatal(err)
