@@ -4,6 +4,7 @@ import (
 	"context"
 	"errors"
 	"fmt"
+	"log/slog"
 
 	"github.com/cocoom/cocoom-gateway/configs"
 	"github.com/cocoom/cocoom-gateway/gateway"
@@ -16,6 +17,7 @@ func (p *program) doctor() *doctor.Doctor {
 	return doctor.New(doctor.Config{
 		Config: p.current.served(), Store: p.store, Running: true, Rings: p.keys.look, Answered: p.keys.sealer.Answered,
 		Alarms: p.alarms, Witness: p.gateway.Witness,
+		Pending: func() (string, []string) { c := p.configuration(); return c.Error, c.Restart },
 	})
 }
 
@@ -71,6 +73,10 @@ func beside(ctx context.Context, cfg *configs.Config) (d *doctor.Doctor, done fu
 	}
 	if err == nil {
 		c.Answered = k.sealer.Answered
+		var apps map[string]gateway.ManagedApp
+		if apps, err = gateway.NewManagedApps(c.Store, k.master, slog.New(slog.DiscardHandler)).Read(ctx); err == nil {
+			c.Config = managed(cfg, apps)
+		}
 	}
 	c.Rings = func(ctx context.Context) ([]doctor.Ring, error) {
 		if err != nil {

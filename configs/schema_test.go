@@ -41,6 +41,7 @@ func scalars() map[reflect.Type]scalar {
 		reflect.TypeFor[netip.Prefix]():      {"network", object{"type": "string", "pattern": `^[0-9a-fA-F:.]+/[0-9]{1,3}$`, "description": "such as 10.0.0.0/8 or fd00::/8"}},
 		reflect.TypeFor[proxy.Size]():        {"size", object{"type": []string{"string", "integer"}, "minimum": 0, "pattern": size, "description": "such as 64MiB or 10MB"}},
 		reflect.TypeFor[gateway.FormLimit](): {"size, or `off`", object{"type": []string{"string", "integer"}, "minimum": 0, "pattern": strings.Replace(size, "^", "^off$|^", 1), "description": "such as 1MiB, or off"}},
+		reflect.TypeFor[configs.HSTS]():      {"duration, or `off`", object{"type": "string", "pattern": `^off$|^([0-9]+(\.[0-9]*)?(ns|us|µs|μs|ms|s|m|h))+$`, "description": "such as 720h, or off"}},
 	}
 }
 
