@@ -20,7 +20,7 @@ const module = "github.com/cocoom/cocoom-gateway"
 // the README stays whole and true.
 var imports = map[string][]string{
 	"":                             {"configs", "gateway", "proxy", "policy", "notifyhook", "internal/admin", "internal/certs", "internal/doctor", "internal/secret", "internal/store", "internal/manifest", "internal/tracing", "internal/slacksim", "internal/cocoomsim"},
-	"configs":                      {"gateway", "policy", "proxy", "notifyhook", "internal/secret"},
+	"configs":                      {"gateway", "policy", "proxy", "notifyhook", "internal/manifest", "internal/secret"},
 	"gateway":                      {"policy", "proxy", "internal/store", "internal/slackapi", "internal/manifest", "internal/secret", "internal/problem", "internal/metrics"},
 	"policy":                       {},
 	"proxy":                        {"policy", "internal/secret"},
@@ -28,7 +28,7 @@ var imports = map[string][]string{
 	"internal/admin":               {"configs", "gateway", "notifyhook", "internal/doctor", "internal/secret"},
 	"internal/certs":               {"internal/store"},
 	"internal/certs/certstest":     {},
-	"internal/doctor":              {"configs", "gateway", "notifyhook", "proxy", "internal/manifest", "internal/slackapi", "internal/store"},
+	"internal/doctor":              {"configs", "gateway", "notifyhook", "proxy", "internal/slackapi", "internal/store"},
 	"internal/store":               {"internal/secret"},
 	"internal/store/storetest":     {"internal/store"},
 	"internal/secret":              {},
