@@ -1,5 +1,18 @@
 // Command cocoom-gateway puts Slack login and Slack notifications in front of
 // an unmodified web app.
+//
+// This package is the command line, and the program that serve starts: it wires
+// the others together, and does nothing itself that one of them could. Where
+// things are:
+//
+//	the process     main logging legible quiet
+//	serving         serve program routes server endtls keyring observe stop servicemanager
+//	its changes     source follow reload managed
+//	about a file    check explain explain_person explain_words manifest tokens
+//	asking one      operators · setup reloading doctor doctor_live examine health
+//	                sessions people people_data notifications keys breakglass backup
+//	about itself    version man completion
+//	to try it       demo demo_customers
 package main
 
 import (
