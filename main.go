@@ -2,8 +2,9 @@
 // an unmodified web app.
 //
 // This package is the command line, and the program that serve starts: it wires
-// the others together, and does nothing itself that one of them could. Where
-// things are:
+// the others together, and does nothing itself that one of them could.
+//
+// Where things are:
 //
 //	the process     main logging legible quiet
 //	serving         serve program routes server endtls keyring observe stop servicemanager
