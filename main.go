@@ -6,7 +6,7 @@
 //
 // Where things are:
 //
-//	the process     main logging legible quiet
+//	the process     main print legible logging quiet
 //	serving         serve program routes server endtls keyring observe stop servicemanager
 //	its changes     source follow reload managed
 //	about a file    check explain explain_person explain_words manifest tokens
@@ -18,7 +18,6 @@ package main
 
 import (
 	"context"
-	"encoding/json"
 	"errors"
 	"fmt"
 	"io"
@@ -117,14 +116,6 @@ func rootCommand(getenv func(string) string, hangups func() <-chan os.Signal) *c
 	root.SetCompletionCommandGroupID("self")
 	completeAll(root)
 	return root
-}
-
-// printJSON writes v for programs to read, and for people.
-func printJSON(w io.Writer, v any) error {
-	enc := json.NewEncoder(w)
-	enc.SetEscapeHTML(false)
-	enc.SetIndent("", "  ")
-	return enc.Encode(v)
 }
 
 // parent makes cmd one that has others below it and does nothing itself: a
