@@ -11,6 +11,7 @@ import (
 	"slices"
 	"strings"
 	"testing"
+	"unicode"
 )
 
 const module = "github.com/cocoom/cocoom-gateway"
@@ -20,7 +21,7 @@ const module = "github.com/cocoom/cocoom-gateway"
 // the README stays whole and true.
 var imports = map[string][]string{
 	"":                             {"configs", "gateway", "proxy", "policy", "notifyhook", "internal/admin", "internal/certs", "internal/doctor", "internal/secret", "internal/store", "internal/manifest", "internal/tracing", "internal/slacksim", "internal/cocoomsim"},
-	"configs":                      {"gateway", "policy", "proxy", "notifyhook", "internal/secret"},
+	"configs":                      {"gateway", "policy", "proxy", "notifyhook", "internal/manifest", "internal/secret"},
 	"gateway":                      {"policy", "proxy", "internal/store", "internal/slackapi", "internal/manifest", "internal/secret", "internal/problem", "internal/metrics"},
 	"policy":                       {},
 	"proxy":                        {"policy", "internal/secret"},
@@ -28,7 +29,7 @@ var imports = map[string][]string{
 	"internal/admin":               {"configs", "gateway", "notifyhook", "internal/doctor", "internal/secret"},
 	"internal/certs":               {"internal/store"},
 	"internal/certs/certstest":     {},
-	"internal/doctor":              {"configs", "gateway", "notifyhook", "proxy", "internal/manifest", "internal/slackapi", "internal/store"},
+	"internal/doctor":              {"configs", "gateway", "notifyhook", "proxy", "internal/slackapi", "internal/store"},
 	"internal/store":               {"internal/secret"},
 	"internal/store/storetest":     {"internal/store"},
 	"internal/secret":              {},
@@ -173,6 +174,29 @@ func exportedReceiver(d *ast.FuncDecl) bool {
 	}
 	id, ok := typ.(*ast.Ident)
 	return ok && id.IsExported()
+}
+
+// TestMapsAreWhole: the packages with many files have a map of them in their
+// comment, which names each.
+func TestMapsAreWhole(t *testing.T) {
+	for dir, in := range map[string]string{".": "main.go", "gateway": "gateway/doc.go", "notifyhook": "notifyhook/relay.go"} {
+		file, err := parser.ParseFile(token.NewFileSet(), in, nil, parser.ParseComments|parser.PackageClauseOnly)
+		if err != nil {
+			t.Fatal(err)
+		}
+		_, drawn, _ := strings.Cut(strings.ToLower(file.Doc.Text()), "where things are")
+		named := strings.FieldsFunc(drawn, func(r rune) bool { return r != '_' && !unicode.IsLetter(r) })
+		files, err := filepath.Glob(filepath.Join(dir, "*.go"))
+		if err != nil || len(files) == 0 {
+			t.Fatal("no files", err)
+		}
+		for _, name := range files {
+			name = strings.TrimSuffix(filepath.Base(name), ".go")
+			if name != "doc" && !strings.HasSuffix(name, "_test") && !slices.Contains(named, name) {
+				t.Errorf("the map in %s lacks %s", in, name)
+			}
+		}
+	}
 }
 
 // TestFilesStayReadable: one concept a file, so none grows past 500 lines.

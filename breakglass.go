@@ -34,7 +34,7 @@ func breakGlassCommand(getenv func(string) string) *cobra.Command {
 				return err
 			}
 			fmt.Fprintf(cmd.OutOrStdout(), "%s\n\nFor %s (%s) alone; good once, until %s; then signed in for %s.\n",
-				link.URL, asked.Email, link.User, link.Expires.Format("2006-01-02 15:04 MST"), lasts)
+				link.URL, asked.Email, link.User, minute(link.Expires), lasts)
 			return nil
 		},
 	}

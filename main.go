@@ -1,10 +1,23 @@
 // Command cocoom-gateway puts Slack login and Slack notifications in front of
 // an unmodified web app.
+//
+// This package is the command line, and the program that serve starts: it wires
+// the others together, and does nothing itself that one of them could.
+//
+// Where things are:
+//
+//	the process     main print legible logging quiet
+//	serving         serve program routes server endtls keyring observe stop servicemanager
+//	its changes     source follow reload managed
+//	about a file    check explain explain_person explain_words manifest tokens
+//	asking one      operators · setup reloading doctor doctor_live examine health
+//	                sessions people people_data notifications keys breakglass backup
+//	about itself    version man completion
+//	to try it       demo demo_customers
 package main
 
 import (
 	"context"
-	"encoding/json"
 	"errors"
 	"fmt"
 	"io"
@@ -103,14 +116,6 @@ func rootCommand(getenv func(string) string, hangups func() <-chan os.Signal) *c
 	root.SetCompletionCommandGroupID("self")
 	completeAll(root)
 	return root
-}
-
-// printJSON writes v for programs to read, and for people.
-func printJSON(w io.Writer, v any) error {
-	enc := json.NewEncoder(w)
-	enc.SetEscapeHTML(false)
-	enc.SetIndent("", "  ")
-	return enc.Encode(v)
 }
 
 // parent makes cmd one that has others below it and does nothing itself: a

@@ -53,21 +53,6 @@ func wantsHookToken(r *configs.Route) bool {
 	return len(r.Notify.BearerTokens) == 0 || r.Notify.BearerTokens[0].ID == hookTokenID
 }
 
-// needsBot reports whether the app of a route with login alone has to be installed:
-// guests, admins and usergroups are told by a bot, and the workspace, where the
-// configuration does not name it, by the installation.
-func needsBot(r *configs.Route) bool {
-	if r.Workspace == "" || r.Login == nil || r.Login.Guests != "allow" {
-		return true
-	}
-	for _, rule := range r.Policy {
-		if rule.Allow.Admins || rule.Allow.Guests || len(rule.Allow.Usergroups) > 0 {
-			return true
-		}
-	}
-	return false
-}
-
 // messenger sends the test messages of a set-up by the relay's queue.
 func messenger(relay *notifyhook.Relay) gateway.Messenger {
 	return gateway.Messenger{

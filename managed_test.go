@@ -7,7 +7,6 @@ import (
 	"github.com/cocoom/cocoom-gateway/gateway"
 	"github.com/cocoom/cocoom-gateway/internal/secret"
 	"github.com/cocoom/cocoom-gateway/notifyhook"
-	"github.com/cocoom/cocoom-gateway/policy"
 )
 
 // TestManaged: what was set up counts where the configuration leaves it to that,
@@ -19,19 +18,17 @@ func TestManaged(t *testing.T) {
 	}
 	token := notifyhook.Credential{Value: "ck_agrafmania_xxx"}
 	for name, row := range map[string]struct {
-		route           configs.Route
-		client, team    string
-		called          string
-		credentials     int
-		wantsToken, bot bool
+		route        configs.Route
+		client, team string
+		called       string
+		credentials  int
+		wantsToken   bool
 	}{
-		"set up":               {configs.Route{SlackApp: gateway.SlackApp{Managed: true}, Notify: &notifyhook.Settings{}}, "1.2", "T0AGRAF001", "Agrafmania", 1, true, true},
-		"not managed":          {configs.Route{SlackApp: gateway.SlackApp{ClientID: "3.4"}, Workspace: "T1", Notify: &notifyhook.Settings{}}, "3.4", "T1", "", 0, false, true},
-		"pinned to it":         {configs.Route{SlackApp: gateway.SlackApp{Managed: true}, Workspace: "T0AGRAF001", WorkspaceName: "Ours"}, "1.2", "T0AGRAF001", "Ours", 0, false, true},
-		"pinned to another":    {configs.Route{SlackApp: gateway.SlackApp{Managed: true}, Workspace: "T1"}, "", "T1", "", 0, false, true},
-		"a token is there":     {configs.Route{SlackApp: gateway.SlackApp{Managed: true}, Notify: &notifyhook.Settings{BearerTokens: []notifyhook.Credential{token}}}, "1.2", "T0AGRAF001", "Agrafmania", 1, false, true},
-		"guests are let in":    {configs.Route{SlackApp: gateway.SlackApp{Managed: true}, Workspace: "T0AGRAF001", Login: &gateway.Login{Guests: "allow"}}, "1.2", "T0AGRAF001", "Agrafmania", 0, false, false},
-		"but a rule asks more": {configs.Route{SlackApp: gateway.SlackApp{Managed: true}, Workspace: "T0AGRAF001", Login: &gateway.Login{Guests: "allow"}, Policy: []policy.Rule{{Path: "/**", Allow: policy.Allow{Admins: true}}}}, "1.2", "T0AGRAF001", "Agrafmania", 0, false, true},
+		"set up":            {configs.Route{SlackApp: gateway.SlackApp{Managed: true}, Notify: &notifyhook.Settings{}}, "1.2", "T0AGRAF001", "Agrafmania", 1, true},
+		"not managed":       {configs.Route{SlackApp: gateway.SlackApp{ClientID: "3.4"}, Workspace: "T1", Notify: &notifyhook.Settings{}}, "3.4", "T1", "", 0, false},
+		"pinned to it":      {configs.Route{SlackApp: gateway.SlackApp{Managed: true}, Workspace: "T0AGRAF001", WorkspaceName: "Ours"}, "1.2", "T0AGRAF001", "Ours", 0, false},
+		"pinned to another": {configs.Route{SlackApp: gateway.SlackApp{Managed: true}, Workspace: "T1"}, "", "T1", "", 0, false},
+		"a token is there":  {configs.Route{SlackApp: gateway.SlackApp{Managed: true}, Notify: &notifyhook.Settings{BearerTokens: []notifyhook.Credential{token}}}, "1.2", "T0AGRAF001", "Agrafmania", 1, false},
 	} {
 		t.Run(name, func(t *testing.T) {
 			row.route.Host = "a.example"
@@ -48,9 +45,6 @@ func TestManaged(t *testing.T) {
 			}
 			if wantsHookToken(&got) != row.wantsToken || wantsHookToken(&before) != row.wantsToken {
 				t.Errorf("wants a token: %t, and laid over: %t", wantsHookToken(&before), wantsHookToken(&got))
-			}
-			if needsBot(&before) != row.bot {
-				t.Errorf("needs a bot: %t", !row.bot)
 			}
 			if before.Notify != nil && row.route.Notify != before.Notify {
 				t.Error("the configuration itself was changed")

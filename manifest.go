@@ -10,10 +10,7 @@ import (
 	"github.com/spf13/cobra"
 
 	"github.com/cocoom/cocoom-gateway/configs"
-	"github.com/cocoom/cocoom-gateway/gateway"
 	"github.com/cocoom/cocoom-gateway/internal/manifest"
-	"github.com/cocoom/cocoom-gateway/notifyhook"
-	"github.com/cocoom/cocoom-gateway/policy"
 )
 
 func manifestCommand(getenv func(string) string) *cobra.Command {
@@ -41,7 +38,7 @@ func manifestCommand(getenv func(string) string) *cobra.Command {
 			if i < 0 {
 				return fmt.Errorf("no route has the host %q", args[0])
 			}
-			m := manifestOf(cfg, &cfg.Routes[i], optional)
+			m := cfg.Manifest(&cfg.Routes[i], optional)
 			if err := m.Validate(); err != nil {
 				return fmt.Errorf("slack would refuse the manifest: %w", err)
 			}
@@ -76,44 +73,4 @@ func printManifest(w io.Writer, m manifest.Manifest, format, issuer string) erro
 	}
 	_, err = w.Write(text)
 	return err
-}
-
-// manifestOf is the manifest of the Slack app that a route needs: exactly what
-// its functions make use of. optional adds the optional scopes of notifications.
-func manifestOf(cfg *configs.Config, r *configs.Route, optional bool) manifest.Manifest {
-	s := manifest.Spec{Notifies: r.Notify != nil}
-	origin, usergroups := cfg.Origin(r.Host), slices.ContainsFunc(r.Policy, func(rule policy.Rule) bool { return len(rule.Allow.Usergroups) > 0 })
-	if r.Login != nil {
-		callback := r.Login.Callback
-		if callback == "" {
-			callback = cfg.ReservedPrefix + "/callback"
-		}
-		s.RedirectURLs = append(s.RedirectURLs, origin+callback)
-		s.UserScopes = gateway.UserScopes()
-	}
-	if r.SlackApp.Managed {
-		s.RedirectURLs = append(s.RedirectURLs, origin+cfg.ReservedPrefix+"/setup/installed")
-	}
-	add := func(scope string) {
-		if !slices.Contains(s.BotScopes, scope) {
-			s.BotScopes = append(s.BotScopes, scope)
-		}
-	}
-	if r.Notify != nil {
-		for _, scope := range notifyhook.Scopes() {
-			if optional || !scope.Optional {
-				add(scope.Name)
-			}
-		}
-	}
-	if r.Login != nil && (r.SlackApp.Managed && needsBot(r) || r.SlackApp.BotToken != "" || r.Notify != nil) {
-		for _, scope := range gateway.BotScopes(usergroups) {
-			add(scope.Name)
-		}
-	}
-	if len(s.BotScopes) > 0 {
-		s.EventsURL = origin + cfg.ReservedPrefix + "/slack/events"
-		s.Events = gateway.BotEvents(r.Login != nil && usergroups)
-	}
-	return manifest.New(s)
 }

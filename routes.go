@@ -130,7 +130,7 @@ func newRoute(cfg *configs.Config, r *configs.Route, parts routeParts) (gateway.
 		SlackApp: r.SlackApp, Login: r.Login, EncodedSlash: r.EncodedSlash == "allow",
 		Maintenance: r.Maintenance, ServiceTokens: r.ServiceTokens, FoldCase: r.CaseInsensitive,
 	}
-	made := manifestOf(cfg, r, false)
+	made := cfg.Manifest(r, false)
 	rt.Manifest, rt.WantsHookToken = &made, wantsHookToken(r)
 	var err error
 	if rt.Policy, err = policy.New(r.Policy, r.CaseInsensitive); err != nil {

@@ -136,12 +136,12 @@ func printSessions(w io.Writer, list []gateway.SessionInfo) error {
 		_, err := fmt.Fprintln(w, "nobody is signed in")
 		return err
 	}
-	const minute = "2006-01-02 15:04"
+	const layout = "2006-01-02 15:04"
 	table := tabwriter.NewWriter(w, 0, 0, 2, ' ', 0)
 	fmt.Fprintln(table, "SESSION\tPERSON\tUSER\tROUTE\tDEVICE\tADDRESS\tSIGNED IN\tLAST SEEN")
 	for _, s := range list {
 		fmt.Fprintf(table, "%s\t%s\t%s\t%s\t%s\t%s\t%s\t%s\n", s.ID[:min(len(s.ID), shortID)], s.Email, s.User, s.Route, s.Device, s.Address,
-			s.FirstSeen.Local().Format(minute), s.LastSeen.Local().Format(minute))
+			s.FirstSeen.Local().Format(layout), s.LastSeen.Local().Format(layout))
 	}
 	return table.Flush()
 }

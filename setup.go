@@ -7,7 +7,6 @@ import (
 	"fmt"
 	"io"
 	"net/url"
-	"time"
 
 	"github.com/spf13/cobra"
 
@@ -148,5 +147,3 @@ func progress(s admin.SetupStatus) string {
 	}
 	return "opened; the app is being created"
 }
-
-func minute(t time.Time) string { return t.Format("2006-01-02 15:04 MST") }

@@ -9,9 +9,9 @@ import (
 	"github.com/spf13/cobra"
 )
 
-// What a release says of itself, set by the linker (see Makefile). A build from a
-// clone needs none of them: there the Go toolchain notes the same. They are never
-// written.
+// What a release says of itself, set by the linker (see .ci/release and the
+// Dockerfile). A build from a clone needs none of them: there the Go toolchain
+// notes the same. They are never written.
 var (
 	releaseVersion  string // such as v1.2.3
 	releaseRevision string // the commit

@@ -7,7 +7,7 @@
 //
 //	parse.go     bytes → syntax tree, bounded in size and depth
 //	decode*.go   syntax tree → Config, over defaults; unknown, repeated and
-//	             empty keys, wrong types, keys that are not served yet (keys.go)
+//	             empty keys, wrong types; keys.go guesses what was meant
 //	secrets.go   "env:NAME" and "file:PATH" → the secret itself
 //	validate*.go what each section's own package demands, and what only shows
 //	             when sections are seen together

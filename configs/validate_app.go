@@ -1,7 +1,6 @@
 package configs
 
 import (
-	"cmp"
 	"fmt"
 	"strings"
 )
@@ -37,7 +36,7 @@ func (v *validator) onTheWay(s spot) {
 func (v *validator) reserved(s spot, path string) bool {
 	path, _, _ = strings.Cut(path, "?")
 	prefix := v.cfg.ReservedPrefix
-	return s.Login != nil && path == cmp.Or(s.Login.Callback, prefix+"/callback") ||
+	return s.Login != nil && path == s.Login.CallbackPath(prefix) ||
 		strings.EqualFold(path, prefix) || len(path) > len(prefix) && strings.EqualFold(path[:len(prefix)+1], prefix+"/")
 }
 

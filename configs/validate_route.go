@@ -151,8 +151,8 @@ func (v *validator) login(s spot) {
 // callback looks at what the section cannot see itself: the gateway's other
 // paths, and how a request's path is normalised before it is compared.
 func (v *validator) callback(s spot) {
-	path, prefix := s.Login.Callback, v.cfg.ReservedPrefix
-	if path == "" || path == prefix+"/callback" {
+	path, prefix := s.Login.CallbackPath(v.cfg.ReservedPrefix), v.cfg.ReservedPrefix
+	if path == prefix+"/callback" {
 		return
 	}
 	if path == prefix || strings.HasPrefix(path, prefix+"/") {

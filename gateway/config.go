@@ -1,6 +1,7 @@
 package gateway
 
 import (
+	"cmp"
 	"net/url"
 	"slices"
 	"strings"
@@ -64,6 +65,10 @@ type Login struct {
 	// expired session, until its person has signed in again; 0 means 1 MiB.
 	SavedFormMax FormLimit `yaml:"saved_form_max"`
 }
+
+// CallbackPath is the path Slack sends people back to, prefix being the reserved
+// one.
+func (l Login) CallbackPath(prefix string) string { return cmp.Or(l.Callback, prefix+"/callback") }
 
 // BoundCookies are the app's cookies that are bound to people: AppCookies, and
 // those that hold the session of its login form.

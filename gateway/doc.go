@@ -22,17 +22,21 @@
 // What lasts (WebSockets, event streams, downloads) is found by its session in
 // live, and ends with it.
 //
-// # Beside it
+// # Where things are
 //
-//	login, pending, provider      sign-in at Slack, in many tabs, with an end
-//	people, directory, recheck    what Slack says of people, asked for by turns
-//	events                        and told by Slack itself (POST /slack/events)
-//	revocations, sightings        which sessions were ended, and which there are
-//	account, signout, leaving     pages of one's own; sign-out, here and in the app
-//	known, roster, alarms         what operators ask and decide
-//	draft…                        forms that outlive their session
-//	servicetoken, breakglass      programs without a person; people without Slack
-//	private, forwardauth          other proxies ask, on a listener of their own
-//	managed, setup…               Slack apps that workspaces' admins set up by a link
-//	explain                       says what would happen, by the same decision
+//	a request           gateway route exchange client origin verdict settings config serves
+//	is answered         refusal texts pages loggedpath · maintenance · tracing metrics
+//	who is asking       session cookie seal device · person subject plausible email
+//	sign-in at Slack    login pending rounds returning provider · slackerror class
+//	its end             signout leaving account ago · live socket stop: streams end, too
+//	ended sessions      revocations revocation_list revoke · sightings: which there are
+//	what Slack says     people directory recheck listing report usergroups usertoken trouble scopes
+//	                    and says itself: events events_people signature (POST /slack/events)
+//	forms kept          draft draft_config draft_fields draft_page draft_send draft_store
+//	without a person    servicetoken
+//	without Slack       breakglass
+//	other proxies ask   private forwardauth
+//	set up by a link    managed setup setup_link setup_page setup_secrets setup_install setup_try setup_texts setup_icon
+//	operators ask       overview known roster alarms audit audit_trail · subject_export subject_erase
+//	and try             explain, by the same decision · probe witness
 package gateway

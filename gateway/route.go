@@ -76,10 +76,7 @@ func newTable(routes []Route, prefix string) (table, error) {
 			if rt.Identifier == nil {
 				return nil, fmt.Errorf("host %s has login, but no app is told who is signed in", host)
 			}
-			rt.callback = rt.Login.Callback
-			if rt.callback == "" {
-				rt.callback = prefix + "/callback"
-			}
+			rt.callback = rt.Login.CallbackPath(prefix)
 		}
 		var err error
 		if rt.tokens, err = newServiceTokens(rt.ServiceTokens, rt.FoldCase); err != nil {

@@ -53,16 +53,17 @@
 //
 // Where things are, in the order of a notification's way:
 //
-//	who asks      handler auth address uses · inband · hook webhook webapi webapi_ask arguments
-//	for what      post batch ping dryrun replay cancel list · fields decode request recipient
+//	who asks      handler auth address uses problem · inband · hook webhook webapi webapi_ask arguments
+//	for what      post batch ping dryrun replay cancel list tell · fields decode request recipient
 //	in words      template harden wording format language · content mention split blockkit slackargs
-//	kept          accept intake backlog place sql
+//	kept          accept intake backlog place sql seam
 //	whose turn    run survey choose shares · lane merge limits clock
 //	with Slack    deliver thread ownts resolve reconcile · slackclient scopes
 //	came to       outcome backoff record fallback · alarm alarm_sync held
-//	exchanged     configured settle adopt
+//	configured    relay config route destination · exchanged: configured settle adopt
 //	tidied        house prune · person person_export person_erase
-//	told          status reading listing stats metrics tracing heartbeat · why waiting account advice
+//	told          status statuses reading listing · stats tally open metrics tracing heartbeat
+//	              why waiting account advice · failures replay_many
 package notifyhook
 
 import (

@@ -13,8 +13,6 @@ import (
 
 	"github.com/cocoom/cocoom-gateway/configs"
 	"github.com/cocoom/cocoom-gateway/gateway"
-	"github.com/cocoom/cocoom-gateway/internal/manifest"
-	"github.com/cocoom/cocoom-gateway/notifyhook"
 )
 
 const (
@@ -59,7 +57,7 @@ func (d *Doctor) Live(ctx context.Context, live Live, say func(Event)) error {
 			d.metadata(ctx, b, live.Message, r)
 		}
 	}
-	link, err := createLink(rt, d.cfg.Config, d.redirectURL(rt))
+	link, err := d.cfg.Config.Manifest(rt, true).Link(r.Slack)
 	if err != nil {
 		return err
 	}
@@ -93,7 +91,7 @@ func (d *Doctor) tokenErrors(ctx context.Context, rt *configs.Route, r *Report) 
 	nobody := other
 	nobody.ClientID = "1.1"
 	form := func(pairs ...string) url.Values {
-		f := url.Values{"grant_type": {"authorization_code"}, "code": {badCode()}, "redirect_uri": {d.redirectURL(rt)}}
+		f := url.Values{"grant_type": {"authorization_code"}, "code": {badCode()}, "redirect_uri": {d.cfg.Config.RedirectURL(rt)}}
 		for i := 0; i < len(pairs); i += 2 {
 			if f.Set(pairs[i], pairs[i+1]); pairs[i+1] == "" {
 				f.Del(pairs[i])
@@ -206,27 +204,6 @@ func search(most int, try func(kib int) (bool, string)) *Limit {
 	}
 	l.KiB, l.More = low, low == most
 	return l
-}
-
-// createLink is the address at which Slack would create the route's app.
-func createLink(rt *configs.Route, cfg *configs.Config, redirect string) (string, error) {
-	spec := manifest.Spec{RedirectURLs: []string{redirect}}
-	if rt.Login != nil {
-		spec.UserScopes = []string{"openid", "email", "profile"}
-		for _, use := range gateway.BotScopes(namesGroups(rt)) {
-			spec.BotScopes = append(spec.BotScopes, use.Name)
-		}
-		spec.EventsURL = cfg.Origin(rt.Host) + cfg.ReservedPrefix + "/slack/events"
-		spec.Events = []string{"user_change", "team_join", "tokens_revoked", "app_uninstalled", "subteam_created", "subteam_updated", "subteam_members_changed"}
-	}
-	if rt.Notify != nil {
-		for _, use := range notifyhook.Scopes() {
-			if !slices.Contains(spec.BotScopes, use.Name) {
-				spec.BotScopes = append(spec.BotScopes, use.Name)
-			}
-		}
-	}
-	return manifest.New(spec).Link("https://api.slack.com")
 }
 
 // questions are what a person sees and a program does not.

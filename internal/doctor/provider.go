@@ -179,7 +179,7 @@ func (d *Doctor) client(ctx context.Context, rt *configs.Route) *client {
 }
 
 func (d *Doctor) exchange(ctx context.Context, rt *configs.Route, code string) *client {
-	form := url.Values{"code": {code}, "redirect_uri": {d.redirectURL(rt)}}
+	form := url.Values{"code": {code}, "redirect_uri": {d.cfg.Config.RedirectURL(rt)}}
 	endpoint, method := d.cfg.Config.Slack.WithDefaults().APIURL+"oauth.v2.access", "oauth.v2.access"
 	inBody := true
 	if rt.Login != nil {
@@ -221,15 +221,6 @@ func (d *Doctor) exchangeAt(ctx context.Context, app gateway.SlackApp, e exchang
 	return &client{method: e.method, status: said.status, name: said.name}
 }
 
-// redirectURL is where Slack sends people back to.
-func (d *Doctor) redirectURL(rt *configs.Route) string {
-	callback := d.cfg.Config.ReservedPrefix + "/callback"
-	if rt.Login != nil {
-		callback = cmp.Or(rt.Login.Callback, callback)
-	}
-	return d.cfg.Config.Origin(rt.Host) + callback
-}
-
 // signInApp looks at what a route signs people in with.
 func (d *Doctor) signInApp(ctx context.Context, rt *configs.Route, n *notes) {
 	if rt.SlackApp.ClientID == "" {
@@ -258,7 +249,7 @@ func (d *Doctor) signInApp(ctx context.Context, rt *configs.Route, n *notes) {
 // redirect looks at the redirect URL. Slack shows most about it to people who are
 // signed in there, so only a refusal is certain.
 func (d *Doctor) redirect(ctx context.Context, rt *configs.Route, refused bool, n *notes) {
-	address := d.redirectURL(rt)
+	address := d.cfg.Config.RedirectURL(rt)
 	remedy := "add " + address + " to the Redirect URLs of the Slack app, under OAuth & Permissions"
 	if !refused {
 		refused = d.authorizeRefuses(ctx, rt, address)
