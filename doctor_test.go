@@ -34,7 +34,7 @@ func TestDoctor(t *testing.T) {
 	o, p, stop := examinedOffice(t)
 	at := "--admin=" + p.admin.addr()
 	said := command(t, "doctor", at)
-	for _, line := range []string{"✓ gateway  database: SQLite", "✓ " + c.Host + "  public: requests arrive here\n", "✓ " + c.Host + "  scopes: all that are needed\n", "\n1 route: 17 ✓, 0 ✗, 0 !, 0 ?\n"} {
+	for _, line := range []string{"✓ gateway  database: SQLite", "✓ " + c.Host + "  public: requests arrive here\n", "✓ " + c.Host + "  scopes: all that are needed\n", "\n1 route: 18 ✓, 0 ✗, 0 !, 0 ?\n"} {
 		if !strings.Contains(said, line) {
 			t.Errorf("it does not say %q, but\n%s", line, said)
 		}

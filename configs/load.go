@@ -113,7 +113,7 @@ func (l *loader) decodeKey(doc *document, key string, v any) {
 	d := &decoder{file: doc.file, types: &l.types}
 	d.decode(n, reflect.ValueOf(v).Elem(), at)
 	doc.add(d.mistakes...)
-	s := &secrets{getenv: l.getenv, dir: doc.dir(), types: &l.types, mistake: doc.secretMistake}
+	s := &secrets{getenv: l.getenv, dir: doc.dir(), types: &l.types, mistake: doc.secretMistake, reads: l.from.file}
 	s.resolve(reflect.ValueOf(v).Elem(), at)
 }
 

@@ -8,8 +8,7 @@ import (
 	"github.com/cocoom/cocoom-gateway/internal/admin"
 )
 
-// TestMetrics: the listener's own metrics, whoever asks and by whatever name: in
-// a container network Prometheus does so by a service's.
+// TestMetrics: the listener's own metrics.
 func TestMetrics(t *testing.T) {
 	now := admin.Configuration{Generation: 3, Since: time.Unix(1_800_000_000, 0), Error: "gateway.yaml:3:1: unknown key", ErrorAt: time.Unix(1_800_000_500, 0)}
 	l := newListener(t, func(cfg *admin.Config) {
@@ -17,7 +16,7 @@ func TestMetrics(t *testing.T) {
 		cfg.Metrics.Keys = func() map[string]time.Time { return map[string]time.Time{"cookies": time.Unix(1_700_000_000, 0)} }
 		cfg.Metrics.Certificates = func() map[string]time.Time { return map[string]time.Time{"a.localhost": time.Unix(1_900_000_000, 0)} }
 	})
-	status, said := l.ask("GET", "/metrics", "", "Host", "gateway:9090")
+	status, said := l.ask("GET", "/metrics", "")
 	if status != 200 {
 		t.Fatalf("answered %d %s", status, said)
 	}
