@@ -85,6 +85,9 @@ func TestContract(t *testing.T) {
 	path := write(t,
 		"gateway.yaml", strings.NewReplacer("file:/run/secrets/", "file:", "file:/etc/ssl/", "file:").Replace(string(content)),
 		"agrafmania-bot", "xoxb-1\n", "cocoom-ca.pem", authority)
+	if err := os.Mkdir(filepath.Join(filepath.Dir(path), "routes.d"), 0o700); err != nil {
+		t.Fatal(err)
+	}
 	cfg, err := configs.Load(path, environment)
 	if err != nil {
 		t.Fatal(err)
