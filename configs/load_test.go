@@ -252,6 +252,18 @@ func TestIncludedOnce(t *testing.T) {
 	}
 }
 
+// TestTokenOfTheSetUp: one of the operator's with its name would be laid over.
+func TestTokenOfTheSetUp(t *testing.T) {
+	const text = "routes: [{host: a.example.com, slack_app: {%s}, notify: {bearer_tokens: [{id: setup, value: ck_0123456789abcdef}]}}]"
+	if _, err := configs.Load(write(t, "gateway.yaml", fmt.Sprintf(text, "bot_token: xoxb-1")), none); err != nil {
+		t.Error(err)
+	}
+	_, err := configs.Load(write(t, "gateway.yaml", fmt.Sprintf(text, "managed: true")), none)
+	if got := mistakes(t, err); len(got) != 1 || got[0].Key != "routes[0].notify.bearer_tokens[0].id" {
+		t.Errorf("got %v", err)
+	}
+}
+
 // TestFolderThatIsGone: a volume that is not mounted must not pass for one without
 // customers, or a reload would drop them all.
 func TestFolderThatIsGone(t *testing.T) {
