@@ -175,8 +175,8 @@ func (l *loader) include(main *document, patterns []string) []string {
 		case len(matches) == 0 && !strings.ContainsAny(pattern, meta):
 			main.mistake(key, "there is no such file")
 		case len(matches) == 0:
-			// To Glob a folder that cannot be read is an empty one: a volume that is
-			// gone for a moment would take its customers along.
+			// To Glob a folder that cannot be read is an empty one: a volume that
+			// fails for a moment would take its customers along.
 			if err := listable(pattern); err != nil {
 				main.mistake(key, "the folder "+err.Error())
 			}
