@@ -29,6 +29,12 @@ type newcomer struct {
 
 func startNewcomer(t *testing.T) *newcomer {
 	t.Helper()
+	return startNewcomerOn(t, t.TempDir(), slog.New(slog.DiscardHandler))
+}
+
+// startNewcomerOn has the gateway keep its state there, and log so.
+func startNewcomerOn(t *testing.T, state string, log *slog.Logger) *newcomer {
+	t.Helper()
 	port, c := freePort(t), customers[0]
 	n := &newcomer{t: t, origin: fmt.Sprintf("http://%s:%d", c.Host, port)}
 	var err error
@@ -48,6 +54,7 @@ func startNewcomer(t *testing.T) *newcomer {
 	t.Cleanup(app.Close)
 	file := filepath.Join(t.TempDir(), "gateway.yaml")
 	text := fmt.Sprintf(`state: %s
+master_key: MDEyMzQ1Njc4OWFiY2RlZjAxMjM0NTY3ODlhYmNkZWY=
 listen: 127.0.0.1:%d
 admin: 127.0.0.1:0
 public_scheme: http
@@ -58,7 +65,7 @@ routes:
     slack_app: {managed: true}
     login: {}
     notify: {}
-`, t.TempDir(), port, n.slack.URL(), c.Host, app.URL)
+`, state, port, n.slack.URL(), c.Host, app.URL)
 	if err := os.WriteFile(file, []byte(text), 0o600); err != nil {
 		t.Fatal(err)
 	}
@@ -66,7 +73,7 @@ routes:
 	if err != nil {
 		t.Fatal(err)
 	}
-	if n.program, err = start(t.Context(), cfg, slog.New(slog.DiscardHandler)); err != nil {
+	if n.program, err = start(t.Context(), cfg, log); err != nil {
 		t.Fatal(err)
 	}
 	ctx, cancel := context.WithCancel(context.Background())
