@@ -90,9 +90,11 @@ func rootCommand(getenv func(string) string, hangups func() <-chan os.Signal) *c
 		Use:           "cocoom-gateway",
 		Short:         "Slack login and Slack notifications in front of an unmodified web app",
 		Example:       "  cocoom-gateway demo\n  cocoom-gateway serve -c gateway.yaml",
+		Version:       version(),
 		SilenceUsage:  true,
 		SilenceErrors: true,
 	}
+	root.SetVersionTemplate("{{.Version}}\n")
 	group := func(id, title string, commands ...*cobra.Command) {
 		root.AddGroup(&cobra.Group{ID: id, Title: title})
 		for _, cmd := range commands {
