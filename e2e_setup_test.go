@@ -162,7 +162,7 @@ func (n *newcomer) goThrough(tb, slack *tab, shot string) {
 	tb.follow("#confirm")
 	tb.until(`document.querySelector(".icon img").naturalWidth >= 512`)
 	page("2-create")
-	clientID, clientSecret, signingSecret := n.createApp(slack, value(tb, chromedp.EvaluateAsDevTools[string](`document.querySelector("#create").href`)))
+	clientID, clientSecret, signingSecret := createApp(slack, c.Team, value(tb, chromedp.EvaluateAsDevTools[string](`document.querySelector("#create").href`)))
 
 	tb.follow("#next")
 	paste := func(id, secret, signing string) {
@@ -214,16 +214,16 @@ func (n *newcomer) goThrough(tb, slack *tab, shot string) {
 }
 
 // createApp does at Slack what the page asks for, and gives what stands there then.
-func (n *newcomer) createApp(tb *tab, link string) (clientID, clientSecret, signingSecret string) {
-	n.t.Helper()
+func createApp(tb *tab, team, link string) (clientID, clientSecret, signingSecret string) {
+	tb.t.Helper()
 	tb.open(link)
 	tb.sees("#create")
 	tb.checkPage("the simulator’s page of a new app")
 	tb.shot("slack-new-app")
-	tb.run(chromedp.SetValue("#workspace", customers[0].Team))
+	tb.run(chromedp.SetValue("#workspace", team))
 	tb.follow("#create")
 	read := func(selector string) string {
-		n.t.Helper()
+		tb.t.Helper()
 		tb.until(fmt.Sprintf(`document.querySelector(%q) !== null`, selector))
 		return value(tb, chromedp.EvaluateAsDevTools[string](fmt.Sprintf(`(e => (e.value ?? e.textContent).trim())(document.querySelector(%q))`, selector)))
 	}
