@@ -111,7 +111,9 @@ func (s Slack) Validate(report func(key, text string)) {
 	}
 }
 
-// maxLifetime bounds what may be configured as a session's lifetime.
+// maxLifetime bounds what may be configured as a session's lifetime. Revocations
+// are kept as long, whatever is configured when they are made: it may have been
+// more when the sessions began, and be more again later.
 const maxLifetime = 90 * 24 * time.Hour
 
 func (t SessionTimes) withDefaults() SessionTimes {

@@ -10,6 +10,7 @@ import (
 	"strings"
 	"sync/atomic"
 	"time"
+	"unicode"
 
 	lru "github.com/hashicorp/golang-lru/v2"
 	"github.com/labstack/echo/v4"
@@ -169,12 +170,13 @@ func (l *logins) identify(ctx context.Context, rt *Route, code, nonce string) (p
 	return id, nil
 }
 
-// plainName bounds a display name and removes control characters: it goes into
-// the cookie, headers and pages.
+// plainName bounds a display name and removes control characters, and those that
+// turn what follows round, so that it reads as another: it goes into the cookie,
+// headers and pages.
 func plainName(s string) string {
 	s = strings.ToValidUTF8(s, "")
 	s = strings.Map(func(r rune) rune {
-		if r < ' ' || r == 0x7f {
+		if unicode.IsControl(r) || unicode.Is(unicode.Bidi_Control, r) || r == '\u2028' || r == '\u2029' {
 			return -1
 		}
 		return r

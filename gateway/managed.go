@@ -207,13 +207,15 @@ func (g *Gateway) lockManaged(ctx context.Context, tx *sql.Tx, host string) (*ma
 
 // save writes the row, in a transaction that has locked it.
 func (r *managedRow) save(ctx context.Context, tx *sql.Tx, g *Gateway) error {
-	plain, err := json.Marshal(r.secrets)
-	if err != nil {
-		return err
-	}
-	sealed, err := g.cfg.Master.Seal(managedPurpose, r.host, plain)
-	if err != nil {
-		return err
+	sealed := []byte{} // nothing at all, for who looks which rows have secrets
+	if r.secrets != (managedSecrets{}) {
+		plain, err := json.Marshal(r.secrets)
+		if err != nil {
+			return err
+		}
+		if sealed, err = g.cfg.Master.Seal(managedPurpose, r.host, plain); err != nil {
+			return err
+		}
 	}
 	now, err := g.cfg.Store.NowTx(ctx, tx)
 	if err != nil {

@@ -247,6 +247,10 @@ func (r *revocations) removeEnded(ctx context.Context) error {
 		if _, err := tx.ExecContext(ctx, `DELETE FROM link WHERE expires_at <= $1 AND kind <> 'setup' OR expires_at <= $2`, now, now-setupAfterlife.Milliseconds()); err != nil {
 			return err
 		}
+		// What was typed with a set-up link that has expired is nobody's to use.
+		if _, err := tx.ExecContext(ctx, `UPDATE link SET detail = '{}' WHERE expires_at <= $1 AND kind = 'setup' AND used_at IS NULL AND detail <> '{}'`, now); err != nil {
+			return err
+		}
 		if _, err := tx.ExecContext(ctx, `DELETE FROM draft WHERE expires_at <= $1`, now); err != nil {
 			return err
 		}

@@ -24,8 +24,9 @@ import (
 // replica is a gateway without Slack or an app: it knows sessions.
 type replica struct {
 	*gateway.Gateway
-	store *store.Store
-	now   time.Time
+	store    *store.Store
+	now      time.Time
+	settings gateway.Settings
 }
 
 // routes with logins; the first two share a workspace.
@@ -33,7 +34,13 @@ var replicaHosts = map[string]string{"a.localhost": "T1", "b.localhost": "T1", "
 
 func newReplica(t testing.TB, st *store.Store, seal *gateway.Sealer) *replica {
 	t.Helper()
-	r := &replica{store: st, now: time.UnixMilli(1_800_000_000_000)}
+	return startReplica(t, st, seal, time.UnixMilli(1_800_000_000_000))
+}
+
+// startReplica is newReplica at another time.
+func startReplica(t testing.TB, st *store.Store, seal *gateway.Sealer, now time.Time) *replica {
+	t.Helper()
+	r := &replica{store: st, now: now}
 	cfg := gateway.Config{Prefix: "/.gateway", Sealer: seal, Store: st, Log: slog.New(slog.DiscardHandler), Now: func() time.Time { return r.now },
 		Settings: gateway.Settings{Session: gateway.SessionTimes{Lifetime: 12 * time.Hour, Idle: 12 * time.Hour}}}
 	members, err := policy.New([]policy.Rule{{Path: "/**", Allow: policy.Allow{Members: true}}}, false)
@@ -50,6 +57,7 @@ func newReplica(t testing.TB, st *store.Store, seal *gateway.Sealer) *replica {
 	if r.Gateway, err = gateway.New(context.Background(), cfg); err != nil {
 		t.Fatal(err)
 	}
+	r.settings = cfg.Settings
 	return r
 }
 

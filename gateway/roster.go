@@ -138,7 +138,7 @@ func (g *Gateway) Revoke(ctx context.Context, r Revocation) (int, error) {
 	if r.Reason != "" {
 		act.detail = "; reason: " + clip(plainName(r.Reason), 500)
 	}
-	return g.sessions.revoked.revoke(ctx, of, g.cfg.Now().Add(g.conf.times().Lifetime), act)
+	return g.sessions.revoked.revoke(ctx, of, g.cfg.Now().Add(maxLifetime), act)
 }
 
 // selected turns what an operator says into what it means, and a name for it.

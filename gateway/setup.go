@@ -143,11 +143,12 @@ func (g *Gateway) RevokeSetup(ctx context.Context, host, by string) error {
 // ResetSetup forgets the installed app of a route, with the workspace that it is
 // pinned to, and signs everybody out: another app, of another workspace, can then
 // be set up. A token that was made for the notification API stays good, and what
-// is accepted waits.
+// is accepted waits. Of a host that has no such route any more, all is removed that
+// was kept for it.
 func (g *Gateway) ResetSetup(ctx context.Context, host, by string) error {
 	rt, err := g.setupRoute(host)
 	if err != nil {
-		return err
+		return g.forgetApp(ctx, host, by, err)
 	}
 	now, by := g.cfg.Now(), plainName(by)
 	nothing := false

@@ -152,6 +152,7 @@ func (g *Gateway) finishInstall(v *setupVisit) error {
 // (https://docs.slack.dev/reference/methods/oauth.v2.access).
 type oauthInstallation struct {
 	token   string
+	expires bool   // the token does: "token rotation" is on
 	AppID   string `json:"app_id"`
 	Scope   string `json:"scope"`
 	BotUser string `json:"bot_user_id"`
@@ -174,7 +175,7 @@ func readInstallation(token *oauth2.Token) (*oauthInstallation, error) {
 	if err != nil {
 		return nil, err
 	}
-	got := oauthInstallation{token: token.AccessToken}
+	got := oauthInstallation{token: token.AccessToken, expires: !token.Expiry.IsZero() || token.RefreshToken != ""}
 	if err := json.Unmarshal(raw, &got); err != nil {
 		return nil, errors.New("the answer's fields are of other types than Slack's")
 	}
@@ -182,10 +183,18 @@ func readInstallation(token *oauth2.Token) (*oauthInstallation, error) {
 	switch {
 	case got.Enterprise:
 		return &got, nil
+	case !isToken(got.token):
+		return nil, errors.New("the answer's token is none")
 	case !plausible(got.Team.ID, 40, ""), !plausible(got.AppID, 40, ""), !plausibleID(got.Installer.ID), !plausibleID(got.BotUser):
 		return nil, errors.New("the answer lacks the team, the app, the bot or the installer")
 	}
 	return &got, nil
+}
+
+// isToken reports whether a text can be sent as a bearer token, and is not far longer
+// than any of Slack's.
+func isToken(s string) bool {
+	return s != "" && len(s) <= 1000 && !strings.ContainsFunc(s, func(r rune) bool { return r <= ' ' || r > '~' })
 }
 
 // judge says whether an installation is the one that was wanted: this workspace,
@@ -196,6 +205,8 @@ func (g *Gateway) judge(v *setupVisit, app managedSecrets, got *oauthInstallatio
 		return refusedSetup("enterprise", "", errors.New("installed for a whole organisation"))
 	case pin != "" && got.Team.ID != pin:
 		return refusedSetup("wrong_workspace", got.named(), fmt.Errorf("installed to team %s, pinned is %s", got.Team.ID, pin))
+	case got.expires:
+		return refusedSetup("rotation", "", errors.New("the app has token rotation on"))
 	case v.row.installed() && app.ClientID == v.row.secrets.ClientID && v.row.appID != "" && got.AppID != v.row.appID:
 		return refusedSetup("other_app", "", fmt.Errorf("app %s has the client id of app %s", got.AppID, v.row.appID))
 	}
@@ -258,6 +269,9 @@ func (g *Gateway) judgeInstaller(v *setupVisit, got *oauthInstallation) error {
 // was quicker, with another workspace, is found out here at the latest.
 func (g *Gateway) keepInstalled(v *setupVisit, app managedSecrets, got *oauthInstallation) error {
 	rt := v.x.route
+	if _, err := g.setupRoute(rt.Host); err != nil {
+		return errNotFound.because(err) // the configuration has changed while Slack was asked
+	}
 	err := g.change(v, func(ctx context.Context, tx *sql.Tx, l *setupLink) error {
 		row, err := g.lockManaged(ctx, tx, rt.Host)
 		if err != nil {

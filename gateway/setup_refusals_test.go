@@ -113,6 +113,12 @@ func TestSetupInstallRefused(t *testing.T) {
 		"Slack cannot be asked of it": {nil, func(s *site) {
 			s.slack.Fault(slacksim.Fault{Method: "users.info", Kind: slacksim.ServerError, Status: 503, Times: 1})
 		}, teams[0], "U0MARIE", "cannot be reached"},
+		"tokens expire": {nil, func(s *site) {
+			s.answerAccess(`{"ok":true,"access_token":"xoxe.xoxb-1-x","refresh_token":"xoxe-1-x","expires_in":43200,"app_id":"A0NEW","bot_user_id":"U1","scope":"chat:write,users:read,users:read.email","team":{"id":"` + teams[0] + `","name":"W"},"authed_user":{"id":"U0MARIE"}}`)
+		}, teams[0], "U0MARIE", "token rotation"},
+		"endless token":               {nil, func(s *site) { s.token(strings.Repeat("x", 2000)) }, teams[0], "U0MARIE", "could not be used"},
+		"token of two lines":          {nil, func(s *site) { s.token(`xoxb-1\r\nX-Evil: 1`) }, teams[0], "U0MARIE", "could not be used"},
+		"endless answer":              {nil, func(s *site) { s.token(strings.Repeat("x", 8<<20)) }, teams[0], "U0MARIE", "could not be used"},
 		"the token is no good":        {nil, func(s *site) { s.refuse("auth.test", "invalid_auth") }, teams[0], "U0MARIE", "has refused"},
 		"nobody can tell":             {nil, func(s *site) { s.refuse("users.info", "missing_scope") }, teams[0], "U0MARIE", "users:read"},
 		"nobody can tell, but pinned": {pinned, func(s *site) { s.refuse("users.info", "missing_scope") }, teams[0], "U0MARIE", ""},
@@ -256,6 +262,11 @@ func (s *site) enterprise() {
 // grants makes the next installation one with those scopes.
 func (s *site) grants(scopes string) {
 	s.answerAccess(`{"ok":true,"access_token":"xoxb-few","token_type":"bot","app_id":"A0NEW","bot_user_id":"U1","scope":"` + scopes + `","team":{"id":"` + teams[0] + `","name":"W"},"authed_user":{"id":"U0MARIE"}}`)
+}
+
+// token makes the next installation one with that token, as it stands in JSON.
+func (s *site) token(text string) {
+	s.answerAccess(`{"ok":true,"access_token":"` + text + `","app_id":"A0NEW","bot_user_id":"U1","scope":"chat:write,users:read,users:read.email","team":{"id":"` + teams[0] + `","name":"W"},"authed_user":{"id":"U0MARIE"}}`)
 }
 
 // guest makes Slack say that whoever installs is one.

@@ -65,8 +65,7 @@ func (g *Gateway) signOutEverywhere(x *exchange, c echo.Context) error {
 	}
 	id := x.session.identity
 	act := auditEntry{actor: id.Team + "/" + id.User, action: "sessions.signed_out_everywhere", object: "person " + id.User + " on " + rt.Host}
-	ends := g.cfg.Now().Add(x.conf.times.Lifetime)
-	if _, err := g.sessions.revoked.revoke(r.Context(), whose{route: rt.Host, team: id.Team, user: id.User}, ends, act); err != nil {
+	if _, err := g.sessions.revoked.revoke(r.Context(), whose{route: rt.Host, team: id.Team, user: id.User}, g.cfg.Now().Add(maxLifetime), act); err != nil {
 		// Nothing was ended, so nothing is said to be: not even here.
 		return errNotEnded.because(err).linking(rt.Origin + g.cfg.Prefix + "/")
 	}

@@ -281,7 +281,7 @@ func TestListUsesIndexes(t *testing.T) {
 			{Query{Route: host, Key: "k"}, "idem_key"},
 			{Query{To: "C001"}, "delivery_recipient"},
 			{Query{Status: "failed"}, "notification_status"},
-			{Query{Status: "scheduled"}, "notification_status"},
+			{Query{Status: "scheduled"}, "delivery_scheduled"},
 			{Query{Key: "k"}, "idem_key"},
 		} {
 			if row.query.Route == "" && s.Postgres() {

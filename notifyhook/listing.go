@@ -19,7 +19,8 @@ type listing struct {
 	to     string // in its one spelling
 	order  byte   // what the cursor counts: 'n' notifications, 'd' deliveries
 	before int64  // seq of the last one looked at
-	exact  bool   // the index finds nothing else
+	after  int64  // seq from where on it is looked along all; 0: the index is asked
+	exact  bool   // what is looked at finds nothing else
 }
 
 func newListing(q Query) (listing, error) {
@@ -62,9 +63,11 @@ func (l listing) cursor(seq int64) string {
 
 // listed is a notification's place in a list.
 type listed struct {
-	seq    int64
-	id     string
-	status string // as stored: what is scheduled is queued
+	seq      int64
+	id       string
+	status   string // as stored: what is scheduled is queued
+	accepted time.Time
+	passed   bool // the same notification has another place, further up
 }
 
 func idsOf(list []listed) []string {
@@ -73,42 +76,6 @@ func idsOf(list []listed) []string {
 		ids = append(ids, one.id)
 	}
 	return ids
-}
-
-// lookThrough returns the next notifications that an index finds, and moves on. more
-// says that others may follow.
-func (r *Relay) lookThrough(ctx context.Context, l *listing) (list []listed, more bool, err error) {
-	limit := l.Limit + 1
-	if !l.exact {
-		limit = maxLooked / 4
-	}
-	query, args := l.sql(limit)
-	rows, err := r.store.Read().QueryContext(ctx, query, args...)
-	if err != nil {
-		return nil, false, fmt.Errorf("list notifications: %w", err)
-	}
-	defer rows.Close()
-	read := 0
-	for rows.Next() {
-		var one listed
-		var accepted int64
-		var passed int // over: not 0
-		if err := rows.Scan(&one.seq, &one.id, &one.status, &accepted, &passed); err != nil {
-			return nil, false, fmt.Errorf("list notifications: %w", err)
-		}
-		if time.UnixMilli(accepted).Before(l.Since) {
-			return list, false, nil // as are all that follow: seq goes with the time
-		}
-		read++
-		l.before = one.seq
-		if passed == 0 && (l.Until.IsZero() || time.UnixMilli(accepted).Before(l.Until)) {
-			list = append(list, one)
-		}
-	}
-	if err := rows.Err(); err != nil {
-		return nil, false, fmt.Errorf("list notifications: %w", err)
-	}
-	return list, read == limit, nil
 }
 
 // stored is the status by which the rows of a wanted one are found.
@@ -184,15 +151,13 @@ func (l listing) sql(limit int) (string, []any) {
 	}
 	if l.Key != "" {
 		where += " AND n.idem_key = " + args.add(l.Key)
-		order += " + 0" // or PostgreSQL may go through all of them by seq, hoping to meet it soon
+	}
+	if l.Key != "" || l.to == "" && l.Status == "scheduled" {
+		order += " + 0" // or PostgreSQL may go through all of them by seq, hoping to meet some soon
 	}
 	bound := seq
 	if strings.Contains(where, " IN (") {
 		bound += " + 0" // or SQLite goes along seq and asks of each whether it is among them
-	}
-	if l.to == "" && l.Status == "scheduled" {
-		// Counted and not asked for by EXISTS, for which PostgreSQL may read all deliveries.
-		passed = "CASE (SELECT COUNT(*) FROM delivery o WHERE o.notification_id = n.id AND o.due_at > n.accepted_at) WHEN 0 THEN 1 ELSE 0 END"
 	}
 	return "SELECT " + seq + ", n.id, n.status, n.accepted_at, " + passed + " FROM " + from + " WHERE " + bound + " < $1" + where + " ORDER BY " + order + " DESC LIMIT $2", args
 }
@@ -200,7 +165,10 @@ func (l listing) sql(limit int) (string, []any) {
 // toOne is the condition on deliveries d for one recipient.
 func (l listing) toOne(args *params) string {
 	to := args.add(l.to)
-	if l.Route != "" || l.Key != "" {
+	switch {
+	case l.after > 0:
+		return " AND d.seq > " + args.add(l.after) + " AND d.recipient || '' = " + to
+	case l.Route != "" || l.Key != "":
 		return " AND d.recipient = " + to
 	}
 	// All routes have a #general: found in the index alone, and no further than needed.
@@ -211,10 +179,24 @@ func (l listing) toOne(args *params) string {
 func (l listing) withStatus(args *params) string {
 	status := args.add(l.stored())
 	switch {
+	case l.Status == "scheduled":
+		return " AND n.status = " + status + l.scheduled(args)
+	case l.after > 0:
+		return " AND n.seq > " + args.add(l.after) + " AND n.status || '' = " + status
 	case l.Route != "":
 		return " AND n.status = " + status
 	case l.Status == "sent": // most are: the next are found along seq
 		return " AND n.status || '' = " + status
 	}
 	return " AND n.seq IN (SELECT seq FROM notification WHERE status = " + status + " AND seq < $1 ORDER BY seq + 0 DESC LIMIT $2)"
+}
+
+// scheduled is the condition that something of n still waits for its time. The
+// index has nothing else, and few do.
+func (l listing) scheduled(args *params) string {
+	of := ""
+	if l.Route != "" {
+		of = " AND route = " + args.add(l.Route)
+	}
+	return " AND n.id IN (SELECT notification_id FROM delivery WHERE state = 'queued' AND due_at > accepted_at" + of + ")"
 }

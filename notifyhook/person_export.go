@@ -56,12 +56,13 @@ type scanned struct {
 
 // ExportPerson reads what is kept of a person on a route, a page at a time: the
 // next one from the cursor that is Next of the last; "" is the first. names are
-// the e-mail addresses and Slack user ids that the person is known by.
+// the e-mail addresses and Slack user ids that the person is known by. The error is
+// a [*QueryError], or the store's.
 func (r *Relay) ExportPerson(ctx context.Context, host string, names []string, cursor string) (PersonExport, error) {
 	page := PersonExport{Names: []string{}, Conversations: []string{}, Threads: []PersonThread{}, Notifications: []PersonNotification{}}
 	from, err := strconv.ParseInt("0"+cursor, 10, 64)
 	if err != nil {
-		return page, fmt.Errorf("read cursor: %w", err)
+		return page, &QueryError{"cursor", "must be one that an export gave"}
 	}
 	who, err := r.someone(ctx, host, names)
 	if err != nil || len(who.names) == 0 {

@@ -2,8 +2,11 @@ package notifyhook
 
 import (
 	"context"
+	"errors"
 	"sync"
 	"time"
+
+	"github.com/cocoom/cocoom-gateway/internal/store"
 )
 
 const (
@@ -16,13 +19,17 @@ const (
 
 // Run delivers until ctx ends, then gives the calls under way some seconds to
 // end, and returns nil when no goroutine of its own is left. An error means
-// that it could not begin.
+// that it could not begin; a store that is unavailable is waited for.
 func (r *Relay) Run(ctx context.Context) error {
-	if err := r.begin(ctx); err != nil {
-		if ctx.Err() != nil {
+	for err := r.begin(ctx); err != nil; err = r.begin(ctx) {
+		switch {
+		case ctx.Err() != nil:
 			return nil
+		case !errors.Is(store.Classify(err), store.ErrUnavailable):
+			return err
 		}
-		return err
+		r.log.Error("begin deliveries failed; it is tried again", "error", err)
+		wait(ctx, nil, retryPoll)
 	}
 	calls, abort := context.WithCancel(context.WithoutCancel(ctx))
 	defer abort()

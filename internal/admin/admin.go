@@ -119,7 +119,7 @@ func New(cfg Config) http.Handler {
 	programs.Handle("GET /notifications/failures", get(cfg, cfg.failures))
 	programs.Handle("POST /notifications/replay", post(cfg, cfg.replay))
 	programs.Handle("POST /notifications/cancel", post(cfg, cfg.cancel))
-	programs.Handle("POST /backup", fromThisMachine(http.HandlerFunc(cfg.backup)))
+	programs.Handle("POST /backup", fromThisMachine(cfg.backups()))
 	programs.Handle("POST /doctor", lines(cfg, cfg.examine))
 	programs.Handle("POST /doctor/live", lines(cfg, cfg.examineLive))
 	if cfg.Reload != nil {
@@ -139,7 +139,7 @@ func New(cfg Config) http.Handler {
 	mux.Handle(pagesPath, newPages(cfg, keeper))
 	mux.Handle("GET /{$}", http.RedirectHandler(pagesPath, http.StatusSeeOther))
 	mux.Handle("/", keeper.programs(programs))
-	return logged(cfg.Log, mux)
+	return logged(cfg.Log, bounded(mux))
 }
 
 // whyNot is what /readyz says of a failed check: where a token is asked for,

@@ -6,10 +6,25 @@ import (
 	"strconv"
 )
 
-// backup is POST /backup. It is written down first: a copy holds what is known of everybody.
+// backups serves POST /backup, one at a time: each takes as much of the disk as the
+// store, for as long as somebody reads it.
+func (cfg Config) backups() http.Handler {
+	turn := make(chan struct{}, 1)
+	return http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
+		select {
+		case turn <- struct{}{}:
+			defer func() { <-turn }()
+			cfg.backup(w, r)
+		default:
+			answer(w, http.StatusConflict, Failure{"another backup is being read"})
+		}
+	})
+}
+
+// backup makes one. It is written down first: a copy holds what is known of everybody.
 func (cfg Config) backup(w http.ResponseWriter, r *http.Request) {
 	var who Operator
-	err := decode(http.MaxBytesReader(w, r.Body, maxBody), &who)
+	err := decode(r.Body, &who)
 	if err == nil {
 		err = who.validate()
 	}

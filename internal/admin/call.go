@@ -69,7 +69,7 @@ func item[Out any](cfg Config, read func(ctx context.Context, id string) (Out, e
 func post[In interface{ validate() error }, Out any](cfg Config, do func(ctx context.Context, in In) (Out, error)) http.Handler {
 	return http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
 		var in In
-		err := decode(http.MaxBytesReader(w, r.Body, maxBody), &in)
+		err := decode(r.Body, &in)
 		if err == nil {
 			err = in.validate()
 		}
@@ -111,9 +111,12 @@ func (cfg Config) fail(w http.ResponseWriter, r *http.Request, err error) {
 func (cfg Config) failure(r *http.Request, err error) (status int, text string) {
 	var theirs mistake
 	var wrong *configs.Error
+	var query *notifyhook.QueryError
 	switch {
 	case errors.As(err, &wrong):
 		return http.StatusUnprocessableEntity, wrong.Error()
+	case errors.As(err, &query):
+		return http.StatusBadRequest, query.Error()
 	case errors.As(err, &theirs), errors.Is(err, gateway.ErrSelection), errors.Is(err, gateway.ErrBreakGlass), errors.Is(err, gateway.ErrSetup):
 		return http.StatusBadRequest, err.Error()
 	case errors.Is(err, notifyhook.ErrNotFound):
@@ -160,6 +163,8 @@ func answer(w http.ResponseWriter, status int, body any) {
 	}
 	w.Header().Set("Content-Type", "application/json")
 	w.Header().Set("Cache-Control", "no-store")
+	w.Header().Set("X-Content-Type-Options", "nosniff")
+	w.Header().Set("Cross-Origin-Resource-Policy", "same-origin")
 	w.WriteHeader(status)
 	enc := json.NewEncoder(w)
 	enc.SetIndent("", "  ")

@@ -45,17 +45,28 @@ func setCookie(w http.ResponseWriter, r *http.Request, value string, age int) {
 	http.SetCookie(w, &http.Cookie{Name: cookieName(r.Host), Value: value, Path: pagesPath, MaxAge: age, HttpOnly: true, SameSite: http.SameSiteStrictMode})
 }
 
-// signedIn gives who signed in with a browser.
+// signedIn gives who signed in with a browser. All cookies of the name are looked
+// at: another port or a sibling of the host can plant some, which browsers may send
+// first.
 func (k *keeper) signedIn(r *http.Request, now time.Time) (name string, ok bool) {
-	c, err := r.Cookie(cookieName(r.Host))
-	if err != nil || !k.asks() {
+	if !k.asks() {
 		return "", false
 	}
-	i := strings.LastIndexByte(c.Value, '.')
-	if i < 0 || !hmac.Equal([]byte(k.mac(r.Host, c.Value[:i])), []byte(c.Value[i+1:])) {
+	for _, c := range r.CookiesNamed(cookieName(r.Host)) {
+		if name, ok = k.named(r.Host, c.Value, now); ok {
+			break
+		}
+	}
+	return name, ok
+}
+
+// named gives whom a cookie names on a host.
+func (k *keeper) named(host, value string, now time.Time) (name string, ok bool) {
+	i := strings.LastIndexByte(value, '.')
+	if i < 0 || !hmac.Equal([]byte(k.mac(host, value[:i])), []byte(value[i+1:])) {
 		return "", false
 	}
-	encoded, until, _ := strings.Cut(c.Value[:i], ".")
+	encoded, until, _ := strings.Cut(value[:i], ".")
 	ends, err := strconv.ParseInt(until, 10, 64)
 	if err != nil || now.Unix() >= ends {
 		return "", false

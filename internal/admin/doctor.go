@@ -42,7 +42,7 @@ func lines[In interface{ validate() error }](cfg Config, do func(ctx context.Con
 	turn := make(chan struct{}, 1)
 	return http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
 		var in In
-		err := decode(http.MaxBytesReader(w, r.Body, maxBody), &in)
+		err := decode(r.Body, &in)
 		if err == nil {
 			err = in.validate()
 		}

@@ -44,13 +44,19 @@ func newListener(t *testing.T, change ...func(*admin.Config)) *listener {
 // newListenerWith is newListener with an admin token; empty: none.
 func newListenerWith(t *testing.T, token secret.String, change ...func(*admin.Config)) *listener {
 	t.Helper()
-	var said bytes.Buffer
-	log := slog.New(slog.NewTextHandler(&said, nil))
-	st, err := store.Open(t.Context(), t.TempDir(), log)
+	st, err := store.Open(t.Context(), t.TempDir(), slog.New(slog.DiscardHandler))
 	if err != nil {
 		t.Fatal(err)
 	}
 	t.Cleanup(func() { st.Close() })
+	return newListenerOn(t, st, token, change...)
+}
+
+// newListenerOn is newListenerWith on a store that somebody else closes.
+func newListenerOn(t *testing.T, st *store.Store, token secret.String, change ...func(*admin.Config)) *listener {
+	t.Helper()
+	var said bytes.Buffer
+	log := slog.New(slog.NewTextHandler(&said, nil))
 	relay, err := notifyhook.New(notifyhook.Config{Store: st, Log: log, Routes: []notifyhook.Route{{Host: "b.localhost", BotToken: "xoxb-b", Settings: notifyhook.Settings{
 		BearerTokens: []notifyhook.Credential{{ID: "t1", Value: "0123456789abcdef"}}}}}})
 	if err != nil {

@@ -29,11 +29,7 @@ func (cfg Config) listNotifications(ctx context.Context, query url.Values) (noti
 	if err != nil {
 		return notifyhook.Page{}, err
 	}
-	page, err := cfg.Relay.List(ctx, q)
-	if wrong, ok := errors.AsType[*notifyhook.QueryError](err); ok {
-		return page, mistake(wrong.Error())
-	}
-	return page, err
+	return cfg.Relay.List(ctx, q)
 }
 
 // inputTime is how browsers send the time of a form's field; here it is UTC

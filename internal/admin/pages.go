@@ -98,7 +98,6 @@ func (p *pages) guard(h http.Handler) http.Handler {
 		header.Set("Cross-Origin-Opener-Policy", "same-origin")
 		header.Set("Cross-Origin-Resource-Policy", "same-origin")
 		header.Set("Cache-Control", "no-store")
-		r.Body = http.MaxBytesReader(w, r.Body, maxBody)
 		site := r.Header.Get("Sec-Fetch-Site")
 		switch {
 		case !p.keeper.mayBeNamed(r):

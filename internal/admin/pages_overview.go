@@ -27,6 +27,7 @@ type overview struct {
 	Configuration Configuration
 	Version       string
 	Queue         notifyhook.Stats
+	Counted       time.Time // when Queue was; zero: the first count is not over
 	Sessions      int
 }
 
@@ -62,7 +63,7 @@ func (p *pages) overview(r *http.Request) (view, error) {
 	}
 	v := view{Page: "overview", Title: "Overview"}
 	var err error
-	if o.Queue, err = p.cfg.Relay.Stats(r.Context()); err == nil {
+	if o.Queue, o.Counted, err = p.cfg.Relay.RecentStats(); err == nil {
 		o.Sessions, err = p.cfg.Gateway.SessionCount(r.Context())
 	}
 	v.Data = o

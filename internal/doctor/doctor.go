@@ -186,6 +186,7 @@ func (d *Doctor) gateway(ctx context.Context, routes []*configs.Route) []Finding
 	d.disk(&n)
 	d.database(ctx, &n)
 	d.keyRings(ctx, &n)
+	d.leftovers(ctx, &n)
 	d.queue(ctx, routes, &n)
 	d.alarms(routes, &n)
 	d.signIn(ctx, routes, &n)

@@ -6,11 +6,13 @@ import (
 	"fmt"
 	"io/fs"
 	"os"
+	"slices"
 	"strings"
 	"syscall"
 	"time"
 
 	"github.com/cocoom/cocoom-gateway/configs"
+	"github.com/cocoom/cocoom-gateway/gateway"
 	"github.com/cocoom/cocoom-gateway/notifyhook"
 )
 
@@ -18,6 +20,7 @@ const (
 	diskWrong, diskWarn   = 64 << 20, 1 << 30 // bytes that are free
 	inodeWrong, inodeWarn = 100, 10_000
 	waitWarn, waitWrong   = 15 * time.Minute, 2 * time.Hour
+	maxLeftovers          = 10 // that are named
 )
 
 // volume is what a file system has left for us.
@@ -146,6 +149,31 @@ func (d *Doctor) keyRings(ctx context.Context, n *notes) {
 		n.warn("keys", "see that a gateway runs and may write to the store: it rotates keys by itself", "the key for %s should have been replaced %s ago", next.Purpose, span(now.Sub(next.Next)))
 	default:
 		n.ok("keys", "the master key opens all %d rings; the oldest key is in use for %s, the next rotation is in %s", len(rings), span(now.Sub(oldest.Since)), span(next.Next.Sub(now)))
+	}
+}
+
+// leftovers looks for secrets of Slack apps that no route uses any more.
+func (d *Doctor) leftovers(ctx context.Context, n *notes) {
+	if d.cfg.Store == nil {
+		return
+	}
+	ctx, cancel := context.WithTimeout(ctx, askTime)
+	defer cancel()
+	hosts, err := gateway.AppHosts(ctx, d.cfg.Store)
+	if err != nil {
+		n.unknown("secrets", "those of Slack apps cannot be counted: %s", err)
+		return
+	}
+	used := map[string]bool{}
+	for i := range d.cfg.Config.Routes {
+		used[d.cfg.Config.Routes[i].Host] = d.cfg.Config.Routes[i].SlackApp.Managed
+	}
+	hosts = slices.DeleteFunc(hosts, func(host string) bool { return used[host] })
+	for _, host := range hosts[:min(len(hosts), maxLeftovers)] {
+		n.warn("secrets", "cocoom-gateway setup "+host+" --reset --yes", "the secrets of the Slack app of %s are kept, which has no route with a managed app", host)
+	}
+	if more := len(hosts) - maxLeftovers; more > 0 {
+		n.warn("secrets", "forget those above, and look again", "and of %s", count(more, "other host", "other hosts"))
 	}
 }
 

@@ -188,6 +188,7 @@ CREATE INDEX delivery_sending   ON delivery (lane, seq) WHERE state = 'sending';
 CREATE INDEX delivery_of        ON delivery (notification_id);
 CREATE INDEX delivery_list      ON delivery (route, state, seq);
 CREATE INDEX delivery_recipient ON delivery (recipient, route, seq); -- this way round it serves all routes together, too
+CREATE INDEX delivery_scheduled ON delivery (route, notification_id) WHERE state = 'queued' AND due_at > accepted_at; -- what is sent at once is never in it
 CREATE UNIQUE INDEX delivery_own_ts ON delivery (route, own_ts) WHERE own_ts <> '';
 
 -- The ordered stream of one Slack app to one conversation. What is leased is the lane, never a delivery.
