@@ -93,9 +93,10 @@ func TestE2EOperator(t *testing.T) {
 		phone.open(pages + path)
 		phone.sees("h1")
 		phone.shot(fmt.Sprintf("operator-phone-%d", i))
-		phone.until(`document.documentElement.scrollWidth <= innerWidth`)
+		phone.checkPage(path + " on a phone")
 		operator.open(pages + path)
 		operator.shot(fmt.Sprintf("operator-desktop-%d", i))
+		operator.checkPage(path)
 	}
 }
 

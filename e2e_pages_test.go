@@ -7,7 +7,6 @@ import (
 	"testing"
 
 	"github.com/chromedp/chromedp"
-	"github.com/chromedp/chromedp/kb"
 )
 
 // TestE2EPages opens every kind of page of ours in Chromium: on a desktop, on a
@@ -77,26 +76,4 @@ func (d *demo) lookAtPages(tb *tab, c customer, origin, shot string) {
 	page("6-account", origin+"/.gateway/")
 	page("7-sign-out", origin+"/.gateway/sign-out")
 	page("8-no-host", strings.Replace(origin, c.Host, "nobody.localhost", 1))
-}
-
-// checkLayout measures the page that is open, with text as it is and doubled.
-func (tb *tab) checkLayout(name string) {
-	tb.t.Helper()
-	for _, size := range []string{"200%", ""} {
-		value(tb, chromedp.EvaluateAsDevTools[string](fmt.Sprintf(`document.documentElement.style.fontSize = %q`, size)))
-		if wide := value(tb, chromedp.EvaluateAsDevTools[int](`document.documentElement.scrollWidth - document.documentElement.clientWidth`)); wide > 0 {
-			tb.t.Errorf("%s: with text at %q the page is %d pixels too wide", name, size, wide)
-		}
-	}
-	if small := value(tb, chromedp.EvaluateAsDevTools[int](`[...document.querySelectorAll(".button")].filter(b => b.getBoundingClientRect().height < 44).length`)); small > 0 {
-		tb.t.Errorf("%s: %d buttons are less than 44 pixels high", name, small)
-	}
-	for i := range value(tb, chromedp.EvaluateAsDevTools[int](`document.querySelectorAll("a,button,input:not([type=hidden])").length`)) {
-		tb.run(chromedp.KeyEvent(kb.Tab))
-		at := fmt.Sprintf(`(e => e === document.activeElement && getComputedStyle(e).outlineStyle === "solid")(document.querySelectorAll("a,button,input:not([type=hidden])")[%d])`, i)
-		if !value(tb, chromedp.EvaluateAsDevTools[bool](at)) {
-			tb.t.Errorf("%s: the key Tab does not lead to button %d, or does not show it", name, i+1)
-		}
-	}
-	value(tb, chromedp.EvaluateAsDevTools[bool](`document.activeElement.blur() === undefined`))
 }

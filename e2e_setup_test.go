@@ -202,6 +202,8 @@ func (n *newcomer) createApp(tb *tab, link string) (clientID, clientSecret, sign
 	n.t.Helper()
 	tb.open(link)
 	tb.sees("#create")
+	tb.checkPage("the simulator’s page of a new app")
+	tb.shot("slack-new-app")
 	tb.run(chromedp.SetValue("#workspace", customers[0].Team))
 	tb.follow("#create")
 	read := func(selector string) string {
@@ -209,7 +211,10 @@ func (n *newcomer) createApp(tb *tab, link string) (clientID, clientSecret, sign
 		tb.until(fmt.Sprintf(`document.querySelector(%q) !== null`, selector))
 		return value(tb, chromedp.EvaluateAsDevTools[string](fmt.Sprintf(`(e => (e.value ?? e.textContent).trim())(document.querySelector(%q))`, selector)))
 	}
-	return read("#client-id"), read("#client-secret"), read("#signing-secret")
+	clientID, clientSecret, signingSecret = read("#client-id"), read("#client-secret"), read("#signing-secret")
+	tb.checkPage("the simulator’s page of an app")
+	tb.shot("slack-app")
+	return clientID, clientSecret, signingSecret
 }
 
 // othersUseIt: somebody else signs in, and what was sent before has arrived.

@@ -54,7 +54,7 @@ func (p *program) endTLS(cfg *configs.Config) (err error) {
 	p.public.http.TLSConfig = p.certs.TLS()
 	p.public.http.Handler = p.certs.Guard(p.public.http.Handler)
 	if p.redirect != nil {
-		p.redirect.http.Handler = p.certs.Redirect(cfg.Origin)
+		p.redirect.http.Handler = p.certs.Redirect(func(host string) string { return p.current.served().Origin(host) })
 		p.redirect.http.ReadTimeout, p.redirect.http.WriteTimeout = redirectTime, redirectTime
 	}
 	return nil

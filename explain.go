@@ -126,7 +126,7 @@ func (a *asked) explain(w io.Writer, cfg *configs.Config, q gateway.Question) er
 	routes := make([]gateway.Route, len(cfg.Routes))
 	for i := range cfg.Routes {
 		var err error
-		if routes[i], err = newRoute(cfg, &cfg.Routes[i], routeParts{signing: proxy.NewKeys(), cookies: &proxy.CookieKeys{}, log: slog.New(slog.DiscardHandler)}); err != nil {
+		if routes[i], err = newRoute(cfg, &cfg.Routes[i], routeParts{signing: proxy.NewKeys(), cookies: &proxy.CookieKeys{}, log: slog.New(slog.DiscardHandler)}, builtRoute{}); err != nil {
 			return fmt.Errorf("build route %s: %w", cfg.Routes[i].Host, err)
 		}
 	}

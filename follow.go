@@ -31,10 +31,14 @@ func (p *program) follow(ctx context.Context) error {
 			p.reloadAnd(ctx, true)
 		case <-timer.C:
 			begun := time.Now()
-			if change.isOver(p.source.now()) {
+			now, same := p.source.now()
+			looked := time.Since(begun)
+			if change.isOver(now, same) {
 				p.reloadAnd(ctx, false)
 			}
-			timer.Reset(max(p.source.every, lookShare*time.Since(begun)))
+			// A reload may have waited for a store that hangs: what happened meanwhile,
+			// such as the file's being mended, is to be noticed soon all the same.
+			timer.Reset(max(p.source.every, lookShare*looked))
 		}
 	}
 }

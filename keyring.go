@@ -30,7 +30,8 @@ type keys struct {
 	master store.Master
 
 	reading sync.Mutex // an older ring must not replace a younger one
-	algs    []string   // guarded by reading
+	listing sync.Mutex // never held for long
+	algs    []string   // changed with both held, so that either is enough to read it
 
 	sealer     gateway.Sealer
 	appCookies proxy.CookieKeys
@@ -75,7 +76,9 @@ func (k *keys) need(ctx context.Context, cfg *configs.Config) error {
 		if err := k.refreshSigning(ctx, keyRotation, alg); err != nil {
 			return err
 		}
+		k.listing.Lock()
 		k.algs = append(k.algs, alg)
+		k.listing.Unlock()
 	}
 	return nil
 }
@@ -119,6 +122,8 @@ func (k *keys) refresh(ctx context.Context, rotation time.Duration) error {
 // purposes lists the rings that lie in the store.
 func (k *keys) purposes() []string {
 	list := []string{"cookies", "app-cookies"}
+	k.listing.Lock()
+	defer k.listing.Unlock()
 	for _, alg := range k.algs {
 		list = append(list, "assertions-"+alg)
 	}

@@ -16,10 +16,6 @@ import (
 // force here.
 const managedPoll = time.Second
 
-// hookTokenID is how the token of the notification API is called that came with a
-// managed app.
-const hookTokenID = "setup"
-
 // managed lays what workspaces' admins have set up over a configuration, which
 // itself stays as it is. A workspace that the configuration names is the only one
 // that counts: an app that was installed to another is as good as none.
@@ -37,7 +33,7 @@ func managed(cfg *configs.Config, apps map[string]gateway.ManagedApp) *configs.C
 		}
 		if wantsHookToken(r) && app.HookToken != "" {
 			settings := *r.Notify
-			settings.BearerTokens = []notifyhook.Credential{{ID: hookTokenID, Value: app.HookToken}}
+			settings.BearerTokens = []notifyhook.Credential{{ID: configs.SetupToken, Value: app.HookToken}}
 			r.Notify = &settings
 		}
 	}
@@ -50,7 +46,7 @@ func wantsHookToken(r *configs.Route) bool {
 	if !r.SlackApp.Managed || r.Notify == nil || len(r.Notify.SigningSecrets)+len(r.Notify.Hooks) > 0 {
 		return false
 	}
-	return len(r.Notify.BearerTokens) == 0 || r.Notify.BearerTokens[0].ID == hookTokenID
+	return len(r.Notify.BearerTokens) == 0 || r.Notify.BearerTokens[0].ID == configs.SetupToken
 }
 
 // messenger sends the test messages of a set-up by the relay's queue.
@@ -77,7 +73,7 @@ func (p *program) appChanged() {
 func (p *program) followApps(ctx context.Context) error {
 	tick := time.NewTicker(managedPoll)
 	defer tick.Stop()
-	for again, failing := false, false; ; {
+	for failing := false; ; {
 		select {
 		case <-ctx.Done():
 			return nil
@@ -85,11 +81,8 @@ func (p *program) followApps(ctx context.Context) error {
 		case <-p.appsChanged:
 		}
 		changed, err := p.apps.Changed(ctx)
-		if err == nil && (changed || again) {
-			if err = p.applyApps(ctx); err != nil {
-				err = fmt.Errorf("apply managed apps: %w", err)
-			}
-			again = err != nil
+		if err == nil {
+			err = p.applyApps(ctx, changed)
 		}
 		if err != nil && ctx.Err() == nil && !failing {
 			p.log.Error("Slack apps that were set up cannot be put in force; those in force go on", "error", err)
@@ -98,9 +91,17 @@ func (p *program) followApps(ctx context.Context) error {
 	}
 }
 
-// applyApps applies the configuration anew, with the apps as they are now.
-func (p *program) applyApps(ctx context.Context) error {
+// applyApps applies the configuration anew, with the apps as they are now, if any
+// have changed or an attempt to apply some has failed before.
+func (p *program) applyApps(ctx context.Context, changed bool) error {
 	p.current.mu.Lock()
 	defer p.current.mu.Unlock()
-	return p.applyLocked(ctx, p.current.file)
+	if !changed && !p.current.owed {
+		return nil
+	}
+	p.current.owed = true
+	if err := p.applyLocked(ctx, p.current.file); err != nil {
+		return fmt.Errorf("apply managed apps: %w", err)
+	}
+	return nil
 }

@@ -18,17 +18,19 @@ type current struct {
 	mu      sync.Mutex // one is applied at a time
 	started *configs.Config
 	file    *configs.Config
-	cfg     *configs.Config // what is served of it
 	routes  builtRoutes
+	owed    bool // managed apps were read that are not in force
 
 	saying sync.Mutex // guards what is told of it; never held for long
 	says   admin.Configuration
+	cfg    *configs.Config // what is served of it
 }
 
-// served is the configuration in force.
+// served is the configuration in force. It does not wait for one that is being
+// applied, which may take as long as the store wants.
 func (c *current) served() *configs.Config {
-	c.mu.Lock()
-	defer c.mu.Unlock()
+	c.saying.Lock()
+	defer c.saying.Unlock()
 	return c.cfg
 }
 
@@ -81,6 +83,7 @@ func (p *program) apply(ctx context.Context, file *configs.Config) error {
 // applyLocked is apply; the caller holds current.mu. What is told of a file that is
 // wrong stays: it may not be the one that is applied.
 func (p *program) applyLocked(ctx context.Context, file *configs.Config) error {
+	p.current.owed = true // whoever looks for changes is not told again of what is read now
 	cfg, restart, err := p.effective(ctx, file)
 	if err != nil {
 		return err
@@ -103,8 +106,9 @@ func (p *program) applyLocked(ctx context.Context, file *configs.Config) error {
 	relayApply()
 	gatewayApply()
 	p.current.routes.closeUnlike(routes)
-	p.current.file, p.current.cfg, p.current.routes = file, cfg, routes
+	p.current.file, p.current.routes, p.current.owed = file, routes, false
 	p.current.tell(func(c *admin.Configuration) {
+		p.current.cfg = cfg
 		c.Generation, c.Since, c.Routes, c.Restart = c.Generation+1, time.Now().UTC(), len(routes), restart
 	})
 	return nil

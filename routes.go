@@ -4,6 +4,7 @@ import (
 	"context"
 	"fmt"
 	"log/slog"
+	"reflect"
 	"runtime"
 	"time"
 
@@ -94,7 +95,7 @@ func buildRoutes(cfg *configs.Config, parts routeParts, before builtRoutes) (bui
 				return nil
 			}
 			list[i] = builtRoute{of: r, origin: origin}
-			if list[i].route, err = newRoute(cfg, r, parts); err != nil {
+			if list[i].route, err = newRoute(cfg, r, parts, before[r.Host]); err != nil {
 				return fmt.Errorf("build route %s: %w", r.Host, err)
 			}
 			return nil
@@ -123,8 +124,35 @@ func (b builtRoutes) closeUnlike(others builtRoutes) {
 	}
 }
 
-// newRoute builds a route.
-func newRoute(cfg *configs.Config, r *configs.Route, parts routeParts) (gateway.Route, error) {
+// carriedAlike reports whether requests are carried to the app of another route as
+// they were to that of b.
+func (b builtRoute) carriedAlike(origin string, r *configs.Route) bool {
+	type login struct {
+		upstream proxy.UpstreamLogin
+		cookies  proxy.AppCookies
+	}
+	type carried struct {
+		origin    string
+		upstream  *proxy.Upstream
+		headers   proxy.Headers
+		assertion proxy.Assertion
+		login     *login
+		inBand    bool
+	}
+	of := func(origin string, r *configs.Route) carried {
+		c := carried{origin, r.Upstream, r.Headers, r.Assertion, nil, r.Notify != nil && r.Notify.InBand}
+		if r.Login != nil {
+			c.login = &login{r.Login.Upstream, r.Login.BoundCookies()}
+		}
+		return c
+	}
+	return b.route.Upstream != nil && reflect.DeepEqual(of(b.origin, b.of), of(origin, r))
+}
+
+// newRoute builds a route. Where nothing has changed between the gateway and the
+// app, that part is taken over from the route before: another policy or bot token
+// costs nobody what they do in the app.
+func newRoute(cfg *configs.Config, r *configs.Route, parts routeParts, before builtRoute) (gateway.Route, error) {
 	rt := gateway.Route{
 		Host: r.Host, Origin: cfg.Origin(r.Host), Workspace: r.Workspace, WorkspaceName: r.WorkspaceName,
 		SlackApp: r.SlackApp, Login: r.Login, EncodedSlash: r.EncodedSlash == "allow",
@@ -158,6 +186,10 @@ func newRoute(cfg *configs.Config, r *configs.Route, parts routeParts) (gateway.
 			rt.Identifier, err = proxy.NewIdentifier(c)
 		}
 		return rt, err
+	}
+	if before.carriedAlike(rt.Origin, r) {
+		rt.Upstream = before.route.Upstream
+		return rt, nil
 	}
 	c.Upstream = *r.Upstream
 	rt.Upstream, err = proxy.New(c)

@@ -7,6 +7,7 @@ import (
 	"io/fs"
 	"os"
 	"path/filepath"
+	"strings"
 )
 
 // relativeTo gives path as it is meant in a file that stands in dir.
@@ -15,6 +16,27 @@ func relativeTo(dir, path string) string {
 		return path
 	}
 	return filepath.Join(dir, path)
+}
+
+// meta are the characters by which filepath.Match tells a pattern from a path.
+const meta = `*?[\`
+
+// listable is why the folder in which a pattern's first choice lies cannot be
+// read; nil: it can.
+func listable(pattern string) error {
+	dir := filepath.Dir(pattern)
+	for strings.ContainsAny(dir, meta) {
+		dir = filepath.Dir(dir)
+	}
+	f, err := os.Open(dir)
+	if err != nil {
+		return unreadable(err)
+	}
+	defer f.Close()
+	if _, err = f.ReadDir(1); err != nil && err != io.EOF {
+		return unreadable(err)
+	}
+	return nil
 }
 
 // readRegular reads a regular file up to one byte more than limit; a device or

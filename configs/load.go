@@ -172,8 +172,14 @@ func (l *loader) include(main *document, patterns []string) []string {
 		switch {
 		case err != nil:
 			main.mistake(key, "is no pattern: write one such as routes.d/*.yaml")
-		case len(matches) == 0 && !strings.ContainsAny(pattern, `*?[\`):
+		case len(matches) == 0 && !strings.ContainsAny(pattern, meta):
 			main.mistake(key, "there is no such file")
+		case len(matches) == 0:
+			// To Glob a folder that cannot be read is an empty one: a volume that is
+			// gone for a moment would take its customers along.
+			if err := listable(pattern); err != nil {
+				main.mistake(key, "the folder "+err.Error())
+			}
 		}
 		for _, file := range matches {
 			if filepath.Clean(file) == filepath.Clean(main.file) {

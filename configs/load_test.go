@@ -85,6 +85,9 @@ func TestContract(t *testing.T) {
 	path := write(t,
 		"gateway.yaml", strings.NewReplacer("file:/run/secrets/", "file:", "file:/etc/ssl/", "file:").Replace(string(content)),
 		"agrafmania-bot", "xoxb-1\n", "cocoom-ca.pem", authority)
+	if err := os.Mkdir(filepath.Join(filepath.Dir(path), "routes.d"), 0o700); err != nil {
+		t.Fatal(err)
+	}
 	cfg, err := configs.Load(path, environment)
 	if err != nil {
 		t.Fatal(err)
@@ -241,7 +244,7 @@ func TestCertificate(t *testing.T) {
 // A pattern and a name may meet in one file, which is read once.
 func TestIncludedOnce(t *testing.T) {
 	const route = "{host: %s.example.com, slack_app: {bot_token: xoxb-1}, notify: {bearer_tokens: [ck_0123456789abcdef]}}"
-	path := write(t, "gateway.yaml", "include: [d/*.yaml, d/a.yaml, none/*.yaml]",
+	path := write(t, "gateway.yaml", "include: [d/*.yaml, d/a.yaml, d/none-*.yaml]",
 		"d/b.yaml", fmt.Sprintf("\ufeff- "+route+"\r\n", "b"), "d/a.yaml", fmt.Sprintf(route, "a"))
 	cfg, err := configs.Load(path, none)
 	if err != nil {
@@ -249,6 +252,28 @@ func TestIncludedOnce(t *testing.T) {
 	}
 	if len(cfg.Routes) != 2 || cfg.Routes[0].Host != "a.example.com" || cfg.Routes[1].Host != "b.example.com" {
 		t.Errorf("got %v", cfg.Routes)
+	}
+}
+
+// TestFolderThatIsGone: a volume that is not mounted must not pass for one without
+// customers, or a reload would drop them all.
+func TestFolderThatIsGone(t *testing.T) {
+	const route = "{host: %s.example.com, slack_app: {bot_token: xoxb-1}, notify: {bearer_tokens: [ck_0123456789abcdef]}}"
+	for _, row := range []struct{ pattern, want string }{
+		{"d/*.yaml", ""},
+		{"d/*/*.yaml", ""},
+		{"none/*.yaml", "cannot be read: no such file or directory"},
+		{"none/*/*.yaml", "cannot be read: no such file or directory"},
+		{"file/*.yaml", "cannot be read: "},
+	} {
+		path := write(t, "gateway.yaml", "include: ["+row.pattern+"]\nroutes: ["+fmt.Sprintf(route, "a")+"]\n", "d/other", "", "file", "")
+		_, err := configs.Load(path, none)
+		if row.want == "" && err == nil {
+			continue
+		}
+		if got := mistakes(t, err); len(got) != 1 || got[0].Line != 1 || row.want == "" || !strings.Contains(got[0].Text, row.want) {
+			t.Errorf("%s: got %v", row.pattern, err)
+		}
 	}
 }
 

@@ -5,6 +5,10 @@ import (
 	"strings"
 )
 
+// SetupToken is the id of the token of the notification API that came with a
+// managed app.
+const SetupToken = "setup"
+
 // managedApp looks for what stands beside slack_app.managed and would be laid over.
 func (v *validator) managedApp(s spot) {
 	if !s.SlackApp.Managed {
@@ -13,6 +17,14 @@ func (v *validator) managedApp(s spot) {
 	for _, key := range []string{"client_id", "client_secret", "bot_token", "signing_secret"} {
 		if s.wrote("slack_app." + key) {
 			s.mistake("slack_app."+key, "stands beside managed: true, where the workspace's admin gives it through a setup link: remove "+key+", or remove managed")
+		}
+	}
+	if s.Notify == nil {
+		return
+	}
+	for i, c := range s.Notify.BearerTokens {
+		if c.ID == SetupToken {
+			s.mistake(fmt.Sprintf("notify.bearer_tokens[%d].id", i), SetupToken+" is the name of the token that the set-up of a managed app makes: choose another")
 		}
 	}
 }

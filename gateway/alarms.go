@@ -75,8 +75,11 @@ func (g *Gateway) Alarms() []Alarm {
 	a.mu.Lock()
 	defer a.mu.Unlock()
 	list := make([]Alarm, 0, len(a.raised))
+	routes := g.routes()
 	for _, one := range a.raised {
-		list = append(list, one)
+		if routes[one.Route] != nil { // who asked Slack for a route that has gone may have heard of its trouble since
+			list = append(list, one)
+		}
 	}
 	slices.SortFunc(list, func(x, y Alarm) int {
 		return cmp.Or(strings.Compare(x.Route, y.Route), strings.Compare(x.Kind, y.Kind))

@@ -224,13 +224,14 @@ func (v *setupVisit) furthest() int {
 
 // setupPage is what templates/setup.html shows.
 type setupPage struct {
-	Lang  string
-	Style template.CSS
-	T     map[string]string
-	Path  string // of the pages
-	Steps []setupStep
-	Step  int
-	Again int // seconds after which the page is asked for again; 0: not
+	Lang    string
+	Style   template.CSS
+	T       map[string]string
+	Path    string // of the pages
+	Steps   []setupStep
+	Step    int
+	Heading string // which step that is
+	Again   int    // seconds after which the page is asked for again; 0: not
 
 	Notice *setupNotice
 
@@ -277,6 +278,7 @@ func (g *Gateway) showSetup(v *setupVisit, step int, trouble error) error {
 	x, rt := v.x, v.x.route
 	p := setupPage{Lang: v.lang, Style: template.CSS(setupStyle), T: setupWords(v.lang, rt), Path: g.cfg.Prefix + "/setup", Step: step, Connected: v.row.inForce(rt)}
 	p.Steps = v.steps(p.T, p.Path, step)
+	p.Heading = headingOf(p.Steps, p.T)
 	status := http.StatusOK
 	var why *setupTrouble
 	switch {
@@ -344,6 +346,16 @@ func (v *setupVisit) steps(t map[string]string, path string, current int) (list 
 		list = append(list, s)
 	}
 	return list
+}
+
+// headingOf says which of the steps a page is.
+func headingOf(steps []setupStep, t map[string]string) string {
+	for _, s := range steps {
+		if s.Current {
+			return strings.NewReplacer("{n}", strconv.Itoa(s.N), "{of}", strconv.Itoa(len(steps)), "{detail}", s.Label).Replace(t["heading"])
+		}
+	}
+	return ""
 }
 
 // setupTrouble is why a step did not succeed, said on the step's own page.

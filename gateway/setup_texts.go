@@ -85,7 +85,7 @@ var setupDoorFrench = map[string]text{
 }
 
 var setupEnglish = map[string]string{
-	"title": "Connect {host} to Slack", "progress": "Progress", "done": "done", "slack_says": "Slack says", "request": "Request number",
+	"title": "Connect {host} to Slack", "heading": "Step {n} of {of}: {detail}", "error": "Error:", "progress": "Progress", "done": "done", "slack_says": "Slack says", "request": "Request number",
 	"step_1": "Create the app", "step_2": "Three values", "step_3": "Install", "step_4": "Try it",
 	"new_tab": "opens in a new tab",
 
@@ -157,7 +157,7 @@ var setupEnglish = map[string]string{
 }
 
 var setupFrench = map[string]string{
-	"title": "Relier {host} à Slack", "progress": "Avancement", "done": "fait", "slack_says": "Slack dit", "request": "Numéro de requête",
+	"title": "Relier {host} à Slack", "heading": "Étape {n} sur {of} : {detail}", "error": "Erreur :", "progress": "Avancement", "done": "fait", "slack_says": "Slack dit", "request": "Numéro de requête",
 	"step_1": "Créer l’application", "step_2": "Trois valeurs", "step_3": "Installer", "step_4": "Essayer",
 	"new_tab": "s’ouvre dans un nouvel onglet",
 

@@ -103,7 +103,7 @@ func TestPagesTell(t *testing.T) {
 	l.exec(`INSERT INTO audit (at, actor, action, object, detail) VALUES (1, 'lea', 'keys.rotated', '100%_<b>', '')`)
 	b := l.browser()
 	for path, want := range map[string][]string{
-		"/ui/":                                           {"What needs a person Nothing does", "3 routes", "1 sessions", "queued 1", "dead 2", "Generation 3", "Version test"},
+		"/ui/":                                           {"What needs a person Nothing does", "3 routes", "1 session ", "queued 1", "dead 2", "Generation 3", "Version test"},
 		"/ui/alarms":                                     {"There are none"},
 		"/ui/routes":                                     {"3 routes", "a.localhost no alarm login", "b.localhost no alarm login, notifications", "T1 1 2"},
 		"/ui/routes?search=B.LOCAL":                      {"1 route", "b.localhost"},

@@ -7,6 +7,7 @@ import (
 	"crypto/x509"
 	"errors"
 	"fmt"
+	"io"
 	"log/slog"
 	"os"
 	"sync"
@@ -107,12 +108,23 @@ func (f *file) look() {
 	}
 }
 
+// readFile reads a regular file: a pipe in its place would keep look, and with it
+// the stop of the program, waiting for ever.
 func readFile(name string) ([]byte, error) {
-	content, err := os.ReadFile(name)
-	if err == nil && len(content) > maxFile {
+	switch info, err := os.Stat(name); {
+	case err != nil:
+		return nil, err
+	case !info.Mode().IsRegular():
+		return nil, fmt.Errorf("%s: is not a regular file", name)
+	case info.Size() > maxFile:
 		return nil, fmt.Errorf("%s: is too large for a certificate", name)
 	}
-	return content, err
+	f, err := os.Open(name)
+	if err != nil {
+		return nil, err
+	}
+	defer f.Close()
+	return io.ReadAll(io.LimitReader(f, maxFile))
 }
 
 // parsePair reads a certificate and its key. The errors of crypto/tls may quote

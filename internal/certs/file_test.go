@@ -8,6 +8,7 @@ import (
 	"encoding/pem"
 	"math/big"
 	"os"
+	"os/exec"
 	"path/filepath"
 	"testing"
 	"testing/synctest"
@@ -74,6 +75,13 @@ func TestFilesChange(t *testing.T) {
 		}, "new.cocoom.com", 0},
 		{"the certificate alone", plainFiles(old, oldKey), func(t *testing.T, dir string) { write(t, dir+"/c.pem", cert) }, "old.cocoom.com", 1},
 		{"half of it", plainFiles(old, oldKey), func(t *testing.T, dir string) { write(t, dir+"/c.pem", old[:len(old)/2]) }, "old.cocoom.com", 1},
+		{"a pipe, which nobody writes to", func(t *testing.T, dir string) (string, string) {
+			if err := exec.Command("mkfifo", dir+"/pipe").Run(); err != nil {
+				t.Skip("no pipe can be made: ", err)
+			}
+			return plainFiles(old, oldKey)(t, dir)
+		}, func(t *testing.T, dir string) { must(t, os.Rename(dir+"/pipe", dir+"/c.pem")) }, "old.cocoom.com", 1},
+		{"far too large", plainFiles(old, oldKey), func(t *testing.T, dir string) { must(t, os.Truncate(dir+"/c.pem", 1<<40)) }, "old.cocoom.com", 1},
 		{"removed", plainFiles(old, oldKey), func(t *testing.T, dir string) { must(t, os.Remove(dir+"/k.pem")) }, "old.cocoom.com", 1},
 	} {
 		t.Run(row.name, func(t *testing.T) {
@@ -93,6 +101,7 @@ func TestFilesChange(t *testing.T) {
 			if (f.failed != nil) != (row.errors > 0) {
 				t.Errorf("status says %v", f.failed)
 			}
+			must(t, os.Remove(dir+"/c.pem"))
 			write(t, dir+"/c.pem", cert)
 			write(t, dir+"/k.pem", key)
 			if f.look(); f.pair.Load().leaf.DNSNames[0] != "new.cocoom.com" || f.failed != nil {

@@ -20,7 +20,7 @@ import (
 const (
 	defaultShare = 0.01
 	exportTime   = 10 * time.Second // for one batch, with all tries
-	closeTime    = 3 * time.Second  // for what is left when the program stops
+	closeTime    = time.Second      // for what is left when the program stops: with what requests may take, less than the ten after which it is killed
 )
 
 // Config says where traces go.
