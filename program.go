@@ -73,8 +73,8 @@ func start(ctx context.Context, cfg *configs.Config, log *slog.Logger) (_ *progr
 		return nil, err
 	}
 	p.current.cfg = cfg
-	if p.relay, err = newRelay(cfg, p.store, log, p.observation); err != nil {
-		return nil, fmt.Errorf("build notifications: %w", err)
+	if err := p.buildRelay(cfg); err != nil {
+		return nil, err
 	}
 	if err := p.buildGateway(ctx, cfg); err != nil {
 		return nil, err
