@@ -46,15 +46,7 @@ routes:
 	if err != nil {
 		t.Fatal(err)
 	}
-	ctx, stop := context.WithCancel(context.Background())
-	done := make(chan error, 1)
-	go func() { done <- p.run(ctx) }()
-	t.Cleanup(func() {
-		stop()
-		if err := <-done; err != nil {
-			t.Errorf("stopped with %v", err)
-		}
-	})
+	runs(t, p)
 	return p
 }
 

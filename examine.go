@@ -2,8 +2,6 @@ package main
 
 import (
 	"context"
-	"errors"
-	"fmt"
 	"log/slog"
 
 	"github.com/cocoom/cocoom-gateway/configs"
@@ -31,30 +29,6 @@ func (p *program) alarms() []doctor.Alarm {
 		list = append(list, doctor.Alarm{Route: a.Route, Kind: a.Kind, Reason: a.Reason, Since: a.Since})
 	}
 	return list
-}
-
-// look reads the state of the rings, and changes nothing.
-func (k *keys) look(ctx context.Context) ([]doctor.Ring, error) {
-	now, err := k.store.Now(ctx)
-	if err != nil {
-		return nil, err
-	}
-	var list []doctor.Ring
-	for _, purpose := range k.purposes() {
-		ring, err := k.store.ReadRing(ctx, k.master, purpose)
-		if err != nil {
-			return nil, err
-		}
-		if len(ring) == 0 {
-			continue
-		}
-		state := doctor.Ring{Purpose: purpose, Since: ring[0].ActiveFrom, Next: ring[0].ActiveFrom.Add(keyRotation)}
-		if last := ring[len(ring)-1]; last.ActiveFrom.After(now) { // announced
-			state.Next = last.ActiveFrom
-		}
-		list = append(list, state)
-	}
-	return list, nil
 }
 
 // beside examines by the configuration alone, where no gateway runs, or one that
@@ -85,27 +59,4 @@ func beside(ctx context.Context, cfg *configs.Config) (d *doctor.Doctor, done fu
 		return k.look(ctx)
 	}
 	return doctor.New(c), c.Store.Close
-}
-
-// known takes over the keys for cookies that are in the store.
-func (k *keys) known(ctx context.Context) error {
-	ring, err := k.store.ReadRing(ctx, k.master, "cookies")
-	if err != nil {
-		return err
-	}
-	if len(ring) == 0 {
-		return errors.New("there are no keys for cookies yet")
-	}
-	if err := k.sealer.Set(sealKeys(ring)); err != nil {
-		return fmt.Errorf("key ring cookies: %w", err)
-	}
-	return nil
-}
-
-func sealKeys(ring []store.Key) []gateway.SealKey {
-	seal := make([]gateway.SealKey, len(ring))
-	for i, key := range ring {
-		seal[i] = gateway.SealKey{ID: key.ID, Value: key.Value, ActiveFrom: key.ActiveFrom}
-	}
-	return seal
 }

@@ -98,15 +98,7 @@ routes:
 	if b.gateway, err = start(t.Context(), cfg, slog.New(slog.DiscardHandler)); err != nil {
 		t.Fatal(err)
 	}
-	ctx, stop := context.WithCancel(context.Background())
-	done := make(chan error, 1)
-	go func() { done <- b.gateway.run(ctx) }()
-	t.Cleanup(func() {
-		stop()
-		if err := <-done; err != nil {
-			t.Errorf("the gateway stopped with %v", err)
-		}
-	})
+	runs(t, b.gateway)
 	return b
 }
 

@@ -3,6 +3,7 @@ package main
 import (
 	"context"
 	"crypto/rand"
+	"errors"
 	"fmt"
 	"log/slog"
 	"slices"
@@ -11,6 +12,7 @@ import (
 
 	"github.com/cocoom/cocoom-gateway/configs"
 	"github.com/cocoom/cocoom-gateway/gateway"
+	"github.com/cocoom/cocoom-gateway/internal/doctor"
 	"github.com/cocoom/cocoom-gateway/internal/store"
 	"github.com/cocoom/cocoom-gateway/proxy"
 )
@@ -165,6 +167,15 @@ func (k *keys) ring(ctx context.Context, rotation time.Duration, purpose string,
 	return ring, nil
 }
 
+// sealKeys are those of a ring for cookies.
+func sealKeys(ring []store.Key) []gateway.SealKey {
+	seal := make([]gateway.SealKey, len(ring))
+	for i, key := range ring {
+		seal[i] = gateway.SealKey{ID: key.ID, Value: key.Value, ActiveFrom: key.ActiveFrom}
+	}
+	return seal
+}
+
 // follow refreshes the rings until ctx ends. Old keys go on working while the
 // store cannot be read.
 func (k *keys) follow(ctx context.Context, log *slog.Logger) error {
@@ -184,4 +195,43 @@ func (k *keys) follow(ctx context.Context, log *slog.Logger) error {
 			}
 		}
 	}
+}
+
+// known takes over the keys for cookies that are in the store.
+func (k *keys) known(ctx context.Context) error {
+	ring, err := k.store.ReadRing(ctx, k.master, "cookies")
+	if err != nil {
+		return err
+	}
+	if len(ring) == 0 {
+		return errors.New("there are no keys for cookies yet")
+	}
+	if err := k.sealer.Set(sealKeys(ring)); err != nil {
+		return fmt.Errorf("key ring cookies: %w", err)
+	}
+	return nil
+}
+
+// look reads the state of the rings, and changes nothing.
+func (k *keys) look(ctx context.Context) ([]doctor.Ring, error) {
+	now, err := k.store.Now(ctx)
+	if err != nil {
+		return nil, err
+	}
+	var list []doctor.Ring
+	for _, purpose := range k.purposes() {
+		ring, err := k.store.ReadRing(ctx, k.master, purpose)
+		if err != nil {
+			return nil, err
+		}
+		if len(ring) == 0 {
+			continue
+		}
+		state := doctor.Ring{Purpose: purpose, Since: ring[0].ActiveFrom, Next: ring[0].ActiveFrom.Add(keyRotation)}
+		if last := ring[len(ring)-1]; last.ActiveFrom.After(now) { // announced
+			state.Next = last.ActiveFrom
+		}
+		list = append(list, state)
+	}
+	return list, nil
 }

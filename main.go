@@ -8,7 +8,7 @@
 //
 //	the process     main print legible logging quiet
 //	serving         serve program routes server endtls keyring observe stop servicemanager
-//	its changes     source follow reload managed
+//	its changes     source follow apply managed
 //	about a file    check explain explain_person explain_words manifest tokens
 //	asking one      operators · setup reloading doctor doctor_live examine health
 //	                sessions people people_data notifications keys breakglass backup

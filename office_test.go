@@ -100,22 +100,7 @@ func (o *office) startFile(file string) (p *program, stop func()) {
 	if p, err = start(o.t.Context(), cfg, slog.New(slog.DiscardHandler)); err != nil {
 		o.t.Fatal(err)
 	}
-	ctx, cancel := context.WithCancel(context.Background())
-	done := make(chan error, 1)
-	go func() { done <- p.run(ctx) }()
-	stopped := false
-	stop = func() {
-		if stopped {
-			return
-		}
-		stopped = true
-		cancel()
-		if err := <-done; err != nil {
-			o.t.Errorf("stopped with %v", err)
-		}
-	}
-	o.t.Cleanup(stop)
-	return p, stop
+	return p, runs(o.t, p)
 }
 
 // member is somebody's browser; it dials the replica at whatever it asks for.

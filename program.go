@@ -5,6 +5,7 @@ import (
 	"errors"
 	"fmt"
 	"log/slog"
+	"net/http"
 	"os"
 	"sync/atomic"
 
@@ -23,21 +24,22 @@ import (
 type program struct {
 	log *slog.Logger
 	observation
+
 	store   *store.Store
 	keys    *keys
 	relay   *notifyhook.Relay
 	gateway *gateway.Gateway
-	current current
-	apps    *gateway.ManagedApps
-	// appsChanged holds one when an app was set up here.
-	appsChanged chan struct{}
-	source      *source // where the configuration came from; nil: from no file
-	public      *server
-	admin       *server
-	private     *server // nil: there is none
+	certs   *certs.Certificates // nil: a front proxy ends TLS
 
-	certs    *certs.Certificates // nil: a front proxy ends TLS
-	redirect *server             // nil: there is none
+	public   *server
+	admin    *server
+	private  *server // nil: there is none
+	redirect *server // nil: there is none
+
+	current     current
+	source      *source              // where the configuration came from; nil: from no file
+	apps        *gateway.ManagedApps // those that workspaces' admins have set up
+	appsChanged chan struct{}        // holds one when an app was set up here
 
 	manager  serviceManager
 	stopping atomic.Bool // no longer ready, for good
@@ -71,8 +73,8 @@ func start(ctx context.Context, cfg *configs.Config, log *slog.Logger) (_ *progr
 		return nil, err
 	}
 	p.current.cfg = cfg
-	if p.relay, err = newRelay(cfg, p.store, log, p.observation); err != nil {
-		return nil, fmt.Errorf("build notifications: %w", err)
+	if err := p.buildRelay(cfg); err != nil {
+		return nil, err
 	}
 	if err := p.buildGateway(ctx, cfg); err != nil {
 		return nil, err
@@ -83,11 +85,7 @@ func start(ctx context.Context, cfg *configs.Config, log *slog.Logger) (_ *progr
 	if err := p.endTLS(cfg); err != nil {
 		return nil, err
 	}
-	pages := admin.New(admin.Config{Ready: p.checks(), Relay: p.relay, Log: log, Gateway: p.gateway, Doctor: p.doctor,
-		Configuration: p.configuration, Reload: p.reload, Backup: p.backup(), Token: cfg.AdminToken, Version: version(),
-		Keys:    admin.Keys{PEM: p.keys.signing.PEM, Rotate: p.keys.rotate},
-		Metrics: admin.Metrics{Registry: p.registry, Keys: p.keys.health.ages, Certificates: p.certificates}})
-	if p.admin, err = listen("admin", cfg.Admin, pages, log); err != nil {
+	if p.admin, err = listen("admin", cfg.Admin, p.forOperators(cfg), log); err != nil {
 		return nil, err
 	}
 	if cfg.Private != "" {
@@ -97,6 +95,17 @@ func start(ctx context.Context, cfg *configs.Config, log *slog.Logger) (_ *progr
 		}
 	}
 	return p, nil
+}
+
+// forOperators is what stands on the operators' listener.
+func (p *program) forOperators(cfg *configs.Config) http.Handler {
+	return admin.New(admin.Config{
+		Token: cfg.AdminToken, Version: version(), Log: p.log,
+		Gateway: p.gateway, Relay: p.relay, Ready: p.checks(),
+		Keys:          admin.Keys{PEM: p.keys.signing.PEM, Rotate: p.keys.rotate},
+		Metrics:       admin.Metrics{Registry: p.registry, Keys: p.keys.health.ages, Certificates: p.certificates},
+		Configuration: p.configuration, Reload: p.reload, Doctor: p.doctor, Backup: p.backup(),
+	})
 }
 
 // from says which file the configuration came from, so that it can be read again.

@@ -12,6 +12,7 @@ import (
 	"os"
 	"path/filepath"
 	"strings"
+	"sync"
 	"testing"
 	"time"
 
@@ -47,16 +48,24 @@ routes:
 	if err != nil {
 		t.Fatal(err)
 	}
-	ctx, stop := context.WithCancel(context.Background())
+	runs(t, p)
+	return p
+}
+
+// runs runs a program until stop, which waits for its end, or the test's end.
+func runs(t *testing.T, p *program) (stop func()) {
+	t.Helper()
+	ctx, cancel := context.WithCancel(context.Background())
 	done := make(chan error, 1)
 	go func() { done <- p.run(ctx) }()
-	t.Cleanup(func() {
-		stop()
+	stop = sync.OnceFunc(func() {
+		cancel()
 		if err := <-done; err != nil {
 			t.Errorf("stopped with %v", err)
 		}
 	})
-	return p
+	t.Cleanup(stop)
+	return stop
 }
 
 // TestListenerBounds: what the listener itself refuses, before any handler.

@@ -46,15 +46,7 @@ func reloads(t *testing.T, file string, every time.Duration) *reloading {
 		t.Fatal(err)
 	}
 	r.from(s)
-	ctx, stop := context.WithCancel(context.Background())
-	done := make(chan error, 1)
-	go func() { done <- r.run(ctx) }()
-	t.Cleanup(func() {
-		stop()
-		if err := <-done; err != nil {
-			t.Errorf("stopped with %v", err)
-		}
-	})
+	runs(t, r.program)
 	return r
 }
 

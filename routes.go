@@ -13,16 +13,22 @@ import (
 	"github.com/cocoom/cocoom-gateway/configs"
 	"github.com/cocoom/cocoom-gateway/gateway"
 	"github.com/cocoom/cocoom-gateway/internal/admin"
-	"github.com/cocoom/cocoom-gateway/internal/store"
 	"github.com/cocoom/cocoom-gateway/notifyhook"
 	"github.com/cocoom/cocoom-gateway/policy"
 	"github.com/cocoom/cocoom-gateway/proxy"
 )
 
-// newRelay gives the relay of all routes with notifications.
-func newRelay(cfg *configs.Config, st *store.Store, log *slog.Logger, seen observation) (*notifyhook.Relay, error) {
-	return notifyhook.New(notifyhook.Config{Routes: relayRoutes(cfg), APIURL: cfg.Slack.WithDefaults().APIURL, Store: st, Log: log, PublicScheme: cfg.PublicScheme,
-		Metrics: seen.registry, Tracer: seen.tracing.Tracer()})
+// buildRelay makes the relay of all routes with notifications.
+func (p *program) buildRelay(cfg *configs.Config) error {
+	var err error
+	p.relay, err = notifyhook.New(notifyhook.Config{
+		Routes: relayRoutes(cfg), APIURL: cfg.Slack.WithDefaults().APIURL, PublicScheme: cfg.PublicScheme,
+		Store: p.store, Log: p.log, Metrics: p.registry, Tracer: p.tracing.Tracer(),
+	})
+	if err != nil {
+		return fmt.Errorf("build notifications: %w", err)
+	}
+	return nil
 }
 
 // relayRoutes are the routes with notifications.
@@ -36,6 +42,7 @@ func relayRoutes(cfg *configs.Config) []notifyhook.Route {
 	return routes
 }
 
+// buildGateway makes the gateway, and the routes that it begins with.
 func (p *program) buildGateway(ctx context.Context, cfg *configs.Config) error {
 	var err error
 	if p.current.routes, err = buildRoutes(cfg, p.parts(), nil); err != nil {

@@ -36,7 +36,8 @@
 //	without a person    servicetoken
 //	without Slack       breakglass
 //	other proxies ask   private forwardauth
-//	set up by a link    managed setup setup_link setup_page setup_secrets setup_install setup_try setup_texts setup_icon
+//	set up by a link    managed setup setup_link setup_page setup_secrets setup_install setup_try setup_forget
+//	                    setup_texts setup_icon
 //	operators ask       overview known roster alarms audit audit_trail · subject_export subject_erase
 //	and try             explain, by the same decision · probe witness
 package gateway

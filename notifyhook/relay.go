@@ -63,7 +63,7 @@
 //	configured    relay config route destination · exchanged: configured settle adopt
 //	tidied        house prune · person person_export person_erase
 //	told          status statuses reading listing · stats tally open metrics tracing heartbeat
-//	              why waiting account advice · failures replay_many
+//	              why waiting account advice looking · failures replay_many
 package notifyhook
 
 import (

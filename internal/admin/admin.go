@@ -17,17 +17,18 @@ import (
 	"github.com/cocoom/cocoom-gateway/notifyhook"
 )
 
-// Config is what the listener shows.
+// Config is what the listener shows, and what it can have done.
 type Config struct {
-	Ready   []Check
-	Relay   *notifyhook.Relay
+	Token   secret.String // what everybody must show; empty: nobody is asked
+	Version string        // which build this is
+	Log     *slog.Logger
+
 	Gateway *gateway.Gateway
+	Relay   *notifyhook.Relay
+	Ready   []Check
 	Keys    Keys
-	// Token is what everybody must show; empty: nobody is asked.
-	Token secret.String
-	// Version is which build this is.
-	Version string
 	Metrics Metrics
+
 	// Configuration says which one is in force.
 	Configuration func() Configuration
 	// Reload reads the configuration again, and puts it in force unless it is only
@@ -36,8 +37,9 @@ type Config struct {
 	Reload func(ctx context.Context, dryRun bool) (Reloaded, error)
 	// Doctor makes an examination of the running gateway.
 	Doctor func() *doctor.Doctor
-	Backup func(ctx context.Context) (*os.File, error) // a copy of the store, to read and close; nil: it has its own tools
-	Log    *slog.Logger
+	// Backup gives a copy of the store, to read and close; nil: the store has tools
+	// of its own.
+	Backup func(ctx context.Context) (*os.File, error)
 }
 
 // New gives what operators ask for. Two answer whoever asks:
