@@ -102,6 +102,7 @@ func rootCommand(getenv func(string) string, hangups func() <-chan os.Signal) *c
 	root.SetHelpCommandGroupID("self")
 	root.SetCompletionCommandGroupID("self")
 	completeAll(root)
+	fitHelp(root)
 	return root
 }
 

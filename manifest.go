@@ -21,7 +21,7 @@ func manifestCommand(getenv func(string) string) *cobra.Command {
 	var link, optional bool
 	cmd := &cobra.Command{
 		Use:   "manifest HOST",
-		Short: "Print the manifest of a route's Slack app, or a link that creates the app",
+		Short: "Print the manifest of a route's Slack app, or a link to make it",
 		Long: "manifest prints from what Slack creates the app with all that the route needs: name, redirect URLs, scopes for\n" +
 			"login, notifications or both, the bot, and Slack's events. It holds no secret. Paste it at api.slack.com/apps under\n" +
 			"Create New App, From a manifest; or open the link that --link prints, which does the same. An app that is there\n" +
