@@ -47,7 +47,7 @@ func demoCommand(getenv func(string) string) *cobra.Command {
 	var d demo
 	cmd := &cobra.Command{
 		Use:   "demo",
-		Short: "Show the gateway with three customers, a simulated Slack and a small old app",
+		Short: "Show it all: three customers, a simulated Slack and an old app",
 		Long: "demo runs a gateway, a Slack to sign in with and an old app behind it, all on this machine, and says what to\n" +
 			"open in a browser. It runs until it is interrupted.",
 		Example: "  cocoom-gateway demo",

@@ -9,6 +9,7 @@ import (
 	"fmt"
 	"io"
 	"net/http"
+	"strings"
 	"time"
 
 	"github.com/spf13/cobra"
@@ -214,12 +215,15 @@ func (e *examination) examine(ctx context.Context, hosts []string) error {
 	return err
 }
 
-// printFinding writes one line.
+// printFinding writes one line, which a terminal shows as a paragraph.
 func printFinding(w io.Writer, f doctor.Finding) {
 	sign := map[doctor.Result]string{doctor.OK: "✓", doctor.Wrong: "✗", doctor.Warning: "!"}
 	line := fmt.Sprintf("%s %s  %s: %s", cmp.Or(sign[f.Result], "?"), cmp.Or(f.Route, "gateway"), f.Check, f.Text)
 	if f.Remedy != "" {
 		line += " → " + f.Remedy
+	}
+	if width := columns(w); width > 0 {
+		line = fill(strings.Fields(line), width, "  ")
 	}
 	fmt.Fprintln(w, line)
 }

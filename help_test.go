@@ -5,6 +5,7 @@ import (
 	"os"
 	"strings"
 	"testing"
+	"unicode/utf8"
 
 	"github.com/spf13/cobra"
 )
@@ -37,9 +38,14 @@ func TestHelp(t *testing.T) {
 				t.Errorf("%s: the example %q means %s (%v)", cmd.CommandPath(), line, meant.CommandPath(), err)
 			}
 		}
-		for line := range strings.Lines(cmd.Long) {
-			if len(line) > 121 {
-				t.Errorf("%s: a line of the help has %d characters", cmd.CommandPath(), len(line)-1)
+		var help strings.Builder
+		cmd.SetOut(&help)
+		if err := cmd.Help(); err != nil {
+			t.Fatal(err)
+		}
+		for line := range strings.Lines(help.String()) {
+			if line = strings.TrimSuffix(line, "\n"); utf8.RuneCountInString(line) > helpWidth && !strings.HasPrefix(line, "  cocoom-gateway ") {
+				t.Errorf("%s: a line of the help does not fit a terminal: %s", cmd.CommandPath(), line)
 			}
 		}
 	}
@@ -61,5 +67,25 @@ func TestHelpOfAMisusedCommand(t *testing.T) {
 	var said strings.Builder
 	if code := run(t.Context(), []string{"--version"}, os.Getenv, &said, io.Discard); code != 0 || said.String() != version()+"\n" {
 		t.Errorf("--version: exit code %d, %q", code, said.String())
+	}
+}
+
+// TestWrap: lines end where words do, by characters and not bytes; what is laid
+// out by hand stays as it is.
+func TestWrap(t *testing.T) {
+	for text, want := range map[string]string{
+		"":                            "",
+		"one two three":               "one two\nthree",
+		"one\ntwo three\n\nfour":      "one two\nthree\n\nfour",
+		"✓ é à ü ö":                   "✓ é à ü ö",
+		"thisislongerthanaline x":     "thisislongerthanaline\nx",
+		"a table:\n  one   two three": "a table:\n  one   two three",
+	} {
+		if got := wrap(text, 9, ""); got != want {
+			t.Errorf("%q is wrapped as %q, want %q", text, got, want)
+		}
+	}
+	if got := fill(strings.Fields("✓ host dns: well"), 9, "  "); got != "✓ host\n  dns:\n  well" {
+		t.Errorf("with an indent: %q", got)
 	}
 }

@@ -123,6 +123,7 @@ func rootCommand(getenv func(string) string, hangups func() <-chan os.Signal) *c
 	root.SetCompletionCommandGroupID("self")
 	completeAll(root)
 	sayUsage(root)
+	fitHelp(root)
 	return root
 }
 

@@ -18,7 +18,7 @@ func manifestCommand() *cobra.Command {
 	var link, optional bool
 	cmd := &cobra.Command{
 		Use:   "manifest HOST",
-		Short: "Print the manifest of a route's Slack app, or a link that creates the app",
+		Short: "Print the manifest of a route's Slack app, or a link to make it",
 		Long: "manifest prints from what Slack creates the app with all that the route needs: name, redirect URLs, scopes for\n" +
 			"login, notifications or both, the bot, and Slack's events. It holds no secret, and needs none: write env:NAME for\n" +
 			"those that Slack shows once the app is there. Paste it at api.slack.com/apps under Create New App, From a manifest;\n" +

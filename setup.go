@@ -21,7 +21,7 @@ func setupCommand(getenv func(string) string) *cobra.Command {
 	var do setupFlags
 	cmd := &cobra.Command{
 		Use:   "setup HOST",
-		Short: "Make a link by which an admin of the workspace sets up a route's Slack app",
+		Short: "Make the link by which a customer's admin sets up Slack",
 		Long: "setup is for routes with slack_app: {managed: true}. It prints a link, good for 24 hours and in one browser at a\n" +
 			"time, to a page that leads an admin of the customer's workspace through it: create the Slack app, paste three\n" +
 			"values, install, try. The first installation pins the workspace, unless the configuration names it. A route with\n" +
@@ -86,7 +86,7 @@ func (do setupFlags) run(ctx context.Context, running operators, asked admin.Set
 		if err := running.post(ctx, "/setup", asked, &link); err != nil {
 			return err
 		}
-		fmt.Fprintf(out, "%s\n\nFor an admin of the workspace of %s alone; good until %s, in one browser at a time.\n", link.URL, asked.Host, minute(link.Expires))
+		fmt.Fprintf(out, "%s\n\nFor an admin of the workspace of %s alone.\nGood until %s, in one browser at a time.\n", link.URL, asked.Host, minute(link.Expires))
 		if link.Hook != nil {
 			fmt.Fprintln(out)
 			printHookToken(out, *link.Hook)
@@ -96,7 +96,7 @@ func (do setupFlags) run(ctx context.Context, running operators, asked admin.Set
 }
 
 func printHookToken(out io.Writer, made admin.HookToken) {
-	fmt.Fprintf(out, "The app behind the gateway sends its notifications to %s with\n\n  Authorization: Bearer %s\n\nThe token is good within a second, and not shown again.\n", made.URL, made.Token)
+	fmt.Fprintf(out, "The app behind the gateway sends its notifications to\n\n  %s\n  Authorization: Bearer %s\n\nThe token is good within a second, and not shown again.\n", made.URL, made.Token)
 }
 
 // printSetup says how far a set-up is, a line for each thing.
@@ -123,7 +123,8 @@ func printSetup(out io.Writer, s admin.SetupStatus) {
 		line("Link", "none was made")
 		return
 	}
-	line("Link", "%s; made %s by %s, good until %s", l.State, minute(l.Created), l.By, minute(l.Expires))
+	line("Link", "%s, good until %s", l.State, minute(l.Expires))
+	line("", "made %s by %s", minute(l.Created), l.By)
 	if l.State == "open" {
 		line("Progress", "%s", progress(s))
 	}

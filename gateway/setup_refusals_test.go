@@ -43,8 +43,10 @@ func TestSetupSecrets(t *testing.T) {
 			if row.field == "" {
 				return
 			}
-			if !strings.Contains(got.text, `aria-describedby="`+row.field+`_no"`) {
-				t.Errorf("the field %s is not marked: %s", row.field, got.text)
+			for _, want := range []string{`aria-describedby="` + row.field + `_no"`, `<a href="#` + row.field + `">`, `<title>Error: Step 2 of 4: Three values · Connect `} {
+				if !strings.Contains(got.text, want) {
+					t.Errorf("the page of the mistake in %s lacks %s: %s", row.field, want, got.text)
+				}
 			}
 			for _, secret := range []string{newClientSecret, newSigningSecret, other, "<script>", newClientSecret[:20]} {
 				if strings.Contains(got.text, secret) {

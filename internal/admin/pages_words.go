@@ -8,6 +8,8 @@ import (
 	"strconv"
 	"strings"
 	"time"
+	"unicode"
+	"unicode/utf8"
 
 	"github.com/cocoom/cocoom-gateway/notifyhook"
 )
@@ -18,7 +20,7 @@ func pageFuncs() template.FuncMap {
 		"when": when, "count": count, "tally": tally, "link": link, "join": strings.Join,
 		"short": func(id string) string { return id[:min(len(id), 12)] },
 		"clear": func(word string) string { return strings.ReplaceAll(word, "_", " ") },
-		"kind":  kindOfState, "reasons": reasons,
+		"kind":  kindOfState, "reasons": reasons, "sentence": sentence,
 	}
 }
 
@@ -40,6 +42,20 @@ func when(moment any) template.HTML {
 	t = t.UTC()
 	return template.HTML(fmt.Sprintf(`<time datetime="%s">%s</time> <span class="ago">%s</span>`, // digits and words of ours
 		t.Format(time.RFC3339), t.Format("2006-01-02 15:04:05"), distance(time.Since(t))))
+}
+
+// sentence is an error's text as people write: errors begin small, and end without
+// a full stop, for they stand in others.
+func sentence(text string) string {
+	if text == "" {
+		return ""
+	}
+	first, size := utf8.DecodeRuneInString(text)
+	text = string(unicode.ToUpper(first)) + text[size:]
+	if !strings.ContainsAny(text[len(text)-1:], ".?!:") {
+		text += "."
+	}
+	return text
 }
 
 // distance is how far away a moment is, to two figures.
