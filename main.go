@@ -96,7 +96,7 @@ func rootCommand(getenv func(string) string, hangups func() <-chan os.Signal) *c
 		}
 	}
 	group("serve", "Serve:", serveCommand(getenv, hangups), demoCommand(getenv))
-	group("file", "Work on a configuration file:", checkCommand(getenv), explainCommand(getenv), manifestCommand(getenv), tokensCommand(getenv))
+	group("file", "Work on a configuration file:", checkCommand(getenv), explainCommand(getenv), manifestCommand(), tokensCommand(getenv))
 	group("running", "Ask a running gateway:", healthCommand(getenv), setupCommand(getenv), doctorCommand(getenv), reloadCommand(getenv), sessionsCommand(getenv), peopleCommand(getenv), notificationsCommand(getenv), keysCommand(getenv), breakGlassCommand(getenv), backupCommand(getenv))
 	group("self", "About this program:", versionCommand(), manCommand())
 	root.SetHelpCommandGroupID("self")

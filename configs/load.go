@@ -27,6 +27,8 @@ type loader struct {
 	types  types
 	left   atomic.Int64 // bytes that may still be read
 	from   sources
+
+	outline bool // secrets stay as they are written
 }
 
 // Load reads the configuration file at path and the files it includes, with
@@ -45,6 +47,15 @@ func Read(path string, getenv func(string) string) (*Config, Sources, error) {
 	return cfg, l.from.all(), err
 }
 
+// Outline is Load for who needs no secret, and perhaps has none of them: where the
+// files say env:NAME or file:PATH that stays as it is, and nothing is asked of it;
+// nor are the files of tls.cert and tls.key read. All else is read and checked as Load does. The error is an *Error.
+func Outline(path string) (*Config, error) {
+	l := &loader{outline: true}
+	l.left.Store(maxBytes)
+	return l.load(path)
+}
+
 func (l *loader) load(path string) (*Config, error) {
 	cfg := defaults()
 	main := l.read(path)
@@ -52,7 +63,7 @@ func (l *loader) load(path string) (*Config, error) {
 	main.routes, cfg.Routes = cfg.Routes, nil
 	docs := append([]*document{main}, l.readAll(main, l.include(main, cfg.Include))...)
 
-	v := &validator{cfg: &cfg, main: main, hosts: make(map[string]spot)}
+	v := &validator{cfg: &cfg, main: main, hosts: make(map[string]spot), outline: l.outline}
 	v.config()
 	var mistakes []Mistake
 	for _, doc := range docs {
@@ -157,6 +168,9 @@ func (l *loader) decode(doc *document, v reflect.Value) {
 	doc.add(d.mistakes...)
 	doc.mark(d.meant...)
 	s := &secrets{getenv: l.getenv, dir: doc.dir(), types: &l.types, mistake: doc.secretMistake, reads: l.from.file}
+	if l.outline {
+		s.leaves = func(key string) { doc.mark(key) }
+	}
 	s.resolve(v, nil)
 }
 

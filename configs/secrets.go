@@ -20,11 +20,16 @@ type secrets struct {
 	types   *types
 	mistake func(key, text string)
 	reads   func(path string) // is told of each file
+	leaves  func(key string)  // is told of each that stays as it is written; nil: none does
 }
 
 // resolve does it for every secret.String in v, which is addressable.
 func (s *secrets) resolve(v reflect.Value, p *place) {
 	if found, ok := v.Addr().Interface().(*secret.String); ok {
+		if text := found.Reveal(); s.leaves != nil && (strings.HasPrefix(text, "env:") || strings.HasPrefix(text, "file:")) {
+			s.leaves(p.String())
+			return
+		}
 		value, err := s.value(found.Reveal())
 		if err != nil {
 			s.mistake(p.String(), err.Error())
