@@ -85,6 +85,7 @@ func start(ctx context.Context, cfg *configs.Config, log *slog.Logger) (_ *progr
 	}
 	pages := admin.New(admin.Config{Ready: p.checks(), Relay: p.relay, Log: log, Gateway: p.gateway, Doctor: p.doctor,
 		Configuration: p.configuration, Reload: p.reload, Backup: p.backup(), Token: cfg.AdminToken, Version: version(),
+		CertificateAlarms: p.certificateAlarms, CertificateUntil: p.certificateUntil,
 		Keys:    admin.Keys{PEM: p.keys.signing.PEM, Rotate: p.keys.rotate},
 		Metrics: admin.Metrics{Registry: p.registry, Keys: p.keys.health.ages, Certificates: p.certificates}})
 	if p.admin, err = listen("admin", cfg.Admin, pages, log); err != nil {

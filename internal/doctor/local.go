@@ -58,7 +58,11 @@ func (d *Doctor) alarms(routes []*configs.Route, n *notes) {
 		}
 		found++
 		one := notes{route: a.Route}
-		one.wrong("alarms", "mend its cause; the alarm then ends by itself", "%s: %s, for %s", a.Kind, a.Reason, span(d.cfg.Now().Sub(a.Since)))
+		since := ""
+		if !a.Since.IsZero() {
+			since = ", for " + span(d.cfg.Now().Sub(a.Since))
+		}
+		one.wrong("alarms", "mend its cause; the alarm then ends by itself", "%s: %s%s", a.Kind, a.Reason, since)
 		n.list = append(n.list, one.list...)
 	}
 	if found == 0 {
