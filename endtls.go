@@ -6,6 +6,7 @@ import (
 	"time"
 
 	"github.com/cocoom/cocoom-gateway/configs"
+	"github.com/cocoom/cocoom-gateway/internal/admin"
 	"github.com/cocoom/cocoom-gateway/internal/certs"
 )
 
@@ -25,6 +26,39 @@ func (p *program) certificates() map[string]time.Time {
 		}
 	}
 	return until
+}
+
+// certificateUntil is until when the certificate is good that a host is served
+// with; zero: this process has none at hand, or a front proxy ends TLS.
+func (p *program) certificateUntil(host string) time.Time {
+	if p.certs == nil {
+		return time.Time{}
+	}
+	c, _ := p.certs.Of(host)
+	return c.NotAfter
+}
+
+// certificateAlarms are what about certificates needs a person.
+func (p *program) certificateAlarms() (list []admin.Alarm) {
+	if p.certs == nil {
+		return nil
+	}
+	const kind = "certificate"
+	s := p.certs.Status()
+	if s.Broken != nil {
+		list = append(list, admin.Alarm{Kind: kind, Reason: "files", Meaning: "What the files of tls.cert and tls.key hold now is not in force; what they held before goes on: " + s.Broken.Error() + ".",
+			Remedy: "Put a certificate and its key there that belong together; they are read again by themselves."})
+	}
+	if s.Own != nil && s.Own.Expiring {
+		list = append(list, admin.Alarm{Kind: kind, Reason: "expires", Meaning: "The certificate of tls.cert is good until " + s.Own.NotAfter.UTC().Format(time.RFC3339) + "; then browsers let nobody in.",
+			Remedy: "Put a newer one in its place; it is read by itself."})
+	}
+	for _, f := range s.Failures {
+		list = append(list, admin.Alarm{Route: f.Host, Kind: kind, Reason: "authority", Since: f.Since,
+			Meaning: fmt.Sprintf("The authority gave none, %s by now: %v. It is asked again at %s.", plural(f.Count, "time"), f.Err, f.Next.UTC().Format(time.RFC3339)),
+			Remedy:  "See that the host's name leads here, and that the authority reaches port 443 or 80 of it. What certificate there is goes on."})
+	}
+	return list
 }
 
 // endTLS makes the public listener speak TLS, if the configuration says so, and

@@ -25,7 +25,7 @@ import (
 )
 
 // startTLS runs a gateway with a route for relais.cocoom.com on the two ports.
-func startTLS(t *testing.T, dir, section, public, redirect string) *program {
+func startTLS(t *testing.T, dir, section, public, redirect string, more ...string) *program {
 	t.Helper()
 	file := filepath.Join(dir, "gateway.yaml")
 	config := fmt.Sprintf("state: ./data\nlisten: %s\nadmin: 127.0.0.1:0\npublic_port: 443\ntls: {redirect: %q, %s}\n", public, redirect, section) + `
@@ -35,6 +35,9 @@ routes:
     slack_app: {bot_token: xoxb-1}
     notify: {bearer_tokens: [ck_relais_0123456789abcdef]}
 `
+	for _, host := range more {
+		config += "  - {host: " + host + ", workspace: T0RELAIS01, slack_app: {bot_token: xoxb-1}, notify: {bearer_tokens: [ck_relais_0123456789abcdeg]}}\n"
+	}
 	if err := os.WriteFile(file, []byte(config), 0o600); err != nil {
 		t.Fatal(err)
 	}

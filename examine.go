@@ -28,6 +28,9 @@ func (p *program) alarms() []doctor.Alarm {
 	for _, a := range p.gateway.Alarms() {
 		list = append(list, doctor.Alarm{Route: a.Route, Kind: a.Kind, Reason: a.Reason, Since: a.Since})
 	}
+	for _, a := range p.certificateAlarms() {
+		list = append(list, doctor.Alarm{Route: a.Route, Kind: a.Kind, Reason: a.Meaning, Since: a.Since})
+	}
 	return list
 }
 

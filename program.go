@@ -105,6 +105,7 @@ func (p *program) forOperators(cfg *configs.Config) http.Handler {
 		Keys:          admin.Keys{PEM: p.keys.signing.PEM, Rotate: p.keys.rotate},
 		Metrics:       admin.Metrics{Registry: p.registry, Keys: p.keys.health.ages, Certificates: p.certificates},
 		Configuration: p.configuration, Reload: p.reload, Doctor: p.doctor, Backup: p.backup(),
+		CertificateAlarms: p.certificateAlarms, CertificateUntil: p.certificateUntil,
 	})
 }
 

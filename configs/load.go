@@ -38,7 +38,8 @@ func Load(path string, getenv func(string) string) (*Config, error) {
 }
 
 // LoadBare is Load for who has no secret yet, or none at all: each that lies
-// elsewhere stays the text "env:NAME" or "file:PATH", and nothing is said of it.
+// elsewhere stays the text "env:NAME" or "file:PATH", and nothing is said of it;
+// nor are the files of tls.cert and tls.key read.
 func LoadBare(path string) (*Config, error) { return Load(path, nil) }
 
 // Read is Load, and says what was read, also with an error.
@@ -56,7 +57,7 @@ func (l *loader) load(path string) (*Config, error) {
 	main.routes, cfg.Routes = cfg.Routes, nil
 	docs := append([]*document{main}, l.readAll(main, l.include(main, cfg.Include))...)
 
-	v := &validator{cfg: &cfg, main: main, hosts: make(map[string]spot)}
+	v := &validator{cfg: &cfg, main: main, hosts: make(map[string]spot), bare: l.getenv == nil}
 	v.config()
 	var mistakes []Mistake
 	for _, doc := range docs {

@@ -15,6 +15,8 @@ type validator struct {
 	main  *document
 	hosts map[string]spot   // the first route with each host
 	own   *x509.Certificate // of tls.cert; nil: there is none
+
+	bare bool // what secrets stand for is not there, nor are files
 }
 
 // config looks at everything but the routes.

@@ -79,6 +79,9 @@ func (v *validator) pem(key string, path *string) ([]byte, bool) {
 		return nil, false
 	}
 	*path = relativeTo(v.main.dir(), strings.TrimPrefix(*path, "file:"))
+	if v.bare {
+		return nil, false
+	}
 	content, err := readRegular(*path, maxSecret)
 	if err != nil {
 		v.main.mistake(key, err.Error()+"; name a PEM file that the gateway may read")

@@ -37,6 +37,7 @@ type claim struct {
 
 	delivery     string
 	notification string
+	credential   string // by which that came
 	seq          int64
 	to           string
 	request      request
@@ -145,6 +146,7 @@ func (r *Relay) take(ctx context.Context, tx *sql.Tx, c *claim) (bool, error) {
 		return false, err
 	}
 	if c.conversation == "" {
+		r.lookAnew(c)
 		if wait := r.lookupWait(c); wait > 0 {
 			return false, postpone(ctx, tx, c.lane, c.at.Add(wait))
 		}
@@ -236,10 +238,10 @@ func (r *Relay) liveHead(ctx context.Context, tx *sql.Tx, c *claim) (bool, error
 func (r *Relay) head(ctx context.Context, tx *sql.Tx, c *claim) (found bool, over string, err error) {
 	var host, asked string
 	var expires, due int64
-	err = tx.QueryRowContext(ctx, `SELECT d.seq, d.id, d.notification_id, d.route, d.recipient, d.due_at, n.request, n.expires_at
+	err = tx.QueryRowContext(ctx, `SELECT d.seq, d.id, d.notification_id, d.route, d.recipient, d.due_at, n.request, n.expires_at, n.credential
 		FROM delivery d JOIN notification n ON n.id = d.notification_id
 		WHERE d.lane = $1 AND d.state IN ('queued', 'sending') ORDER BY d.seq LIMIT 1`, c.lane).
-		Scan(&c.seq, &c.delivery, &c.notification, &host, &c.to, &due, &asked, &expires)
+		Scan(&c.seq, &c.delivery, &c.notification, &host, &c.to, &due, &asked, &expires, &c.credential)
 	if errors.Is(err, sql.ErrNoRows) {
 		return false, "", nil
 	}

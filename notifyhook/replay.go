@@ -9,6 +9,7 @@ import (
 	"fmt"
 	"net/http"
 	"slices"
+	"time"
 )
 
 // ErrNothingToReplay is: no recipient of the notification is without its
@@ -24,23 +25,12 @@ const byOperator = "operator:replay" // the credential of a replay that no calle
 // An empty route means whichever has the notification. The error is
 // [ErrNotFound], [ErrNothingToReplay] or the store's.
 //
-// Whoever could not be found is looked for anew, since that is what was mended.
+// Whoever could not be found is looked for anew, since that is what was mended, by
+// whichever replica sends it.
 func (r *Relay) Replay(ctx context.Context, route, id string, all bool) (newID string, err error) {
-	return r.sendAgain(ctx, route, id, all, map[string]bool{})
-}
-
-// sendAgain is Replay; looked has the recipients that are looked for anew
-// already, once for however many notifications.
-func (r *Relay) sendAgain(ctx context.Context, route, id string, all bool, looked map[string]bool) (newID string, err error) {
 	rt, q, err := r.repeat(ctx, route, id, all)
 	if err != nil {
 		return "", err
-	}
-	for _, to := range q.To {
-		if key := rt.app.name + " " + to; !looked[key] {
-			looked[key] = true
-			r.lookAnew(rt, to)
-		}
 	}
 	now, err := r.clock(ctx)
 	if err != nil {
@@ -51,20 +41,28 @@ func (r *Relay) sendAgain(ctx context.Context, route, id string, all bool, looke
 	return newID, err
 }
 
-// lookAnew forgets that a recipient could not be found. Other replicas do not
-// hear of it: what they know of whom they could not find lasts an hour.
-func (r *Relay) lookAnew(rt *route, to string) {
-	key := ""
-	switch kind, same := classify(to); kind {
-	case emailRecipient:
-		key = rt.app.userKey(same)
-	case userID:
-		key = rt.app.directKey(same)
-	case channelName:
-		key = rt.app.channelKey(same)
+// lookAnew forgets that the recipient of an operator's replay could not be found,
+// if that was found out before it was asked for: once for however many replays.
+func (r *Relay) lookAnew(c *claim) {
+	if c.credential != byOperator {
+		return
 	}
-	if one, ok := r.recall(key); ok && one.gone != "" {
-		r.cache.Remove(key)
+	asked := r.now().Add(-c.at.Sub(c.due)) // by this process's clock: the store may have another
+	forget := func(key string, lasts time.Duration) {
+		if one, ok := r.recall(key); ok && one.gone != "" && one.until.Before(asked.Add(lasts)) {
+			r.cache.Remove(key)
+		}
+	}
+	switch kind, same := classify(c.to); kind {
+	case emailRecipient:
+		if user, ok := r.recall(c.route.app.userKey(same)); ok && user.gone == "" {
+			forget(c.route.app.directKey(user.value), goneFor)
+		}
+		forget(c.route.app.userKey(same), goneFor)
+	case userID:
+		forget(c.route.app.directKey(same), goneFor)
+	case channelName:
+		forget(c.route.app.channelKey(same), noChannelFor)
 	}
 }
 

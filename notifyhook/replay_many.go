@@ -30,7 +30,6 @@ type Replayed struct {
 // middle comes with what was done before it.
 func (r *Relay) ReplayFailed(ctx context.Context, route, reason string) (Replays, error) {
 	out := Replays{Replayed: []Replayed{}}
-	looked := map[string]bool{}
 	before, err := r.replayedBefore(ctx, route)
 	if err != nil {
 		return out, err
@@ -54,7 +53,7 @@ func (r *Relay) ReplayFailed(ctx context.Context, route, reason string) (Replays
 					out.More = true
 					return out, nil
 				}
-				id, err := r.sendAgain(ctx, route, n.ID, false, looked)
+				id, err := r.Replay(ctx, route, n.ID, false)
 				if errors.Is(err, ErrNotFound) || errors.Is(err, ErrNothingToReplay) { // others may have done it
 					continue
 				}

@@ -10,6 +10,7 @@ import (
 	"log/slog"
 	"net/http"
 	"os"
+	"time"
 
 	"github.com/cocoom/cocoom-gateway/gateway"
 	"github.com/cocoom/cocoom-gateway/internal/doctor"
@@ -37,6 +38,11 @@ type Config struct {
 	Reload func(ctx context.Context, dryRun bool) (Reloaded, error)
 	// Doctor makes an examination of the running gateway.
 	Doctor func() *doctor.Doctor
+	// CertificateAlarms are alarms of the kind "certificate"; nil: there are none.
+	CertificateAlarms func() []Alarm
+	// CertificateUntil is until when the one that a host is served with is good;
+	// zero: it is not known. nil: it never is.
+	CertificateUntil func(host string) time.Time
 	// Backup gives a copy of the store, to read and close; nil: the store has tools
 	// of its own.
 	Backup func(ctx context.Context) (*os.File, error)

@@ -11,7 +11,7 @@ import (
 // Alarm is something that needs a person, with what it means and what to do.
 type Alarm struct {
 	Route   string    `json:"route"`  // host; empty: it is not a route's
-	Kind    string    `json:"kind"`   // as notifyhook.Alarm and gateway.Alarm say
+	Kind    string    `json:"kind"`   // as notifyhook.Alarm and gateway.Alarm say, or certificate
 	Reason  string    `json:"reason"` // Slack's error name or a constant word
 	Since   time.Time `json:"since"`
 	Meaning string    `json:"meaning"` // in sentences
@@ -38,6 +38,9 @@ func (cfg Config) alarms() []Alarm {
 	for _, a := range cfg.Gateway.Alarms() {
 		meaning, remedy := a.Advice()
 		list = append(list, Alarm{a.Route, a.Kind, a.Reason, a.Since, meaning, remedy})
+	}
+	if cfg.CertificateAlarms != nil {
+		list = append(list, cfg.CertificateAlarms()...)
 	}
 	slices.SortStableFunc(list, func(a, b Alarm) int { return cmp.Compare(a.Route, b.Route) })
 	return list

@@ -107,6 +107,7 @@ type routePage struct {
 	Failures    []notifyhook.Failure
 	Credentials []notifyhook.CredentialUse
 	Sessions    int
+	Certificate time.Time // until when it is good; zero: not known
 }
 
 func (p *pages) route(r *http.Request) (view, error) {
@@ -116,6 +117,9 @@ func (p *pages) route(r *http.Request) (view, error) {
 		return view{Page: "error", Title: "Not found"}, err
 	}
 	data, v := routePage{Route: rt}, view{Page: "route", Title: rt.Host}
+	if p.cfg.CertificateUntil != nil {
+		data.Certificate = p.cfg.CertificateUntil(rt.Host)
+	}
 	for _, a := range rt.Alarms {
 		t := a.trouble()
 		t.What, t.Link = a.Kind+" ("+a.Reason+")", ""

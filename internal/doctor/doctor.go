@@ -65,7 +65,7 @@ type Alarm struct {
 	Route  string // host; empty: of no route
 	Kind   string
 	Reason string
-	Since  time.Time
+	Since  time.Time // zero: not known
 }
 
 // Doctor examines. It serves one examination: what it has learnt of a Slack app

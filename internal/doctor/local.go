@@ -58,12 +58,15 @@ func (d *Doctor) alarms(routes []*configs.Route, n *notes) {
 		}
 		found++
 		one := notes{route: a.Route}
-		since := span(d.cfg.Now().Sub(a.Since))
+		since := ""
+		if !a.Since.IsZero() {
+			since = ", for " + span(d.cfg.Now().Sub(a.Since))
+		}
 		if a.Reason == "not_installed" { // as it has to be, until the workspace's admin is through
 			one.warn("alarms", "print the link for the workspace's admin: cocoom-gateway setup "+a.Route+"; what waits is then sent",
-				"notifications wait for the Slack app to be set up, for %s", since)
+				"notifications wait for the Slack app to be set up%s", since)
 		} else {
-			one.wrong("alarms", "mend its cause; the alarm then ends by itself", "%s: %s, for %s", a.Kind, a.Reason, since)
+			one.wrong("alarms", "mend its cause; the alarm then ends by itself", "%s: %s%s", a.Kind, a.Reason, since)
 		}
 		n.list = append(n.list, one.list...)
 	}
