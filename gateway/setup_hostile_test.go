@@ -102,7 +102,9 @@ func TestInstallMeanwhile(t *testing.T) {
 		act    func(t *testing.T, s *site, link string)
 		status int
 	}{
-		"revoked":                 {func(t *testing.T, s *site, _ string) { must(t, s.gateway.RevokeSetup(context.Background(), host, "lea")) }, 410},
+		"revoked": {func(t *testing.T, s *site, _ string) {
+			must(t, s.gateway.RevokeSetup(context.Background(), host, "lea"))
+		}, 410},
 		"another link was made":   {func(_ *testing.T, s *site, _ string) { s.setupLink() }, 410},
 		"taken by another":        {func(_ *testing.T, s *site, link string) { s.browser().fill(link+"&take=1", nil) }, 409},
 		"the link has expired":    {func(_ *testing.T, s *site, _ string) { s.lose(25 * time.Hour) }, 410},
