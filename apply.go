@@ -13,6 +13,10 @@ import (
 	"github.com/cocoom/cocoom-gateway/internal/admin"
 )
 
+// storeTime is how long the store may take for what a configuration needs of it. One
+// that hangs longer is tried again: its connections may be dead.
+const storeTime = 10 * time.Second
+
 // current is the configuration in force, and what was built of it.
 type current struct {
 	mu      sync.Mutex // one is applied at a time
@@ -83,6 +87,8 @@ func (p *program) apply(ctx context.Context, file *configs.Config) error {
 // applyLocked is apply; the caller holds current.mu. What is told of a file that is
 // wrong stays: it may not be the one that is applied.
 func (p *program) applyLocked(ctx context.Context, file *configs.Config) error {
+	ctx, cancel := context.WithTimeout(ctx, storeTime)
+	defer cancel()
 	p.current.owed = true // whoever looks for changes is not told again of what is read now
 	cfg, restart, err := p.effective(ctx, file)
 	if err != nil {

@@ -20,7 +20,6 @@ import (
 	"github.com/spf13/cobra"
 	"golang.org/x/sync/errgroup"
 
-	"github.com/cocoom/cocoom-gateway/configs"
 	"github.com/cocoom/cocoom-gateway/internal/cocoomsim"
 	"github.com/cocoom/cocoom-gateway/internal/slacksim"
 )
@@ -41,13 +40,14 @@ type demo struct {
 	app     *cocoomsim.App
 	appAt   net.Listener
 	gateway *program
+	setup   map[string]string // by host: the link by which a customer's Slack app is set up
 }
 
 func demoCommand(getenv func(string) string) *cobra.Command {
 	var d demo
 	cmd := &cobra.Command{
 		Use:   "demo",
-		Short: "Show the gateway with two customers, a simulated Slack and a small old app",
+		Short: "Show the gateway with three customers, a simulated Slack and a small old app",
 		Long: "demo runs a gateway, a Slack to sign in with and an old app behind it, all on this machine, and says what to\n" +
 			"open in a browser. It runs until it is interrupted.",
 		Example: "  cocoom-gateway demo",
@@ -107,7 +107,8 @@ func (d *demo) start(ctx context.Context, getenv func(string) string) error {
 	if err != nil {
 		return err
 	}
-	cfg, err := configs.Load(file, getenv)
+	from := &source{path: file, getenv: getenv, every: lookEvery}
+	cfg, err := from.read()
 	if err != nil {
 		return fmt.Errorf("load the demo's configuration: %w", err)
 	}
@@ -117,10 +118,20 @@ func (d *demo) start(ctx context.Context, getenv func(string) string) error {
 	if d.gateway, err = start(ctx, cfg, d.log); err != nil {
 		return busy(busy(err, "--port", d.Port), "--admin-port", d.AdminPort)
 	}
+	if d.idle == 0 { // a file cannot say what the flag may
+		d.gateway.from(from)
+	}
 	for _, c := range customers {
-		if err := errors.Join(d.slack.AddWorkspace(c.workspace()), d.slack.AddApp(c.app(cfg.Origin(c.Host)))); err != nil {
+		err := d.slack.AddWorkspace(c.workspace())
+		if err == nil && !c.managed() {
+			err = d.slack.AddApp(c.app(cfg.Origin(c.Host)))
+		}
+		if err != nil {
 			return fmt.Errorf("fill the simulated Slack: %w", err)
 		}
+	}
+	if err := d.invite(ctx); err != nil {
+		return err
 	}
 	var tenants []cocoomsim.Tenant
 	for _, c := range customers {
@@ -158,6 +169,7 @@ routes:
 {{- range .Customers}}
   - host: {{.Host}}
     upstream: {{$.Upstream}}
+{{- if .ClientID}}
     workspace: {{.Team}}
     workspace_name: {{.Name}}
     slack_app:
@@ -165,6 +177,9 @@ routes:
       client_secret: {{.ClientSecret}}
       bot_token: {{.BotToken}}
       signing_secret: {{.SigningSecret}}
+{{- else}}
+    slack_app: {managed: true}
+{{- end}}
     login: {{$.Login}}
     notify:
       bearer_tokens: [{{.HookToken}}]
@@ -199,56 +214,6 @@ func (d *demo) serveApp(ctx context.Context) error {
 	}
 	return nil
 }
-
-// welcome says what to try.
-func (d *demo) welcome(w io.Writer) {
-	at := func(c customer) string {
-		return fmt.Sprintf("http://%s:%d", c.Host, portOf(d.gateway.public.ln.Addr()))
-	}
-	agraf, port, slack, config := at(customers[0]), at(customers[1]), d.slack.URL(), filepath.Join(d.State, "demo.yaml")
-	_ = welcomeText.Execute(w, map[string]string{ // a terminal that is gone misses nothing
-		"Agraf": agraf, "Port": port, "Alerts": agraf + "/.gateway/services/alerts/" + customers[0].AlertToken,
-		"General": slack + "/workspace/T0AGRAF001?c=C0AGENERAL", "Reserved": agraf + customers[0].Reserved, "Slack": slack,
-		"Paul": slack + "/workspace/T0AGRAF001?as=U0PAUL", "Self": self(), "Config": config, "Log": d.logFile.Name(), "Admin": d.gateway.admin.addr(),
-	})
-}
-
-var welcomeText = template.Must(template.New("welcome").Parse(`
-cocoom-gateway demo: two customers of one old web app, each with a Slack workspace of its own.
-
-  Sign in        {{.Agraf}}/dossiers/12?onglet=notes
-                 You are sent to (a simulated) Slack. Pick Marie Dupont: you land on exactly that page.
-                 Open it in several tabs of a new private window, and sign in in any of them.
-  Notify         In the tab "Tâches", assign a task to Paul Martin. The old app calls the webhook,
-                 and the message stands in his Slack: {{.Paul}}
-                 "Clore" changes that message in place. Emma Clarke, whose Slack is English, reads hers in English.
-                 In the tab "Notes", add two notes. The app adds a header to its pages, X-Notify, and #general
-                 has a thread about the dossier: {{.General}}
-                 As Alertmanager or Grafana would, with the address in place of a Slack webhook's:
-                 curl -d '{"text":"Disk almost full"}' {{.Alerts}}
-  Be refused     {{.Port}}/  with somebody of another workspace (at the bottom), then as Anne Le Goff.
-                 {{.Agraf}}/  as Louis Petit, who is a guest.
-                 {{.Reserved}}  as Paul Martin: it is for the usergroup cocoom-admins.
-  Change people  While Paul is signed in, deactivate him in Slack, at the address above: he is out at once.
-                 Or add him to @cocoom-admins there, and let him open that page again.
-  Sign out       "Se déconnecter" is the old app's own link, and signs out here too. At {{.Agraf}}/.gateway/
-                 one signs out everywhere. Who comes next sees a session of their own under "Mon profil".
-  Lose nothing   Stop, and start with --idle 30s. Write a note, wait for 30 seconds, send it.
-
-As an operator, at http://{{.Admin}}/ui/ see what waits, failed and why, who is signed in, and what needs somebody: assign
-a task to somebody who is not in Slack any more, see why nothing came, send it again; end a session.
-Or in another terminal here:
-
-  {{.Self}} sessions list -c {{.Config}}
-  {{.Self}} sessions revoke -c {{.Config}} --person marie@agrafmania.fr
-  {{.Self}} notifications list -c {{.Config}}
-  {{.Self}} notifications show -c {{.Config}} ntf_…   (an id of that list, or from the app's page)
-  {{.Self}} explain -c {{.Config}} {{.Reserved}} --as paul@agrafmania.fr
-  {{.Self}} break-glass -c {{.Config}} agrafmania.localhost --as marie@agrafmania.fr
-
-Slack, all messages: {{.Slack}}/   ready? http://{{.Admin}}/readyz   log: {{.Log}}
-Ctrl-C stops everything.
-`))
 
 // self is how to call this program again: as "go run ." where that has built it.
 func self() string {

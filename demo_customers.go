@@ -7,7 +7,8 @@ import (
 	"github.com/cocoom/cocoom-gateway/internal/slacksim"
 )
 
-// customer is one of the demo's two customers, as the three parts know it.
+// customer is one of the demo's customers, as the three parts know it. One without
+// a ClientID has no Slack app yet: a person sets it up by a link.
 type customer struct {
 	Host, Name, Team       string
 	AppID, ClientID        string
@@ -51,7 +52,21 @@ var customers = []customer{
 		channels:   []slacksim.Channel{{ID: "C0EGENERAL", Name: "general", Members: []string{"U0ANNE", "U0YANN"}}},
 		usergroups: []slacksim.Usergroup{{ID: "S0EADMINS", Handle: "cocoom-admins", Name: "Cocoom admins", Members: []string{"U0ANNE"}}},
 	},
+	{
+		Host: "imprimerievasseur.localhost", Name: "Imprimerie Vasseur", Team: "T0VASSEUR1",
+		HookToken: "ck_imprimerievasseur_demo-only-5b8d20", AlertToken: "demo-only-alerts-imprimerievasseur", Reserved: "/dossiers/7",
+		people: []slacksim.Person{
+			{ID: "U0JEANNE", Name: "Jeanne Vasseur", Email: "jeanne@imprimerievasseur.fr", Owner: true, Locale: "fr-FR"},
+			{ID: "U0KARIM", Name: "Karim Haddad", Email: "karim@imprimerievasseur.fr", Locale: "fr-FR"},
+		},
+		channels:   []slacksim.Channel{{ID: "C0VGENERAL", Name: "general", Members: []string{"U0JEANNE", "U0KARIM"}}},
+		usergroups: []slacksim.Usergroup{{ID: "S0VADMINS", Handle: "cocoom-admins", Name: "Cocoom admins", Members: []string{"U0JEANNE"}}},
+	},
 }
+
+// managed reports whether the customer's Slack app is for an admin of their
+// workspace to set up.
+func (c customer) managed() bool { return c.ClientID == "" }
 
 func (c customer) workspace() slacksim.Workspace {
 	return slacksim.Workspace{ID: c.Team, Name: c.Name, Domain: strings.TrimSuffix(c.Host, ".localhost"), People: c.people, Channels: c.channels, Usergroups: c.usergroups}

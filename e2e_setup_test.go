@@ -28,6 +28,12 @@ type newcomer struct {
 
 func startNewcomer(t *testing.T) *newcomer {
 	t.Helper()
+	return startNewcomerOn(t, t.TempDir(), slog.New(slog.DiscardHandler))
+}
+
+// startNewcomerOn has the gateway keep its state there, and log so.
+func startNewcomerOn(t *testing.T, state string, log *slog.Logger) *newcomer {
+	t.Helper()
 	port, c := freePort(t), customers[0]
 	n := &newcomer{t: t, origin: fmt.Sprintf("http://%s:%d", c.Host, port)}
 	var err error
@@ -47,6 +53,7 @@ func startNewcomer(t *testing.T) *newcomer {
 	t.Cleanup(app.Close)
 	file := filepath.Join(t.TempDir(), "gateway.yaml")
 	text := fmt.Sprintf(`state: %s
+master_key: MDEyMzQ1Njc4OWFiY2RlZjAxMjM0NTY3ODlhYmNkZWY=
 listen: 127.0.0.1:%d
 admin: 127.0.0.1:0
 public_scheme: http
@@ -57,7 +64,7 @@ routes:
     slack_app: {managed: true}
     login: {}
     notify: {}
-`, t.TempDir(), port, n.slack.URL(), c.Host, app.URL)
+`, state, port, n.slack.URL(), c.Host, app.URL)
 	if err := os.WriteFile(file, []byte(text), 0o600); err != nil {
 		t.Fatal(err)
 	}
@@ -65,7 +72,7 @@ routes:
 	if err != nil {
 		t.Fatal(err)
 	}
-	if n.program, err = start(t.Context(), cfg, slog.New(slog.DiscardHandler)); err != nil {
+	if n.program, err = start(t.Context(), cfg, log); err != nil {
 		t.Fatal(err)
 	}
 	runs(t, n.program)
@@ -146,7 +153,7 @@ func (n *newcomer) goThrough(tb, slack *tab, shot string) {
 	tb.follow("#confirm")
 	tb.until(`document.querySelector(".icon img").naturalWidth >= 512`)
 	page("2-create")
-	clientID, clientSecret, signingSecret := n.createApp(slack, value(tb, chromedp.EvaluateAsDevTools[string](`document.querySelector("#create").href`)))
+	clientID, clientSecret, signingSecret := createApp(slack, c.Team, value(tb, chromedp.EvaluateAsDevTools[string](`document.querySelector("#create").href`)))
 
 	tb.follow("#next")
 	paste := func(id, secret, signing string) {
@@ -198,16 +205,16 @@ func (n *newcomer) goThrough(tb, slack *tab, shot string) {
 }
 
 // createApp does at Slack what the page asks for, and gives what stands there then.
-func (n *newcomer) createApp(tb *tab, link string) (clientID, clientSecret, signingSecret string) {
-	n.t.Helper()
+func createApp(tb *tab, team, link string) (clientID, clientSecret, signingSecret string) {
+	tb.t.Helper()
 	tb.open(link)
 	tb.sees("#create")
 	tb.checkPage("the simulator’s page of a new app")
 	tb.shot("slack-new-app")
-	tb.run(chromedp.SetValue("#workspace", customers[0].Team))
+	tb.run(chromedp.SetValue("#workspace", team))
 	tb.follow("#create")
 	read := func(selector string) string {
-		n.t.Helper()
+		tb.t.Helper()
 		tb.until(fmt.Sprintf(`document.querySelector(%q) !== null`, selector))
 		return value(tb, chromedp.EvaluateAsDevTools[string](fmt.Sprintf(`(e => (e.value ?? e.textContent).trim())(document.querySelector(%q))`, selector)))
 	}

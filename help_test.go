@@ -1,6 +1,7 @@
 package main
 
 import (
+	"io"
 	"os"
 	"strings"
 	"testing"
@@ -43,4 +44,22 @@ func TestHelp(t *testing.T) {
 		}
 	}
 	visit(rootCommand(os.Getenv, nil))
+}
+
+// TestHelpOfAMisusedCommand: who leaves something out is told how to write it.
+func TestHelpOfAMisusedCommand(t *testing.T) {
+	for line, want := range map[string]string{
+		"setup":         "Usage: cocoom-gateway setup HOST [flags]\nMore: cocoom-gateway setup --help\n",
+		"serve --foo":   "Usage: cocoom-gateway serve [flags]\nMore: cocoom-gateway serve --help\n",
+		"sessions lits": "Usage: cocoom-gateway sessions\nMore: cocoom-gateway sessions --help\n",
+	} {
+		var said strings.Builder
+		if code := run(t.Context(), strings.Fields(line), os.Getenv, io.Discard, &said); code != 1 || !strings.HasSuffix(said.String(), want) {
+			t.Errorf("%s: exit code %d, %q", line, code, said.String())
+		}
+	}
+	var said strings.Builder
+	if code := run(t.Context(), []string{"--version"}, os.Getenv, &said, io.Discard); code != 0 || said.String() != version()+"\n" {
+		t.Errorf("--version: exit code %d, %q", code, said.String())
+	}
 }

@@ -87,6 +87,11 @@ func (p process) run(ctx context.Context, args []string) int {
 		if !errors.Is(err, errReported) {
 			fmt.Fprintln(stderr, "cocoom-gateway:", err)
 		}
+		var misused *misuse
+		if errors.As(err, &misused) {
+			fmt.Fprintf(stderr, "Usage: %s\n", misused.cmd.UseLine())
+			fmt.Fprintf(stderr, "More: %s --help\n", misused.cmd.CommandPath())
+		}
 		return 1
 	}
 	return 0
@@ -98,9 +103,11 @@ func rootCommand(getenv func(string) string, hangups func() <-chan os.Signal) *c
 		Use:           "cocoom-gateway",
 		Short:         "Slack login and Slack notifications in front of an unmodified web app",
 		Example:       "  cocoom-gateway demo\n  cocoom-gateway serve -c gateway.yaml",
+		Version:       version(),
 		SilenceUsage:  true,
 		SilenceErrors: true,
 	}
+	root.SetVersionTemplate("{{.Version}}\n")
 	group := func(id, title string, commands ...*cobra.Command) {
 		root.AddGroup(&cobra.Group{ID: id, Title: title})
 		for _, cmd := range commands {
@@ -109,12 +116,13 @@ func rootCommand(getenv func(string) string, hangups func() <-chan os.Signal) *c
 		}
 	}
 	group("serve", "Serve:", serveCommand(getenv, hangups), demoCommand(getenv))
-	group("file", "Work on a configuration file:", checkCommand(getenv), explainCommand(getenv), manifestCommand(getenv), tokensCommand(getenv))
+	group("file", "Work on a configuration file:", checkCommand(getenv), explainCommand(getenv), manifestCommand(), tokensCommand(getenv))
 	group("running", "Ask a running gateway:", healthCommand(getenv), setupCommand(getenv), doctorCommand(getenv), reloadCommand(getenv), sessionsCommand(getenv), peopleCommand(getenv), notificationsCommand(getenv), keysCommand(getenv), breakGlassCommand(getenv), backupCommand(getenv))
 	group("self", "About this program:", versionCommand(), manCommand())
 	root.SetHelpCommandGroupID("self")
 	root.SetCompletionCommandGroupID("self")
 	completeAll(root)
+	sayUsage(root)
 	return root
 }
 

@@ -80,7 +80,7 @@ func (p *program) followApps(ctx context.Context) error {
 		case <-tick.C:
 		case <-p.appsChanged:
 		}
-		changed, err := p.apps.Changed(ctx)
+		changed, err := p.appsHaveChanged(ctx)
 		if err == nil {
 			err = p.applyApps(ctx, changed)
 		}
@@ -89,6 +89,13 @@ func (p *program) followApps(ctx context.Context) error {
 		}
 		failing = err != nil
 	}
+}
+
+// appsHaveChanged asks the store, for a while.
+func (p *program) appsHaveChanged(ctx context.Context) (bool, error) {
+	ctx, cancel := context.WithTimeout(ctx, storeTime)
+	defer cancel()
+	return p.apps.Changed(ctx)
 }
 
 // applyApps applies the configuration anew, with the apps as they are now, if any

@@ -13,16 +13,17 @@ import (
 	"github.com/cocoom/cocoom-gateway/internal/manifest"
 )
 
-func manifestCommand(getenv func(string) string) *cobra.Command {
+func manifestCommand() *cobra.Command {
 	var file, format string
 	var link, optional bool
 	cmd := &cobra.Command{
 		Use:   "manifest HOST",
 		Short: "Print the manifest of a route's Slack app, or a link that creates the app",
 		Long: "manifest prints from what Slack creates the app with all that the route needs: name, redirect URLs, scopes for\n" +
-			"login, notifications or both, the bot, and Slack's events. It holds no secret. Paste it at api.slack.com/apps under\n" +
-			"Create New App, From a manifest; or open the link that --link prints, which does the same. An app that is there\n" +
-			"already takes it under App Manifest, and is then installed again for new scopes.",
+			"login, notifications or both, the bot, and Slack's events. It holds no secret, and needs none: write env:NAME for\n" +
+			"those that Slack shows once the app is there. Paste it at api.slack.com/apps under Create New App, From a manifest;\n" +
+			"or open the link that --link prints, which does the same. An app that is there already takes it under App Manifest,\n" +
+			"and is then installed again for new scopes.",
 		Example: "  cocoom-gateway manifest -c gateway.yaml agrafmania.cocoom.com\n" +
 			"  cocoom-gateway manifest -c gateway.yaml agrafmania.cocoom.com --link",
 		Args: cobra.ExactArgs(1),
@@ -30,8 +31,8 @@ func manifestCommand(getenv func(string) string) *cobra.Command {
 			if format != "yaml" && format != "json" || link && cmd.Flags().Changed("format") {
 				return errors.New("write --format yaml, --format json, or --link")
 			}
-			cfg, err := load(file, getenv, cmd.ErrOrStderr())
-			if err != nil {
+			cfg, err := configs.LoadBare(file) // it is from the app that its secrets come
+			if err := report(err, cmd.ErrOrStderr()); err != nil {
 				return err
 			}
 			i := slices.IndexFunc(cfg.Routes, func(r configs.Route) bool { return r.Host == strings.ToLower(args[0]) })

@@ -51,6 +51,33 @@ func TestManifestsOfExamples(t *testing.T) {
 	}
 }
 
+// TestManifestBeforeThereAreSecrets: the secrets come from the app that is made
+// from the manifest, so it cannot take them.
+func TestManifestBeforeThereAreSecrets(t *testing.T) {
+	files, err := filepath.Glob("configs/*.yaml")
+	if err != nil || len(files) == 0 {
+		t.Fatal("no files", err)
+	}
+	for _, file := range files {
+		whole, err := configs.Load(file, exampleEnvironment)
+		if err != nil {
+			t.Fatal(err)
+		}
+		for i := range whole.Routes {
+			r := &whole.Routes[i]
+			want, err := manifestOf(whole, r, false).YAML()
+			if err != nil {
+				t.Fatal(err)
+			}
+			var stdout, stderr strings.Builder
+			code := run(t.Context(), []string{"manifest", "-c", file, r.Host}, func(string) string { return "" }, &stdout, &stderr)
+			if code != 0 || stdout.String() != string(want) {
+				t.Errorf("%s: %s: exit code %d, %s%s", file, r.Host, code, stderr.String(), stdout.String())
+			}
+		}
+	}
+}
+
 // exampleEnvironment has every variable that the example files name.
 func exampleEnvironment(name string) string {
 	switch name {

@@ -1,16 +1,21 @@
 package main
 
 import (
+	"context"
+	"database/sql"
 	"fmt"
 	"io"
 	"net/http"
 	"os"
 	"path/filepath"
 	"runtime"
+	"slices"
 	"strings"
 	"syscall"
 	"testing"
 	"time"
+
+	"github.com/cocoom/cocoom-gateway/proxy"
 )
 
 // TestReloadAfterAHang: a reload that had to wait, such as for the store, does not
@@ -137,6 +142,36 @@ func TestReloadLeaksNothing(t *testing.T) {
 		}
 		if time.Now().After(limit) {
 			t.Fatalf("goroutines %d → %d, files %d → %d, heap %d → %d KiB", goroutines, g, files, f, heap>>10, h>>10)
+		}
+	}
+}
+
+// TestManagedAppOfAFailedReload: apps that were read for a configuration that could
+// not be applied are put in force with the one that is, though nothing changes any
+// more.
+func TestManagedAppOfAFailedReload(t *testing.T) {
+	file, app := filepath.Join(t.TempDir(), "gateway.yaml"), echo(t)
+	write(t, file, strings.Replace(plain(t, app, "a.localhost"), "slack_app: {client_id: \"1\", client_secret: s3cret}", "slack_app: {managed: true}", 1))
+	r := reloads(t, file, time.Hour)
+	sealed, err := r.keys.master.Seal("slack-app", "a.localhost", []byte(`{"client_id": "42.1", "client_secret": "s3cret"}`))
+	if err != nil {
+		t.Fatal(err)
+	}
+	if err := r.store.Write(t.Context(), func(ctx context.Context, tx *sql.Tx) error {
+		_, err := tx.ExecContext(ctx, `INSERT INTO slack_app (route, sealed, team, changed_at) VALUES ('a.localhost', $1, 'T0AGRAF001', 1)`, sealed)
+		return err
+	}); err != nil {
+		t.Fatal(err)
+	}
+	broken := *r.current.served()
+	broken.Routes = slices.Clone(broken.Routes)
+	broken.Routes[0].Upstream = &proxy.Upstream{URL: "none"} // no file with it gets past its check
+	if err := r.apply(t.Context(), &broken); err == nil {
+		t.Fatal("it is applied")
+	}
+	for limit := time.Now().Add(10 * time.Second); r.current.served().Routes[0].SlackApp.ClientID != "42.1"; runtime.Gosched() {
+		if time.Now().After(limit) {
+			t.Fatalf("in force: %+v", r.current.served().Routes[0].SlackApp)
 		}
 	}
 }

@@ -2,7 +2,9 @@ package main
 
 import (
 	"context"
+	"errors"
 	"fmt"
+	"io/fs"
 	"log/slog"
 	"net"
 	"net/http"
@@ -25,6 +27,9 @@ type server struct {
 // its TLSConfig is set before it runs.
 func listen(key, address string, h http.Handler, log *slog.Logger) (*server, error) {
 	ln, err := net.Listen("tcp", address)
+	if errors.Is(err, fs.ErrPermission) {
+		return nil, fmt.Errorf("%s: %w (ports below 1024 are root's, or take CAP_NET_BIND_SERVICE, as docs/running.md says)", key, err)
+	}
 	if err != nil {
 		return nil, fmt.Errorf("%s: %w", key, err)
 	}

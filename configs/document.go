@@ -73,6 +73,9 @@ func (d *document) mistake(key, text string) {
 	}
 }
 
+// absent leaves out every mistake about a secret that was not looked for.
+func (d *document) absent(key string) { d.mark(key) }
+
 // secretMistake keeps a mistake that leaves a secret empty.
 func (d *document) secretMistake(key, text string) { d.add(d.at(key, text)) }
 

@@ -22,13 +22,16 @@ func relativeTo(dir, path string) string {
 const meta = `*?[\`
 
 // listable is why the folder in which a pattern's first choice lies cannot be
-// read; nil: it can.
+// read; nil: it can, or nobody has made one yet.
 func listable(pattern string) error {
 	dir := filepath.Dir(pattern)
 	for strings.ContainsAny(dir, meta) {
 		dir = filepath.Dir(dir)
 	}
 	f, err := os.Open(dir)
+	if errors.Is(err, fs.ErrNotExist) {
+		return nil
+	}
 	if err != nil {
 		return unreadable(err)
 	}

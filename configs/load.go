@@ -23,7 +23,7 @@ const (
 
 // loader reads the files of one configuration, several at a time.
 type loader struct {
-	getenv func(string) string
+	getenv func(string) string // nil: secrets that lie elsewhere are left there
 	types  types
 	left   atomic.Int64 // bytes that may still be read
 	from   sources
@@ -36,6 +36,10 @@ func Load(path string, getenv func(string) string) (*Config, error) {
 	cfg, _, err := Read(path, getenv)
 	return cfg, err
 }
+
+// LoadBare is Load for who has no secret yet, or none at all: each that lies
+// elsewhere stays the text "env:NAME" or "file:PATH", and nothing is said of it.
+func LoadBare(path string) (*Config, error) { return Load(path, nil) }
 
 // Read is Load, and says what was read, also with an error.
 func Read(path string, getenv func(string) string) (*Config, Sources, error) {
@@ -156,7 +160,7 @@ func (l *loader) decode(doc *document, v reflect.Value) {
 	d.decode(doc.root, v, nil)
 	doc.add(d.mistakes...)
 	doc.mark(d.meant...)
-	s := &secrets{getenv: l.getenv, dir: doc.dir(), types: &l.types, mistake: doc.secretMistake, reads: l.from.file}
+	s := &secrets{getenv: l.getenv, dir: doc.dir(), types: &l.types, mistake: doc.secretMistake, reads: l.from.file, absent: doc.absent}
 	s.resolve(v, nil)
 }
 
@@ -175,8 +179,8 @@ func (l *loader) include(main *document, patterns []string) []string {
 		case len(matches) == 0 && !strings.ContainsAny(pattern, meta):
 			main.mistake(key, "there is no such file")
 		case len(matches) == 0:
-			// To Glob a folder that cannot be read is an empty one: a volume that is
-			// gone for a moment would take its customers along.
+			// To Glob a folder that cannot be read is an empty one: a volume that
+			// fails for a moment would take its customers along.
 			if err := listable(pattern); err != nil {
 				main.mistake(key, "the folder "+err.Error())
 			}

@@ -255,18 +255,34 @@ func TestIncludedOnce(t *testing.T) {
 	}
 }
 
-// TestFolderThatIsGone: a volume that is not mounted must not pass for one without
-// customers, or a reload would drop them all.
-func TestFolderThatIsGone(t *testing.T) {
+// TestTokenOfTheSetUp: one of the operator's with its name would be laid over.
+func TestTokenOfTheSetUp(t *testing.T) {
+	const text = "routes: [{host: a.example.com, slack_app: {%s}, notify: {bearer_tokens: [{id: setup, value: ck_0123456789abcdef}]}}]"
+	if _, err := configs.Load(write(t, "gateway.yaml", fmt.Sprintf(text, "bot_token: xoxb-1")), none); err != nil {
+		t.Error(err)
+	}
+	_, err := configs.Load(write(t, "gateway.yaml", fmt.Sprintf(text, "managed: true")), none)
+	if got := mistakes(t, err); len(got) != 1 || got[0].Key != "routes[0].notify.bearer_tokens[0].id" {
+		t.Errorf("got %v", err)
+	}
+}
+
+// TestFolderThatCannotBeRead: it must not pass for one without customers, or a reload
+// would drop them all.
+func TestFolderThatCannotBeRead(t *testing.T) {
 	const route = "{host: %s.example.com, slack_app: {bot_token: xoxb-1}, notify: {bearer_tokens: [ck_0123456789abcdef]}}"
 	for _, row := range []struct{ pattern, want string }{
 		{"d/*.yaml", ""},
 		{"d/*/*.yaml", ""},
-		{"none/*.yaml", "cannot be read: no such file or directory"},
-		{"none/*/*.yaml", "cannot be read: no such file or directory"},
+		{"none/*.yaml", ""}, // as in the examples, before there are customers
+		{"none/*/*.yaml", ""},
 		{"file/*.yaml", "cannot be read: "},
+		{"loop/*.yaml", "cannot be read: "},
 	} {
 		path := write(t, "gateway.yaml", "include: ["+row.pattern+"]\nroutes: ["+fmt.Sprintf(route, "a")+"]\n", "d/other", "", "file", "")
+		if err := os.Symlink("loop", filepath.Join(filepath.Dir(path), "loop")); err != nil {
+			t.Fatal(err)
+		}
 		_, err := configs.Load(path, none)
 		if row.want == "" && err == nil {
 			continue

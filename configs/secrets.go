@@ -15,16 +15,21 @@ const maxSecret = 1 << 20
 
 // secrets puts the secrets themselves where a file says env:NAME or file:PATH.
 type secrets struct {
-	getenv  func(string) string
-	dir     string // relative paths are relative to it
+	getenv  func(string) string // nil: none is looked for
+	dir     string              // relative paths are relative to it
 	types   *types
 	mistake func(key, text string)
 	reads   func(path string) // is told of each file
+	absent  func(key string)  // is told of each that was not looked for
 }
 
 // resolve does it for every secret.String in v, which is addressable.
 func (s *secrets) resolve(v reflect.Value, p *place) {
 	if found, ok := v.Addr().Interface().(*secret.String); ok {
+		if s.getenv == nil && elsewhere(found.Reveal()) {
+			s.absent(p.String())
+			return
+		}
 		value, err := s.value(found.Reveal())
 		if err != nil {
 			s.mistake(p.String(), err.Error())
@@ -46,6 +51,11 @@ func (s *secrets) resolve(v reflect.Value, p *place) {
 			s.resolve(v.Index(i), p.item(i))
 		}
 	}
+}
+
+// elsewhere reports whether a secret's text says where it lies.
+func elsewhere(text string) bool {
+	return strings.HasPrefix(text, "env:") || strings.HasPrefix(text, "file:")
 }
 
 // value gives what a secret's text stands for. Its errors name the variable or

@@ -6,6 +6,7 @@ import (
 	"fmt"
 	"net/http"
 	"strings"
+	"sync"
 	"testing"
 	"time"
 
@@ -154,4 +155,45 @@ func TestHostileWorkspaceName(t *testing.T) {
 			t.Errorf("%q is shown", bad)
 		}
 	}
+}
+
+// TestTwoInstallAtOnce: two tabs finish with two workspaces at the same moment; one
+// of them pins the route, and what is kept is all of one.
+func TestTwoInstallAtOnce(t *testing.T) {
+	eachSite(t, func(t *testing.T, s *site) {
+		b := s.pasted()
+		first := b.get(s.at + "/install")
+		both := make(chan int, 2)
+		var underWay sync.WaitGroup
+		underWay.Add(2)
+		for _, team := range []string{teams[0], teams[1]} {
+			s.slack.Fault(slacksim.Fault{Method: "oauth.v2.access", Kind: slacksim.Custom, Times: 1, Answer: func(w http.ResponseWriter, _ *http.Request) {
+				underWay.Done()
+				underWay.Wait()
+				w.Header().Set("Content-Type", "application/json")
+				fmt.Fprintf(w, `{"ok":true,"access_token":"xoxb-%s","app_id":"A0NEW","bot_user_id":"U%[1]s","scope":"chat:write,users:read,users:read.email","team":{"id":%[1]q,"name":"W"},"authed_user":{"id":"U0MARIE"}}`, team)
+			}})
+		}
+		s.slack.Fault(slacksim.Fault{Method: "auth.test", Kind: slacksim.Custom, Times: 2, Answer: func(w http.ResponseWriter, r *http.Request) {
+			team := strings.TrimPrefix(r.Header.Get("Authorization"), "Bearer xoxb-")
+			w.Header().Set("Content-Type", "application/json")
+			fmt.Fprintf(w, `{"ok":true,"team_id":%q,"user_id":"U%[1]s"}`, team)
+		}})
+		s.answer("users.info", `{"ok":true,"user":{"id":"U0MARIE","is_admin":true}}`)
+		s.answer("users.info", `{"ok":true,"user":{"id":"U0MARIE","is_admin":true}}`)
+		backs := []string{b.pick(first.Header.Get("Location"), teams[0], "U0MARIE").Header.Get("Location"),
+			b.pick(b.get(s.at+"/install").Header.Get("Location"), teams[0], "U0MARIE").Header.Get("Location")}
+		for _, back := range backs {
+			go func() { both <- b.get(back).StatusCode }()
+		}
+		got := []int{<-both, <-both}
+		apps, err := s.apps.Read(t.Context())
+		if err != nil {
+			t.Fatal(err)
+		}
+		app := apps[host]
+		if got[0]+got[1] != 303+403 || app.Workspace == "" || app.App.BotToken.Reveal() != "xoxb-"+app.Workspace {
+			t.Errorf("answered %v; in force is %s with the token %s", got, app.Workspace, app.App.BotToken.Reveal())
+		}
+	})
 }

@@ -64,13 +64,13 @@ func (k *keeper) letsProgram(w http.ResponseWriter, r *http.Request) bool {
 // delay notes a wrong token and keeps its bearer waiting; false: too many wait
 // already.
 func (k *keeper) delay(r *http.Request) bool {
-	k.log.Warn("wrong admin token", "from", r.RemoteAddr, "path", r.URL.Path)
 	select {
 	case k.slow <- struct{}{}:
 	default:
-		return false
+		return false // unnoted: the log is not theirs to fill
 	}
 	defer func() { <-k.slow }()
+	k.log.Warn("wrong admin token", "from", r.RemoteAddr, "path", clip(r.URL.Path))
 	timer := time.NewTimer(slowness)
 	defer timer.Stop()
 	select {

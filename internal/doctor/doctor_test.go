@@ -304,6 +304,11 @@ func illStates() map[string]illness {
 				return []doctor.Alarm{{Route: host, Kind: "held", Reason: "token_revoked", Since: time.Now().Add(-3 * time.Hour)}}
 			}
 		}, "alarms", doctor.Wrong, "held: token_revoked, for 3 hours", ""},
+		"nothing is set up yet": {func(c *clinic) {
+			c.cfg.Alarms = func() []doctor.Alarm {
+				return []doctor.Alarm{{Route: host, Kind: "held", Reason: "not_installed", Since: time.Now().Add(-3 * time.Hour)}}
+			}
+		}, "alarms", doctor.Warning, "for 3 hours", "cocoom-gateway setup " + host},
 		"mistakes in the file": {func(c *clinic) {
 			c.cfg.Pending = func() (string, []string) { return "gateway.yaml:3:1: routes[0].host: is missing\n", nil }
 		}, "configuration", doctor.Wrong, "gateway.yaml:3:1", "mend the file"},

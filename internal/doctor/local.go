@@ -58,7 +58,13 @@ func (d *Doctor) alarms(routes []*configs.Route, n *notes) {
 		}
 		found++
 		one := notes{route: a.Route}
-		one.wrong("alarms", "mend its cause; the alarm then ends by itself", "%s: %s, for %s", a.Kind, a.Reason, span(d.cfg.Now().Sub(a.Since)))
+		since := span(d.cfg.Now().Sub(a.Since))
+		if a.Reason == "not_installed" { // as it has to be, until the workspace's admin is through
+			one.warn("alarms", "print the link for the workspace's admin: cocoom-gateway setup "+a.Route+"; what waits is then sent",
+				"notifications wait for the Slack app to be set up, for %s", since)
+		} else {
+			one.wrong("alarms", "mend its cause; the alarm then ends by itself", "%s: %s, for %s", a.Kind, a.Reason, since)
+		}
 		n.list = append(n.list, one.list...)
 	}
 	if found == 0 {
