@@ -65,7 +65,7 @@ func TestManifestBeforeThereAreSecrets(t *testing.T) {
 		}
 		for i := range whole.Routes {
 			r := &whole.Routes[i]
-			want, err := manifestOf(whole, r, false).YAML()
+			want, err := whole.Manifest(r, false).YAML()
 			if err != nil {
 				t.Fatal(err)
 			}
