@@ -6,11 +6,11 @@
 //
 // Where things are:
 //
-//	the process     main usage print legible logging quiet
+//	the process     main help usage print legible logging quiet
 //	serving         serve program routes server endtls keyring observe stop servicemanager
 //	its changes     source follow apply managed
 //	about a file    check explain explain_person explain_words manifest tokens
-//	asking one      operators · setup reloading doctor doctor_live examine health
+//	asking one      operators · setup reload doctor doctor_live examine health
 //	                sessions people people_data notifications keys breakglass backup
 //	about itself    version man completion
 //	to try it       demo demo_customers demo_welcome
