@@ -49,7 +49,7 @@ func (r *Relay) lookAnew(c *claim) {
 	}
 	asked := r.now().Add(-c.at.Sub(c.due)) // by this process's clock: the store may have another
 	forget := func(key string, lasts time.Duration) {
-		if one, ok := r.recall(key); ok && one.gone != "" && one.until.Before(asked.Add(lasts)) {
+		if one, ok := r.recall(key); ok && one.gone != "" && !one.until.After(asked.Add(lasts)) {
 			r.cache.Remove(key)
 		}
 	}
