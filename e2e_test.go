@@ -114,6 +114,9 @@ type tab struct {
 // waiting for it would not end. more are flags for all of them.
 func chromium(t *testing.T, more ...chromedp.ExecAllocatorOption) func(t *testing.T, width, height int) *tab {
 	t.Helper()
+	if racing {
+		t.Skip("browsers are run without the race detector: one person makes no races that the tests without a browser do not")
+	}
 	t.Parallel() // browsers mostly wait
 	opts := append(chromedp.DefaultExecAllocatorOptions[:], chromedp.ExecPath(need(t, "chromium")), chromedp.NoSandbox, chromedp.DisableGPU,
 		chromedp.Flag("disable-background-networking", true), chromedp.Flag("disable-component-update", true), chromedp.Flag("disable-sync", true),
