@@ -59,15 +59,17 @@ type ending struct{ route, delivery, reason string }
 // due, without writing. One goroutine at a time may call it.
 func (r *Relay) claim(ctx context.Context, limit int) ([]claim, error) {
 	begun := time.Now() // not later: what waits for its turn to write loses time to work, not safety
-	now, err := r.clock(ctx)
+	looking, looked := context.WithTimeout(ctx, lookLimit)
+	defer looked()
+	now, err := r.clock(looking)
 	if err != nil {
 		return nil, err
 	}
 	r.lastClaim.now, r.lastClaim.at = now, begun
-	if err := r.survey.look(ctx, r, now); err != nil {
+	if err := r.survey.look(looking, r, now); err != nil {
 		return nil, err
 	}
-	list, err := r.choose(ctx, r.conf.Load(), now, min(limit, atOnce))
+	list, err := r.choose(looking, r.conf.Load(), now, min(limit, atOnce))
 	if err != nil || len(list) == 0 {
 		return nil, err
 	}

@@ -14,6 +14,7 @@ const (
 	pollShare = 250 * time.Millisecond // as well for what other replicas accepted
 	pollSoon  = 5 * time.Millisecond   // what came to nothing may come to something then
 	retryPoll = time.Second            // the store is in trouble
+	lookLimit = 10 * time.Second       // of finding what to claim: a store that hangs must not hang the loop
 	grace     = workLimit              // of calls under way when the relay stops
 )
 
@@ -44,7 +45,7 @@ func (r *Relay) Run(ctx context.Context) error {
 		} else {
 			looked = now
 		}
-		wait(ctx, r.wake, r.round(calls, &group))
+		wait(ctx, r.wake, r.round(ctx, calls, &group))
 	}
 	r.beat.end()
 	ended := make(chan struct{})
@@ -89,15 +90,18 @@ func wait(ctx context.Context, wake <-chan struct{}, pause time.Duration) {
 	}
 }
 
-// round claims for free workers and returns how long to wait for the next.
-func (r *Relay) round(ctx context.Context, group *sync.WaitGroup) time.Duration {
+// round claims for free workers, who work until calls ends, and returns how long
+// to wait for the next.
+func (r *Relay) round(ctx, calls context.Context, group *sync.WaitGroup) time.Duration {
 	free := r.shares.free()
 	if free == 0 {
 		return r.interval() // a worker that ends wakes us
 	}
 	claims, err := r.claim(ctx, free)
 	if err != nil {
-		r.log.Error("claim lanes failed", "error", err)
+		if ctx.Err() == nil {
+			r.log.Error("claim lanes failed", "error", err)
+		}
 		return retryPoll
 	}
 	for _, c := range claims {
@@ -107,7 +111,7 @@ func (r *Relay) round(ctx context.Context, group *sync.WaitGroup) time.Duration 
 				r.shares.end(c.app.name)
 				r.rouse()
 			}()
-			r.work(ctx, c)
+			r.work(calls, c)
 		})
 	}
 	return r.pause(len(claims))
