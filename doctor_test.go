@@ -177,6 +177,7 @@ func TestDoctorManyRoutes(t *testing.T) {
 // TestDoctorLive: Léa signs in when she is told to, and the report has what Slack
 // did, and nothing of her.
 func TestDoctorLive(t *testing.T) {
+	t.Parallel()
 	c := customers[0]
 	o, p, _ := examinedOffice(t)
 	lea := o.browser(p)

@@ -16,6 +16,7 @@ import (
 // at once where nothing is to be read, and after seconds where something is. No
 // connection is held for them.
 func TestWithheldBodies(t *testing.T) {
+	t.Parallel()
 	o := newOffice(t, t.TempDir())
 	o.config += "    notify: {bearer_tokens: [ck_office_0123456789abcdef], hooks: [{id: mon, to: '#ventes', tokens: [" + hookToken + "]}]}\nprivate: 127.0.0.1:0\n"
 	p, _ := o.start("0")

@@ -21,6 +21,7 @@ import (
 // as it may be, and means to look like something else. The operators' pages hold
 // it, on a desktop and on a phone, light and dark, with text of twice the size.
 func TestE2EOperatorLongNames(t *testing.T) {
+	t.Parallel()
 	need(t, "chromium")
 	const token = "0123456789abcdef0123456789abcdef"
 	host := strings.Repeat("a-very-long-name-of-a-customer.", 7) + "localhost"

@@ -14,6 +14,7 @@ import (
 // twice the size. Nothing sticks out, the keyboard gets to every button and
 // shows where it is, and buttons are large enough for a thumb.
 func TestE2EPages(t *testing.T) {
+	t.Parallel()
 	need(t, "chromium")
 	d := newDemo(t)
 	startDemo(t, d)

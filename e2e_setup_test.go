@@ -109,6 +109,7 @@ func (n *newcomer) notify(token, to, text string) (status int) {
 // TestE2ESetup: from `setup HOST` to a message in Slack and somebody else's
 // sign-in. What the old app sent before waits until then.
 func TestE2ESetup(t *testing.T) {
+	t.Parallel()
 	for _, look := range []struct {
 		name          string
 		flags         []chromedp.ExecAllocatorOption

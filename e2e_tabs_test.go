@@ -87,6 +87,7 @@ func tabsOf(t *testing.T, n int, flags []chromedp.ExecAllocatorOption) []*tab {
 // TestE2EManyTabs: twenty tabs opened at once without a session, as a browser
 // does that is started again. One sign-in, and each ends on its own page.
 func TestE2EManyTabs(t *testing.T) {
+	t.Parallel()
 	need(t, "chromium")
 	const count = 20
 	c := customers[0]

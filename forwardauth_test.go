@@ -25,12 +25,14 @@ const deepLink = "/dossiers/12?onglet=notes&q=50%&b=2;c"
 // TestForwardAuthNginx and TestForwardAuthCaddy put the proxies themselves, with
 // the configurations that are shipped, before an app.
 func TestForwardAuthNginx(t *testing.T) {
+	t.Parallel()
 	b := newBehind(t)
 	b.startNginx()
 	b.everything(t)
 }
 
 func TestForwardAuthCaddy(t *testing.T) {
+	t.Parallel()
 	b := newBehind(t)
 	b.startCaddy()
 	b.everything(t)

@@ -20,6 +20,7 @@ echo 'the page';`
 // A PHP app asks on a page: the header does not reach the browser, the messages
 // reach Slack, and whoever asked for the page is not told of what they did.
 func TestInBand(t *testing.T) {
+	t.Parallel()
 	app := servePHPWith(t, need(t, "php"), "", inBandPHP)
 	for name, inBand := range map[string]bool{"on": true, "off, as by default": false} {
 		t.Run(name, func(t *testing.T) {

@@ -71,6 +71,7 @@ func await(t *testing.T, sim *slacksim.Server, conversation string, n int) []sla
 }
 
 func TestInteropAlertmanager(t *testing.T) {
+	t.Parallel()
 	for _, tt := range []struct {
 		name    string
 		setting string   // where Alertmanager gets the webhook's address from
@@ -180,6 +181,7 @@ func (a alertmanager) fire(t *testing.T, name, summary string) {
 var ownTS = regexp.MustCompile(`^\d{10}\.\d{6}$`)
 
 func TestInteropSlackGo(t *testing.T) {
+	t.Parallel()
 	sim := startSlackSim(t)
 	g := startInterop(t, interopSlack, "API", sim.APIURL())
 	api := slack.New(hookToken, slack.OptionAPIURL(interopOrigin+"/.gateway/slack/api/"), slack.OptionHTTPClient(g.client(t)))
@@ -254,6 +256,7 @@ func checkInSlack(t *testing.T, sim *slacksim.Server) {
 }
 
 func TestInteropSlackWebAPIClient(t *testing.T) {
+	t.Parallel()
 	dir := needModules(t)
 	sim := startSlackSim(t)
 	g := startInterop(t, interopSlack, "API", sim.APIURL())

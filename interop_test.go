@@ -40,6 +40,7 @@ const interopBoth = interopConfig + `
 `
 
 func TestInteropOpenIDProvider(t *testing.T) {
+	t.Parallel()
 	for _, tt := range []struct {
 		name       string
 		alg        string // that ID tokens are signed with
@@ -88,6 +89,7 @@ func TestInteropOpenIDProvider(t *testing.T) {
 }
 
 func TestInteropOpenIDProviderRefused(t *testing.T) {
+	t.Parallel()
 	p := newOpenIDProvider("U0MARIE", "U0OTHER", "U0NEW")
 	p.Accounts["U0OTHER"]["https://slack.com/team_id"] = "T0OTHER001"
 	p.Accounts["U0NEW"]["email_verified"] = false
@@ -120,6 +122,7 @@ func TestInteropOpenIDProviderRefused(t *testing.T) {
 }
 
 func TestInteropSlackWebAPI(t *testing.T) {
+	t.Parallel()
 	api := startEmulator(t)
 	marie, paul := api.user("marie@interop.example"), api.user("paul@interop.example")
 	g := startInterop(t, interopBoth, "ISSUER", newOpenIDProvider(marie, paul, "U0STRANGER").start(t), "API", api.url)

@@ -194,6 +194,7 @@ func writeFile(t *testing.T, name string, content []byte) string {
 // TestPHPVerifier puts the shipped file before an app, with each algorithm and
 // each source of keys, and tries every forgery.
 func TestPHPVerifier(t *testing.T) {
+	t.Parallel()
 	const secret = "0123456789abcdef0123456789abcdef"
 	es, rs, ed := newJWTMaker(t, "ES256", "k-es"), newJWTMaker(t, "RS256", "k-rs"), newJWTMaker(t, "EdDSA", "k-ed")
 	keys := publish(t, es, rs, ed)

@@ -226,6 +226,7 @@ func (p *twoGateways) connected() bool {
 // other within seconds, in all that it is for; a reload of either takes nothing
 // of it away, and a reset on the other ends it on both.
 func TestReplicasSetUp(t *testing.T) {
+	t.Parallel()
 	p := startPair(t)
 	p.each(func(name string, r *reloading) {
 		p.asked.Store(r)

@@ -81,6 +81,7 @@ func (h *hose) carry(to, from net.Conn) {
 // clients may all hang; a stop takes no longer than the ten seconds after which it
 // would be killed.
 func TestStopWhileEverythingHangs(t *testing.T) {
+	t.Parallel()
 	state := storetest.Postgres(t)
 	at, err := url.Parse(state)
 	if err != nil {

@@ -105,6 +105,7 @@ func TestKill(t *testing.T) {
 	if testing.Short() {
 		t.Skip("starts processes, not under -short")
 	}
+	t.Parallel()
 	rounds := 12 // a pair of points and any time, for each pair
 	if os.Getenv("CI") == "true" && !racing {
 		rounds = 50 // for each of the four: 200
@@ -113,13 +114,20 @@ func TestKill(t *testing.T) {
 	died := map[point]int{}
 	seed := uint64(time.Now().UnixNano())
 	t.Logf("seed %d", seed)
+	t.Cleanup(func() {
+		for _, p := range killPoints() {
+			if died[p] == 0 {
+				t.Errorf("nobody died at %s", p)
+			}
+		}
+	})
 	for _, scopes := range []struct {
 		name  string
 		extra []string
 	}{{"with history", []string{"channels:history", "im:history"}}, {"without", nil}} {
 		t.Run(scopes.name, func(t *testing.T) {
+			t.Parallel() // they wait more than they compute
 			storetest.EachState(t, func(t *testing.T, state string) {
-				t.Parallel()
 				k := newKilling(t, state, scopes.extra, rand.New(rand.NewPCG(seed, uint64(len(scopes.extra)))))
 				for round := range rounds {
 					k.round(t, round)
@@ -133,11 +141,6 @@ func TestKill(t *testing.T) {
 				}
 			})
 		})
-	}
-	for _, p := range killPoints() {
-		if died[p] == 0 {
-			t.Errorf("nobody died at %s", p)
-		}
 	}
 }
 

@@ -24,6 +24,7 @@ import (
 // when to come again, the log says what it is, nothing accepted is lost or sent
 // twice, nothing is half written, and all goes on by itself.
 func TestOutages(t *testing.T) {
+	t.Parallel()
 	for _, tt := range []struct {
 		name  string
 		begin func(t *testing.T) (s *store.Store, fail, mend func())
@@ -35,6 +36,7 @@ func TestOutages(t *testing.T) {
 		{"PostgreSQL read-only", postgresReadOnly, "read only"},
 	} {
 		t.Run(tt.name, func(t *testing.T) {
+			t.Parallel()
 			s, fail, mend := tt.begin(t)
 			sim := newSlack(t, slacksim.Config{NoChannelLimit: true, NoMethodLimit: true})
 			addFilledChannels(t, sim.Sim)

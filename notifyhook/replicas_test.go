@@ -116,6 +116,7 @@ func checkOrder(t *testing.T, r *Relay, sim *slacksim.Sim, want map[string][]str
 
 // Replicas that run at once share the work: each message once, in order.
 func TestReplicasRunTogether(t *testing.T) {
+	t.Parallel()
 	storetest.EachState(t, func(t *testing.T, state string) {
 		sim := newSlack(t, slacksim.Config{})
 		s := storetest.Open(t, state)
