@@ -1,8 +1,10 @@
 package main
 
 import (
+	"context"
 	"crypto/tls"
 	"encoding/json"
+	"net"
 	"net/http"
 	"net/url"
 	"regexp"
@@ -175,6 +177,12 @@ func (s *phpSiege) signIn() {
 	m := s.browser(s.p)
 	tr := m.Transport.(*http.Transport)
 	tr.TLSClientConfig = s.tls
+	tr.DialContext = func(ctx context.Context, network, address string) (net.Conn, error) {
+		if address == s.host {
+			address = s.p.public.addr()
+		}
+		return new(net.Dialer).DialContext(ctx, network, address)
+	}
 	if in := m.signIn("U0MARIE"); in.Request.URL.String() != s.origin+"/" {
 		s.t.Fatalf("signing in ended at %s with %d", in.Request.URL, in.StatusCode)
 	}

@@ -82,7 +82,7 @@ func (r reserved) has(name string) bool {
 }
 
 func begins(folded []byte, family string) bool {
-	return len(folded) >= len(family) && string(folded[:len(family)]) == family
+	return len(folded) >= len(family) && folded[0] == family[0] && string(folded[:len(family)]) == family
 }
 
 // isPlain reports whether a name has letters, digits and "-" only.
