@@ -31,7 +31,8 @@ var families = [...]string{
 }
 
 // newReserved reserves the route's own names, besides the defaults and all
-// that make an old framework see another request or person than policy saw.
+// that make an old framework see another request or person than policy saw. Of
+// the two that frame a body, the transport writes the true one.
 func newReserved(h Headers) reserved {
 	r := reserved{names: map[string]bool{}}
 	for _, name := range essentialHeaders() {
@@ -52,7 +53,8 @@ func newReserved(h Headers) reserved {
 		x-http-method-override x-http-method x-method-override x-http-path-override
 		x-host x-http-host-override
 		https x-https x-url-scheme x-scheme front-end-https cloudfront-forwarded-proto cf-visitor
-		proxy http2-settings`) {
+		proxy http2-settings
+		content-length transfer-encoding`) {
 		r.names[name] = true
 	}
 	return r
