@@ -69,18 +69,13 @@ func (r reserved) has(name string) bool {
 			return true
 		}
 	}
-	if len(name) > maxFolded {
-		return false
+	ours, known := false, false
+	if len(name) <= maxFolded {
+		ours, known = r.names[string(folded)]
 	}
-	switch ours, ok := r.names[string(folded)]; {
-	case ours:
-		return true
-	case ok || begins(folded, "sec-"):
-		// To PHP, Content_Length is CONTENT_LENGTH; and Sec_Fetch_Site is one
-		// that a page's script may write, unlike Sec-Fetch-Site.
-		return !isPlain(name)
-	}
-	return false
+	// To PHP, Content_Type is CONTENT_TYPE; and Sec_Fetch_Site is one that a
+	// page's script may write, unlike Sec-Fetch-Site.
+	return ours || (known || begins(folded, "sec-")) && !isPlain(name)
 }
 
 func begins(folded []byte, family string) bool {
