@@ -4,6 +4,7 @@ import (
 	"context"
 	"crypto/tls"
 	"encoding/json"
+	"maps"
 	"net"
 	"net/http"
 	"net/url"
@@ -56,16 +57,17 @@ func besiegePHP(t *testing.T, people map[string]string, change func(config strin
 // visit is who asks, where, and with what for a credential.
 type visit struct {
 	who, path, header string
+	body              map[string]string // what PHP is to see of the body's headers
 }
 
 // visits are nobody, a member where everybody may be and where members only may,
 // and a program.
 func (s *phpSiege) visits() []visit {
 	return []visit{
-		{"nobody", "/public/x", ""},
-		{"a member among all", "/public/x", "Cookie: " + s.marie + "\r\n"},
-		{"a member", "/x", "Cookie: " + s.marie + "\r\n"},
-		{"a program", "/cron/x", "Authorization: Bearer " + s.cron + "\r\n"},
+		{who: "nobody", path: "/public/x"},
+		{who: "a member among all", path: "/public/x", header: "Cookie: " + s.marie + "\r\n"},
+		{who: "a member", path: "/x", header: "Cookie: " + s.marie + "\r\n"},
+		{who: "a program", path: "/cron/x", header: "Authorization: Bearer " + s.cron + "\r\n"},
 	}
 }
 
@@ -77,11 +79,10 @@ func (s *phpSiege) wants(v visit) map[string]string {
 	if s.tls != nil {
 		scheme = "https"
 	}
-	want := map[string]string{"HTTP_X_FORWARDED_FOR": "127.0.0.1", "HTTP_X_FORWARDED_PROTO": scheme, "HTTP_X_FORWARDED_HOST": s.host, "HTTP_X_REQUEST_ID": ""}
+	want := map[string]string{"HTTP_HOST": s.host, "HTTP_X_FORWARDED_FOR": "127.0.0.1", "HTTP_X_FORWARDED_PROTO": scheme, "HTTP_X_FORWARDED_HOST": s.host, "HTTP_X_REQUEST_ID": ""}
+	maps.Copy(want, v.body)
 	if v.member() {
-		for name, value := range s.people {
-			want[name] = value
-		}
+		maps.Copy(want, s.people)
 	}
 	return want
 }
@@ -104,7 +105,7 @@ func (s *phpSiege) check(t *testing.T, v visit, got *phpSaw, carriers ...string)
 	if got == nil {
 		return
 	}
-	want := s.wants(v)
+	want, session := s.wants(v), s.marie[strings.IndexByte(s.marie, '=')+1:]
 	carried := func(name string) bool {
 		for _, c := range carriers {
 			if cgi(name) == cgi(c) || name == "HTTP_"+cgi(c) {
@@ -117,6 +118,9 @@ func (s *phpSiege) check(t *testing.T, v visit, got *phpSaw, carriers ...string)
 		text, _ := value.(string)
 		if strings.Contains(text, forged) && !carried(key) {
 			t.Errorf("$_SERVER[%s] is %.80q", key, text)
+		}
+		if strings.Contains(text, session) || strings.Contains(text, s.cron) {
+			t.Errorf("$_SERVER[%s] holds a secret of the gateway's", key)
 		}
 		if wanted, ours := want[key]; !ours && s.isReserved(key) || ours && wanted != "" && text != wanted {
 			t.Errorf("$_SERVER[%s] is %.80q, want %q", key, text, wanted)
