@@ -5,6 +5,7 @@ import (
 	"net/http"
 	"net/http/fcgi"
 	"regexp"
+	"slices"
 	"strings"
 	"testing"
 )
@@ -42,8 +43,10 @@ fastcgi_param QUERY_STRING $query_string; fastcgi_param CONTENT_LENGTH $content_
 			header = append(header, spelling, "forged")
 		}
 	}
-	for _, name := range []string{"Proxy", "X-Http-Method-Override", "X-Original-Url", "X-Rewrite-Url"} {
-		header = append(header, name, "forged")
+	for _, name := range slices.Concat(overrides, writtenInFront, []string{"x-real-ip"}) {
+		for _, spelling := range spellings(name) {
+			header = append(header, spelling, "forged")
+		}
 	}
 	if resp, _ := b.visitor().visit("GET", b.origin+"/cron/nightly", "", "Authorization", "Bearer "+b.token); resp.StatusCode != 200 {
 		t.Errorf("a program was answered %d", resp.StatusCode)

@@ -23,7 +23,9 @@ func (t trust) includes(a netip.Addr) bool {
 // peer finds out whom a request comes from: the socket's peer or, as far as
 // each hop to our right is a trusted proxy, whom that one names. What it names
 // and we cannot read is no address at all, so that no rule for networks, least
-// of all the proxy's own, takes a stranger in.
+// of all the proxy's own, takes a stranger in. What stands left of it is the
+// client's own claim, which apps would believe, since they take the first of the
+// list: it goes no further.
 func (x *exchange) peer(t trust, r *http.Request) {
 	host := r.RemoteAddr
 	if x.client = socketPeer(r); x.client.IsValid() {
@@ -37,11 +39,17 @@ func (x *exchange) peer(t trust, r *http.Request) {
 	if chain == "" {
 		return
 	}
-	x.forwardedFor = chain + ", " + host
+	whole, from := chain, 0
 	for t.includes(x.client) && chain != "" {
-		i := strings.LastIndexByte(chain, ',')
-		x.client, chain = hop(strings.TrimSpace(chain[i+1:])), chain[:max(i, 0)]
+		from = strings.LastIndexByte(chain, ',') + 1
+		x.client, chain = hop(strings.TrimSpace(chain[from:])), chain[:max(from-1, 0)]
 	}
+	known := strings.TrimSpace(whole[from:])
+	if !x.client.IsValid() {
+		_, proxies, _ := strings.Cut(known+",", ",")
+		known = strings.TrimSuffix("unknown,"+proxies, ",") // as RFC 7239 section 6.2 calls it
+	}
+	x.forwardedFor = known + ", " + host
 }
 
 // socketPeer is the address at the other end of the connection; the zero Addr

@@ -191,10 +191,12 @@ func TestAdvisoryForwardedForIsNotBelieved(t *testing.T) {
 		sent, chain, client string
 	}{
 		"nobody is trusted":         {nil, "6.6.6.6, 7.7.7.7", "127.0.0.1", "127.0.0.1"},
-		"the peer is":               {trusted, "6.6.6.6, 7.7.7.7", "6.6.6.6, 7.7.7.7, 127.0.0.1", "7.7.7.7"},
+		"the peer is":               {trusted, "6.6.6.6, 7.7.7.7", "7.7.7.7, 127.0.0.1", "7.7.7.7"},
 		"two proxies":               {trusted, "6.6.6.6, 127.9.9.9", "6.6.6.6, 127.9.9.9, 127.0.0.1", "6.6.6.6"},
 		"with a port":               {trusted, "7.7.7.7:4711", "7.7.7.7:4711, 127.0.0.1", "7.7.7.7"},
 		"no address is nobody's":    {trusted, "unknown", "unknown, 127.0.0.1", "invalid IP"},
+		"rubbish before a proxy":    {trusted, "6.6.6.6, <b>,127.9.9.9", "unknown,127.9.9.9, 127.0.0.1", "invalid IP"},
+		"rubbish is not passed on":  {trusted, "7.7.7.7, <b>", "unknown, 127.0.0.1", "invalid IP"},
 		"nothing sent is the proxy": {trusted, "", "127.0.0.1", "127.0.0.1"},
 	} {
 		t.Run(name, func(t *testing.T) {

@@ -11,9 +11,9 @@
 //
 // The app believes the headers that carry the identity, so nobody but the
 // gateway may write them: every header whose name an app could take for one
-// of them is deleted from every request, public paths included, and the true
-// ones are set on the outgoing request afterwards, where a Connection header
-// cannot name them for removal.
+// of them is deleted from every request, public paths included; so is another
+// spelling of one of HTTP's own. The true ones are set on the outgoing request
+// afterwards, where a Connection header cannot name them for removal.
 //
 // The same identity is signed in the assertion, a JWT that an app can verify
 // with the keys of Keys.JWKS. The plain headers say nothing that it does not

@@ -137,7 +137,7 @@ func (p *Proxy) Close() { p.transport.CloseIdleConnections() }
 // Inbound is what the gateway knows of a request besides the request itself.
 type Inbound struct {
 	Who          *Principal // nil: nobody is signed in
-	ForwardedFor string     // the whole chain of client addresses to send; empty: none
+	ForwardedFor string     // the addresses to send, from the client on; empty: none
 	RequestID    string     // empty: none
 	SigningOut   bool       // r asks the app to sign out: no login at its form on the way
 	// Stopping ends when the gateway stops, and with it event streams, as if the
