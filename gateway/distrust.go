@@ -3,6 +3,7 @@ package gateway
 import (
 	"bytes"
 	"encoding/base64"
+	"encoding/json"
 	"errors"
 	"fmt"
 	"io"
@@ -22,11 +23,29 @@ const (
 	// that list hundreds of groups 20.
 	maxJWT = 32 << 10
 	// maxSignature is that of an RSA key of 8192 bits, the largest that crypto/tls
-	// takes too. To verify takes as long as the third power of the key's size: for a
-	// signature that fills an answer hours, which nothing can interrupt. A shorter
-	// one than its key's is refused before that.
+	// takes too. A key that fills an answer keeps a processor busy for the better
+	// part of an hour, and nothing can interrupt it.
 	maxSignature = 8192 / 8
+	// maxKeyPart is each number of a key, in base64 and with its quotes.
+	maxKeyPart = (maxSignature+2)/3*4 + 2
 )
+
+// areModestKeys reports whether no number of a JWK is too large to reckon with. An
+// answer that is no key set is go-oidc's to refuse.
+func areModestKeys(raw []byte) bool {
+	var set struct {
+		Keys []map[string]json.RawMessage `json:"keys"` // by the very names: a JWK's are not folded
+	}
+	_ = json.Unmarshal(raw, &set) // what is of another type than expected leaves the others to look at
+	for _, key := range set.Keys {
+		for name, part := range key {
+			if name != "x5c" && len(part) > maxKeyPart { // certificates are not reckoned with
+				return false
+			}
+		}
+	}
+	return true
+}
 
 // isModestJWT reports whether a JWT can be verified in a moment, whatever the key.
 // What has a brace is in the other form of JWS (RFC 7515 section 7.2), which no ID
@@ -53,8 +72,8 @@ func (b bounded) RoundTrip(r *http.Request) (*http.Response, error) {
 type documents struct{ next http.RoundTripper }
 
 // RoundTrip takes the body from every answer but 200: go-oidc puts it into its
-// errors, and error pages of proxies repeat the request, with the token in it. A
-// signed userInfo must be one that can be verified.
+// errors, and error pages of proxies repeat the request, with the token in it. Keys,
+// and a signed userInfo, must be such as one can reckon with.
 func (d documents) RoundTrip(r *http.Request) (*http.Response, error) {
 	resp, err := d.next.RoundTrip(r)
 	if err != nil {
@@ -65,13 +84,15 @@ func (d documents) RoundTrip(r *http.Request) (*http.Response, error) {
 		resp.Body, resp.Status = http.NoBody, fmt.Sprintf("answered %d", resp.StatusCode)
 		return resp, nil
 	}
-	if kind, _, _ := mime.ParseMediaType(resp.Header.Get("Content-Type")); kind != "application/jwt" {
-		return resp, nil
-	}
 	defer resp.Body.Close()
 	raw, err := io.ReadAll(resp.Body)
-	if err == nil && !isModestJWT(strings.TrimSpace(string(raw))) {
+	kind, _, _ := mime.ParseMediaType(resp.Header.Get("Content-Type"))
+	switch {
+	case err != nil:
+	case kind == "application/jwt" && !isModestJWT(string(raw)):
 		err = errors.New("signed answer is too large")
+	case !areModestKeys(raw):
+		err = errors.New("a key is too large")
 	}
 	if err != nil {
 		return nil, err
