@@ -106,7 +106,7 @@ func (p *people) listPage(ctx context.Context, rt *Route, l *listing) (done bool
 	defer cancel()
 	page := slackapi.New(rt.SlackApp.BotToken, rt.conf.apiURL, p.carrier).GetUsersPaginated(
 		slack.GetUsersOptionLimit(listPage), slack.GetUsersOptionCursor(l.cursor), slack.GetUsersOptionIncludeLocale(false))
-	err = p.calls.Do(bounded, "users.list", slackapi.Affirmed(func(ctx context.Context) (err error) {
+	err = p.calls.Do(bounded, "users.list", slackapi.Affirmed("members", func(ctx context.Context) (err error) {
 		page, err = page.Next(ctx)
 		return err
 	}))

@@ -165,7 +165,7 @@ func (g *groupLists) askAll(ctx context.Context, rt *Route) (map[string][]usergr
 	ctx, cancel := context.WithTimeout(ctx, slackTimeout)
 	defer cancel()
 	var list []slack.UserGroup
-	err := g.calls.Do(ctx, "usergroups.list", slackapi.Affirmed(func(ctx context.Context) (err error) {
+	err := g.calls.Do(ctx, "usergroups.list", slackapi.Affirmed("usergroups", func(ctx context.Context) (err error) {
 		list, err = slackapi.New(rt.SlackApp.BotToken, rt.conf.apiURL, g.carrier).GetUserGroupsContext(ctx, slack.GetUserGroupsOptionIncludeUsers(true))
 		return err
 	}))

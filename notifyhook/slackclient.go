@@ -184,7 +184,7 @@ func (a slackApp) join(ctx context.Context, conversation string) error {
 // channels returns one page of the channels that the app sees, by name, and the
 // cursor of the next.
 func (a slackApp) channels(ctx context.Context, cursor string, types []string) (byName map[string]string, next string, err error) {
-	err = a.call(ctx, listConversations, slackapi.Affirmed(func(ctx context.Context) error {
+	err = a.call(ctx, listConversations, slackapi.Affirmed("channels", func(ctx context.Context) error {
 		var list []slack.Channel
 		list, next, err = a.api.GetConversationsContext(ctx, &slack.GetConversationsParameters{Cursor: cursor, Limit: pageSize, ExcludeArchived: true, Types: types})
 		byName = make(map[string]string, len(list))

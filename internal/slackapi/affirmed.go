@@ -11,19 +11,18 @@ import (
 // error's name.
 var ErrNeither = errors.New("answer says neither yes nor no")
 
-// Affirmed is a call whose answer may rightly be an empty list, and that must say
-// so. The library takes {} and {"ok":false} for success, by which a broken Slack
-// would seem to have no channel and no group; they are ErrNeither here.
-func Affirmed(call func(context.Context) error) func(context.Context) error {
+// Affirmed is a call that is answered with a list, under that name, which may
+// rightly be empty. The library takes {} and {"ok":false} for success, by which a
+// broken Slack would seem to have no channel and no group; what has no such list,
+// or does not say yes, is ErrNeither here.
+func Affirmed(list string, call func(context.Context) error) func(context.Context) error {
 	return func(ctx context.Context) error {
 		var said bytes.Buffer
 		if err := call(WithAnswer(ctx, &said)); err != nil {
 			return err
 		}
-		var answer struct {
-			OK bool `json:"ok"`
-		}
-		if json.Unmarshal(said.Bytes(), &answer) != nil || !answer.OK {
+		var answer map[string]json.RawMessage
+		if json.Unmarshal(said.Bytes(), &answer) != nil || string(answer["ok"]) != "true" || answer[list] == nil {
 			return ErrNeither
 		}
 		return nil
