@@ -39,6 +39,7 @@ var imports = map[string][]string{
 	"internal/metrics/metricstest": {},
 	"internal/tracing":             {},
 	"internal/slackapi":            {"internal/secret"},
+	"internal/slackapi/slackfoe":   {},
 	"internal/slacksim":            {},
 	"internal/cocoomsim":           {},
 }
@@ -85,7 +86,7 @@ func TestTestSupportStaysOutOfTheBinary(t *testing.T) {
 		t.Fatalf("go list: %v", err)
 	}
 	for _, dep := range strings.Fields(string(out)) {
-		if dep == "testing" || strings.HasSuffix(dep, "/storetest") || strings.HasSuffix(dep, "/certstest") || strings.Contains(dep, "chromedp") || strings.Contains(dep, "pebble") || strings.Contains(dep, "jsonschema") {
+		if dep == "testing" || strings.HasSuffix(dep, "/storetest") || strings.HasSuffix(dep, "/certstest") || strings.HasSuffix(dep, "/slackfoe") || strings.Contains(dep, "chromedp") || strings.Contains(dep, "pebble") || strings.Contains(dep, "jsonschema") {
 			t.Errorf("the binary links %s", dep)
 		}
 	}

@@ -7,11 +7,10 @@ import (
 )
 
 // plausibleEmail refuses what mail-based rules could be fooled with: anything
-// but exactly one @ with something on both sides, and no control or space.
+// but exactly one @ with something on both sides, and nothing that is not seen.
 func plausibleEmail(s string) bool {
 	local, domain, ok := strings.Cut(s, "@")
-	return ok && local != "" && domain != "" && len(s) <= 254 && !strings.Contains(domain, "@") &&
-		!strings.ContainsFunc(s, func(r rune) bool { return r <= ' ' || r == 0x7f })
+	return ok && local != "" && domain != "" && len(s) <= 254 && !strings.Contains(domain, "@") && !strings.Contains(s, " ") && legible(s)
 }
 
 // sameEmail compares without regard to the case of A to Z. Unicode folding

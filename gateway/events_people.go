@@ -118,7 +118,7 @@ func (e *events) groupChanged(ctx context.Context, rt *Route, c *groupChanged) e
 		if slices.Contains(f.groups, g) && c.Group.Deleted == 0 {
 			return
 		}
-		if f.groups = without(f.groups, g.id); c.Group.Deleted == 0 && g.handle != "" {
+		if f.groups = without(f.groups, g.id); c.Group.Deleted == 0 && plausibleHandle(g.handle) {
 			f.groups = append(f.groups, g)
 			sortGroups(f.groups)
 		}

@@ -32,6 +32,7 @@ const (
 type listing struct {
 	cursor string
 	next   time.Time
+	ends   time.Time // gives up: by then all could have been asked about one by one
 }
 
 func (p *people) listAbove() int {
@@ -53,10 +54,13 @@ func (p *people) mayList(rt *Route) bool {
 	return !ok || p.now().Sub(last) > listPause
 }
 
-func (p *people) beginListing(ctx context.Context, rt *Route) {
+// beginListing lists everybody since so many wait. A workspace with far more
+// people, or a list that never ends, must not keep their turn from them for ever.
+func (p *people) beginListing(ctx context.Context, rt *Route, waiting int) {
+	now := p.now()
 	p.rechecks.mu.Lock()
-	p.rechecks.listings[rt.Host] = &listing{next: p.now()}
-	p.rechecks.listed[rt.Host] = p.now()
+	p.rechecks.listings[rt.Host] = &listing{next: now, ends: now.Add(time.Duration(max(waiting, listAbove)) * botPace)}
+	p.rechecks.listed[rt.Host] = now
 	p.rechecks.mu.Unlock()
 	p.goOnListing(ctx, rt)
 }
@@ -88,8 +92,8 @@ func (p *people) goOnListing(ctx context.Context, rt *Route) bool {
 	return true
 }
 
-// listPage asks for one page and writes it down. done is the last one, or that
-// Slack cannot be asked: then those who still wait are asked about by themselves.
+// listPage asks for one page and writes it down. done is the last one, that there
+// are too many, or that Slack cannot be asked: then those who still wait are asked about by themselves.
 func (p *people) listPage(ctx context.Context, rt *Route, l *listing) (done bool, err error) {
 	asked, err := p.store.Now(ctx)
 	if err != nil {
@@ -100,12 +104,12 @@ func (p *people) listPage(ctx context.Context, rt *Route, l *listing) (done bool
 	}
 	bounded, cancel := context.WithTimeout(ctx, slackTimeout)
 	defer cancel()
-	page := slackapi.New(rt.SlackApp.BotToken, rt.conf.apiURL, nil).GetUsersPaginated(
+	page := slackapi.New(rt.SlackApp.BotToken, rt.conf.apiURL, p.carrier).GetUsersPaginated(
 		slack.GetUsersOptionLimit(listPage), slack.GetUsersOptionCursor(l.cursor), slack.GetUsersOptionIncludeLocale(false))
-	err = p.calls.Do(bounded, "users.list", func(ctx context.Context) (err error) {
+	err = p.calls.Do(bounded, "users.list", slackapi.Affirmed("members", func(ctx context.Context) (err error) {
 		page, err = page.Next(ctx)
 		return err
-	})
+	}))
 	if err != nil {
 		t := troubleOf(err)
 		if t.setup {
@@ -130,7 +134,7 @@ func (p *people) listPage(ctx context.Context, rt *Route, l *listing) (done bool
 		return false, err
 	}
 	p.alarms.clear(rt, "people", "unchecked", "bot_revoked", "app_uninstalled")
-	if l.cursor = page.Cursor; l.cursor != "" {
+	if l.cursor = page.Cursor; l.cursor != "" && l.next.Before(l.ends) {
 		return false, nil
 	}
 	return true, p.hold(ctx, rt, botPace)

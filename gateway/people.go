@@ -5,6 +5,7 @@ import (
 	"errors"
 	"fmt"
 	"log/slog"
+	"net/http"
 	"slices"
 	"strings"
 	"time"
@@ -32,6 +33,7 @@ type people struct {
 	now       func() time.Time
 	rechecks  rechecks
 	calls     *slackapi.Calls
+	carrier   http.RoundTripper // of calls to Slack
 }
 
 // newPeople builds what Config and the parts of a Gateway give, and reads the
@@ -40,7 +42,7 @@ func newPeople(ctx context.Context, cfg Config, conf *inForce, revoked *revocati
 	p := &people{
 		conf: conf, directory: newDirectory(cfg.Store, cfg.Now),
 		alarms: newAlarms(cfg.Log, cfg.Now), revoked: revoked, sealer: cfg.Sealer, store: cfg.Store, log: cfg.Log, now: cfg.Now,
-		rechecks: newRechecks(),
+		rechecks: newRechecks(), carrier: slackapi.Transport(),
 	}
 	p.groups = newGroupLists(p)
 	if err := p.directory.refresh(ctx); err != nil {
@@ -118,7 +120,7 @@ func (p *people) ask(ctx context.Context, rt *Route, user string) (*slack.User, 
 	defer cancel()
 	var u *slack.User
 	err := p.calls.Do(ctx, "users.info", func(ctx context.Context) (err error) {
-		u, err = slackapi.New(rt.SlackApp.BotToken, rt.conf.apiURL, nil).GetUserInfoContext(ctx, user)
+		u, err = slackapi.New(rt.SlackApp.BotToken, rt.conf.apiURL, p.carrier).GetUserInfoContext(ctx, user)
 		return err
 	})
 	if err != nil {

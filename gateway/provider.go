@@ -32,20 +32,9 @@ const (
 func newOpenIDClient() *http.Client {
 	return &http.Client{
 		Timeout:       slackTimeout,
-		Transport:     bounded{http.DefaultTransport},
+		Transport:     bounded{slackapi.Transport()},
 		CheckRedirect: func(*http.Request, []*http.Request) error { return http.ErrUseLastResponse },
 	}
-}
-
-// bounded cuts answers off.
-type bounded struct{ next http.RoundTripper }
-
-func (b bounded) RoundTrip(r *http.Request) (*http.Response, error) {
-	resp, err := b.next.RoundTrip(r)
-	if err == nil {
-		resp.Body = slackapi.Bounded(resp.Body)
-	}
-	return resp, err
 }
 
 // provider is the OpenID provider of Sign in with Slack. Every route uses the
@@ -53,7 +42,8 @@ func (b bounded) RoundTrip(r *http.Request) (*http.Response, error) {
 // the gateway starts while Slack is down.
 type provider struct {
 	issuer string
-	client *http.Client
+	client *http.Client // for tokens
+	reader *http.Client // for documents, which go-oidc reads
 	now    func() time.Time
 	calls  *slackapi.Calls
 
@@ -64,7 +54,10 @@ type provider struct {
 }
 
 func newProvider(issuer string, now func() time.Time) *provider {
-	return &provider{issuer: issuer, client: newOpenIDClient(), now: now}
+	client := newOpenIDClient()
+	reader := *client
+	reader.Transport = documents{client.Transport}
+	return &provider{issuer: issuer, client: client, reader: &reader, now: now}
 }
 
 type discovered struct {
@@ -88,18 +81,16 @@ func (p *provider) get(ctx context.Context) (*discovered, error) {
 	// must not break the discovery for those who wait with them.
 	var op *oidc.Provider
 	err := p.calls.Do(context.WithoutCancel(ctx), "openid-configuration", func(ctx context.Context) (err error) {
-		op, err = oidc.NewProvider(oidc.ClientContext(ctx, p.client), p.issuer)
+		op, err = oidc.NewProvider(oidc.ClientContext(ctx, p.reader), p.issuer)
 		return err
 	})
 	if err != nil {
 		p.failed, p.err = p.now(), fmt.Errorf("discover OpenID provider: %s", clip(err.Error(), 300))
 		return p.stale()
 	}
-	var meta struct {
-		AuthMethods []string `json:"token_endpoint_auth_methods_supported"`
-	}
-	if err := op.Claims(&meta); err != nil {
-		p.failed, p.err = p.now(), fmt.Errorf("read OpenID discovery: %w", err)
+	var meta metadata
+	if err := errors.Join(op.Claims(&meta), meta.check(p.issuer)); err != nil {
+		p.failed, p.err = p.now(), fmt.Errorf("read OpenID discovery: %s", clip(err.Error(), 300))
 		return p.stale()
 	}
 	p.found, p.err = &discovered{op, authStyle(meta.AuthMethods), now}, nil
@@ -150,6 +141,7 @@ type claims struct {
 	Email         string   `json:"email"`
 	EmailVerified flexBool `json:"email_verified"`
 	Name          string   `json:"name"`
+	Authorized    string   `json:"azp"`
 
 	token *oauth2.Token // that came with the ID token
 	names []string      // of all that the ID token claims
@@ -166,7 +158,8 @@ func (b *flexBool) UnmarshalJSON(raw []byte) error {
 }
 
 // redeem exchanges the one-time code and verifies what comes back: signature,
-// issuer, audience and expiry (go-oidc), nonce and access token hash (here).
+// issuer, audience and expiry (go-oidc), nonce, authorized party and access token
+// hash (here).
 func (p *provider) redeem(ctx context.Context, rt *Route, code, nonce string) (claims, error) {
 	var c claims
 	d, err := p.get(ctx)
@@ -187,6 +180,9 @@ func (p *provider) redeem(ctx context.Context, rt *Route, code, nonce string) (c
 	if raw == "" {
 		return c, errSlackAnswer.because(errors.New("token answer without id_token"))
 	}
+	if !isModestJWT(raw) {
+		return c, errSlackAnswer.because(errors.New("id token is too large"))
+	}
 	verified, err := d.Verifier(&oidc.Config{ClientID: conf.ClientID, Now: p.now}).Verify(ctx, raw)
 	if err != nil {
 		return c, errSlackAnswer.because(fmt.Errorf("verify id token: %s", clip(err.Error(), 300)))
@@ -201,6 +197,9 @@ func (p *provider) redeem(ctx context.Context, rt *Route, code, nonce string) (c
 	}
 	if err := verified.Claims(&c); err != nil {
 		return c, errSlackAnswer.because(fmt.Errorf("read id token: %w", err))
+	}
+	if !c.isFor(conf.ClientID, verified.Audience) {
+		return c, errSlackAnswer.because(errors.New("id token is for another client too"))
 	}
 	var all map[string]json.RawMessage
 	if err := verified.Claims(&all); err != nil {
@@ -222,6 +221,7 @@ func (p *provider) redeem(ctx context.Context, rt *Route, code, nonce string) (c
 // go-oidc does not compare it, and reads Slack's {"ok":false} as an answer
 // without one.
 func (p *provider) userInfo(ctx context.Context, d *discovered, token *oauth2.Token, c *claims) error {
+	ctx = oidc.ClientContext(ctx, p.reader)
 	var info *oidc.UserInfo
 	err := p.calls.Do(ctx, "openid.connect.userInfo", func(ctx context.Context) (err error) {
 		info, err = d.UserInfo(ctx, oauth2.StaticTokenSource(token))

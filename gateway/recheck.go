@@ -175,7 +175,7 @@ func (p *people) due(ctx context.Context) ([]*Route, error) {
 // turn is what one route asks now.
 type turn struct {
 	who  *personRow // nil: nobody, or everybody
-	list bool       // so many wait that all are listed
+	list int        // so many wait that all are listed; 0: they are not
 }
 
 // claim takes the route's turn, which no other replica then has, and the person
@@ -205,7 +205,8 @@ func (p *people) claim(ctx context.Context, rt *Route) (t turn, err error) {
 		if err := tx.QueryRowContext(ctx, `SELECT count(*) FROM person WHERE route = $1 AND ask_at <= $2`, rt.Host, now).Scan(&waiting); err != nil || waiting == 0 {
 			return err
 		}
-		if t.list = waiting > p.listAbove() && p.mayList(rt); t.list {
+		if waiting > p.listAbove() && p.mayList(rt) {
+			t.list = waiting
 			return nil
 		}
 		if t.who, err = scanPerson(tx.QueryRowContext(ctx, `SELECT `+personColumns+` FROM person WHERE route = $1 AND ask_at <= $2 ORDER BY ask_at LIMIT 1`, rt.Host, now)); err != nil {
@@ -226,8 +227,8 @@ func (p *people) recheck(ctx context.Context, rt *Route) {
 	t, err := p.claim(ctx, rt)
 	switch {
 	case err != nil:
-	case t.list:
-		p.beginListing(ctx, rt)
+	case t.list > 0:
+		p.beginListing(ctx, rt, t.list)
 	case t.who != nil:
 		err = p.recheckOne(ctx, rt, t.who)
 	}

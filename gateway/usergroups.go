@@ -165,16 +165,16 @@ func (g *groupLists) askAll(ctx context.Context, rt *Route) (map[string][]usergr
 	ctx, cancel := context.WithTimeout(ctx, slackTimeout)
 	defer cancel()
 	var list []slack.UserGroup
-	err := g.calls.Do(ctx, "usergroups.list", func(ctx context.Context) (err error) {
-		list, err = slackapi.New(rt.SlackApp.BotToken, rt.conf.apiURL, nil).GetUserGroupsContext(ctx, slack.GetUserGroupsOptionIncludeUsers(true))
+	err := g.calls.Do(ctx, "usergroups.list", slackapi.Affirmed("usergroups", func(ctx context.Context) (err error) {
+		list, err = slackapi.New(rt.SlackApp.BotToken, rt.conf.apiURL, g.carrier).GetUserGroupsContext(ctx, slack.GetUserGroupsOptionIncludeUsers(true))
 		return err
-	})
+	}))
 	if err != nil {
 		return nil, err
 	}
 	of := make(map[string][]usergroup)
 	for _, group := range list {
-		if group.IsExternal || group.DateDelete != 0 || group.ID == "" || group.Handle == "" {
+		if group.IsExternal || group.DateDelete != 0 || !plausibleID(group.ID) || !plausibleHandle(group.Handle) {
 			continue
 		}
 		for _, user := range group.Users {

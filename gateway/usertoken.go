@@ -33,8 +33,15 @@ type keptToken struct {
 	Subject string `json:"s"`           // whom userInfo must be about
 }
 
+// maxKeptToken bounds one of them in bytes: Slack's have less than 100, others'
+// may be JWTs. One that is longer is not kept: each person's lies in the store.
+const maxKeptToken = 8 << 10
+
 func newKeptToken(t *oauth2.Token, subject string) keptToken {
 	k := keptToken{Access: t.AccessToken, Refresh: t.RefreshToken, Subject: subject}
+	if len(k.Access) > maxKeptToken || len(k.Refresh) > maxKeptToken || len(subject) > maxKeptToken {
+		return keptToken{}
+	}
 	if !t.Expiry.IsZero() {
 		k.Expires = t.Expiry.Unix()
 	}

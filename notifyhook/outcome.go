@@ -195,7 +195,7 @@ const timedOut = "timeout"
 // transportReason is one word for an error of the network or of the parser.
 // Their own texts hold addresses.
 func transportReason(err error) string {
-	if errors.Is(err, errNoTimestamp) {
+	if errors.Is(err, errNoTimestamp) || errors.Is(err, slackapi.ErrNeither) {
 		return "no_timestamp"
 	}
 	if dns, ok := errors.AsType[*net.DNSError](err); ok && !dns.IsTimeout {

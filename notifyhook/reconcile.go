@@ -160,7 +160,7 @@ func (r *Relay) search(ctx context.Context, c *claim, thread string) (finding, o
 		for _, m := range page.messages {
 			if one, ok := c.within(m); ok {
 				*c = one
-				return isThere, outcome{class: done, method: method, reason: "found_in_history", channel: c.conversation, ts: clean(m.Timestamp), parent: clean(m.ThreadTimestamp)}
+				return isThere, outcome{class: done, method: method, reason: "found_in_history", channel: c.conversation, ts: plausibleOr(m.Timestamp, ""), parent: plausibleOr(m.ThreadTimestamp, "")}
 			}
 		}
 		if cursor = page.next; cursor == "" && !page.more {

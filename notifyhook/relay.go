@@ -90,7 +90,7 @@ type Config struct {
 	PublicScheme string // how browsers reach the gateway; "http" admits http links to a route's own host
 	Store        *store.Store
 	Log          *slog.Logger
-	Client       *http.Client          // its Transport carries the calls to Slack; nil means http.DefaultTransport
+	Client       *http.Client          // its Transport carries the calls to Slack; nil means slackapi.Transport
 	Metrics      prometheus.Registerer // takes what is counted; nil: nothing is
 	Tracer       trace.Tracer          // takes spans of acceptances and deliveries; nil: there are none
 }
@@ -136,6 +136,9 @@ func New(cfg Config) (*Relay, error) {
 	cache, err := lru.New[string, remembered](cacheSize)
 	if err != nil {
 		return nil, fmt.Errorf("make recipient cache: %w", err)
+	}
+	if cfg.Client == nil {
+		cfg.Client = &http.Client{Transport: slackapi.Transport()}
 	}
 	said, err := lru.New[string, remembered](saidSize)
 	if err != nil {

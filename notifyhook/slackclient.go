@@ -4,6 +4,7 @@ import (
 	"context"
 	"errors"
 	"net/http"
+	"regexp"
 	"strings"
 	"time"
 
@@ -18,7 +19,25 @@ const (
 	pageSize    = 200 // channels; stays well below slackapi.MaxAnswer
 
 	historyPageSize = 100 // messages, which may be long; as above
+
+	maxChannelName = 80 * 4  // bytes; Slack takes 80 characters
+	maxCursor      = 1 << 10 // bytes
 )
+
+var idOrStamp = regexp.MustCompile(`^[A-Za-z0-9._:-]{1,64}$`)
+
+// plausible says whether Slack's word for a conversation, a person or a message's
+// ts can be one: it is kept in memory and in the store, and is part of lanes'
+// names.
+func plausible(s string) bool { return idOrStamp.MatchString(s) }
+
+// plausibleOr is s, or what stands for it if s can be no id and no ts.
+func plausibleOr(s, other string) string {
+	if plausible(s) {
+		return s
+	}
+	return other
+}
 
 // Methods of the Web API (https://docs.slack.dev/reference/methods). Slack
 // limits each by itself.
@@ -108,12 +127,12 @@ func (a slackApp) post(ctx context.Context, conversation string, m message, more
 		if answer.Timestamp == "" { // it was not told
 			parent = m.threadTS
 		}
-		if err == nil && ts == "" {
+		if err == nil && !plausible(ts) {
 			return errNoTimestamp
 		}
 		return err
 	})
-	return channel, ts, parent, err
+	return plausibleOr(channel, conversation), ts, plausibleOr(parent, ""), err
 }
 
 // userByEmail returns the id of an active user.
@@ -125,7 +144,7 @@ func (a slackApp) userByEmail(ctx context.Context, address string) (id string, e
 			return err
 		case user.Deleted: // posting to them would seem to work
 			return slack.SlackErrorResponse{Err: "user_disabled"}
-		case user.ID == "":
+		case !plausible(user.ID):
 			return errNoTimestamp
 		}
 		id = user.ID
@@ -141,7 +160,7 @@ func (a slackApp) openDM(ctx context.Context, user string) (id string, err error
 		if err != nil {
 			return err
 		}
-		if channel == nil || channel.ID == "" {
+		if channel == nil || !plausible(channel.ID) {
 			return errNoTimestamp
 		}
 		id = channel.ID
@@ -165,17 +184,20 @@ func (a slackApp) join(ctx context.Context, conversation string) error {
 // channels returns one page of the channels that the app sees, by name, and the
 // cursor of the next.
 func (a slackApp) channels(ctx context.Context, cursor string, types []string) (byName map[string]string, next string, err error) {
-	err = a.call(ctx, listConversations, func(ctx context.Context) error {
+	err = a.call(ctx, listConversations, slackapi.Affirmed("channels", func(ctx context.Context) error {
 		var list []slack.Channel
 		list, next, err = a.api.GetConversationsContext(ctx, &slack.GetConversationsParameters{Cursor: cursor, Limit: pageSize, ExcludeArchived: true, Types: types})
 		byName = make(map[string]string, len(list))
 		for _, c := range list {
-			if c.ID != "" {
+			if plausible(c.ID) && len(c.Name) <= maxChannelName {
 				byName[strings.ToLower(c.Name)] = c.ID
 			}
 		}
 		return err
-	})
+	}))
+	if err == nil && next != "" && (next == cursor || len(next) > maxCursor) { // the list would never end
+		err = errNoTimestamp
+	}
 	return byName, next, err
 }
 

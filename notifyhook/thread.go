@@ -115,12 +115,12 @@ func (r *Relay) update(ctx context.Context, c claim, m message) outcome {
 func (a slackApp) update(ctx context.Context, old standing, m message) (channel, ts string, err error) {
 	err = a.call(ctx, updateMessage, func(ctx context.Context) error {
 		channel, ts, _, err = a.api.UpdateMessageContext(ctx, old.channel, old.ts, m.options()...)
-		if err == nil && ts == "" {
+		if err == nil && !plausible(ts) {
 			return errNoTimestamp
 		}
 		return err
 	})
-	return channel, ts, err
+	return plausibleOr(channel, old.channel), ts, err
 }
 
 // forUpdate is the message as chat.update takes it: with a shorter text, and

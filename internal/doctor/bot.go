@@ -35,7 +35,7 @@ func (b *bot) has(scope string) bool { return slices.Contains(b.scopes, scope) }
 func (d *Doctor) bot(ctx context.Context, rt *configs.Route) *bot {
 	token := rt.SlackApp.BotToken
 	return d.apps.get(token.Reveal(), func() *bot {
-		b := &bot{api: slackapi.New(token, d.cfg.Config.Slack.WithDefaults().APIURL, nil)}
+		b := &bot{api: slackapi.New(token, d.cfg.Config.Slack.WithDefaults().APIURL, d.plain.Transport)}
 		b.err = d.call(ctx, func(ctx context.Context) error {
 			said, err := b.api.AuthTestContext(ctx)
 			if err != nil {

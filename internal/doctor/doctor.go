@@ -15,6 +15,7 @@ import (
 
 	"github.com/cocoom/cocoom-gateway/configs"
 	"github.com/cocoom/cocoom-gateway/gateway"
+	"github.com/cocoom/cocoom-gateway/internal/slackapi"
 	"github.com/cocoom/cocoom-gateway/internal/store"
 )
 
@@ -72,7 +73,7 @@ type Alarm struct {
 // it does not ask again.
 type Doctor struct {
 	cfg   Config
-	plain *http.Client // to the OpenID provider; follows no redirects
+	plain *http.Client // to Slack, and to the OpenID provider; follows no redirects
 	pace  pace
 	apps  memo[string, *bot]
 	keys  memo[string, *client]
@@ -89,6 +90,7 @@ func New(cfg Config) *Doctor {
 	}
 	return &Doctor{cfg: cfg, plain: &http.Client{
 		Timeout:       askTime,
+		Transport:     slackapi.Transport(),
 		CheckRedirect: func(*http.Request, []*http.Request) error { return http.ErrUseLastResponse },
 	}}
 }

@@ -23,11 +23,26 @@ import (
 const (
 	// MaxAnswer bounds the bytes of one answer: slack-go reads them whole.
 	MaxAnswer = 1 << 20
+	// maxHeaders bounds the bytes of one answer's headers; net/http alone takes 10 MB.
+	maxHeaders = 64 << 10
 	// DefaultWait is how long to wait after a 429 that does not say.
 	DefaultWait = 30 * time.Second
 	// MaxWait bounds what a 429 may ask for.
 	MaxWait = time.Hour
 )
+
+// Transport returns a transport of its own for calls to Slack, as
+// http.DefaultTransport but with bounded headers. Its connections are kept for
+// later calls, so that one serves for many.
+func Transport() *http.Transport {
+	t, ok := http.DefaultTransport.(*http.Transport)
+	if !ok { // somebody has put another one there
+		t = &http.Transport{Proxy: http.ProxyFromEnvironment, ForceAttemptHTTP2: true}
+	}
+	t = t.Clone()
+	t.MaxResponseHeaderBytes = maxHeaders
+	return t
+}
 
 // New returns a client for one token. apiURL is what method names are appended
 // to, with or without a final slash; empty means Slack's own. base carries the
