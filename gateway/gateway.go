@@ -292,7 +292,7 @@ func (g *Gateway) front(x *exchange, c echo.Context) error {
 		return errNotFound // another proxy carries requests to the app
 	}
 	x.unread = false // the app reads it
-	in := proxy.Inbound{Who: x.session.principal(), ForwardedFor: x.forwardedFor, RequestID: x.id, SigningOut: leaving, Stopping: g.stopping, Trip: &x.trip}
+	in := proxy.Inbound{Who: x.session.principal(), ForwardedFor: x.forwardedFor, RequestID: x.id, Public: x.decision.Reason == "public", SigningOut: leaving, Stopping: g.stopping, Trip: &x.trip}
 	g.toApp(x, r, &in)
 	if leaving && g.sessions.read(rt, r) != nil {
 		// Not in live: the session is over before the app says goodbye.
