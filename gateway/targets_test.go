@@ -256,6 +256,8 @@ func naiveGet(query, name string) (value string) {
 		}
 		if key = strings.NewReplacer(".", "_", " ", "_").Replace(key); key == name {
 			value = urldecode(v, true)
+		} else if i == 0 && strings.TrimLeft(key, "?") == name { // as PHP's own server has it
+			return urldecode(v, true)
 		} else if strings.HasPrefix(key, name+"[") && strings.Contains(key, "]") {
 			value = ""
 		}
