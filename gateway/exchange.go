@@ -30,6 +30,7 @@ type exchange struct {
 	begun        time.Time
 	conf         *configured // that the whole exchange goes by
 	route        *Route      // nil: the host is unknown
+	path         string      // the one spelling; empty: the request has none
 	client       netip.Addr  // the nearest address that is not a trusted proxy's
 	forwardedFor string      // the X-Forwarded-For the upstream gets
 	session      *session    // nil: nobody is signed in

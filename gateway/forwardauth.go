@@ -68,7 +68,7 @@ func described(r *http.Request) (*http.Request, error) {
 	}
 	// What net/http's server does with a request line.
 	u, err := url.ParseRequestURI(value[2])
-	if err != nil || u.Path == "" || u.Path[0] != '/' || u.Host != "" {
+	if err != nil || value[2][0] != '/' {
 		return r, errQuestion.because(errors.New("X-Forwarded-Uri is no path"))
 	}
 	if strings.Contains(value[2], "#") {

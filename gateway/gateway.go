@@ -1,6 +1,7 @@
 package gateway
 
 import (
+	"cmp"
 	"context"
 	"errors"
 	"fmt"
@@ -229,8 +230,15 @@ func (g *Gateway) locate(x *exchange, r *http.Request) (*http.Request, error) {
 	if err != nil {
 		return r, errPath.because(err)
 	}
+	x.path = out.URL.EscapedPath()
 	return out, g.takeToken(x, out)
 }
+
+// errTarget is a path or query with a "#" as it stands, where Apache, nginx and
+// PHP end the query ("?page=admin#" is "?page=admin" to them), or a space, where
+// the request line ends. RFC 9112 section 3.2 has neither; over HTTP/2 both get
+// through all the same.
+var errTarget = errors.New("a space or # stands in it unencoded")
 
 // canonical gives r with its path in the one spelling that is both matched and
 // forwarded; r itself when that is how it came.
@@ -238,6 +246,9 @@ func canonical(r *http.Request, encodedSlash bool) (*http.Request, error) {
 	given := r.URL.EscapedPath()
 	if r.Method == http.MethodOptions && given == "*" {
 		given = "/" // "OPTIONS *" asks about the server: there is none but the app
+	}
+	if strings.ContainsAny(r.URL.RawPath, " #") || strings.ContainsAny(r.URL.RawQuery, " #") {
+		return r, errTarget
 	}
 	path, err := policy.NormalizePath(given, encodedSlash)
 	if err != nil {
@@ -281,7 +292,7 @@ func (g *Gateway) front(x *exchange, c echo.Context) error {
 		return errNotFound // another proxy carries requests to the app
 	}
 	x.unread = false // the app reads it
-	in := proxy.Inbound{Who: x.session.principal(), ForwardedFor: x.forwardedFor, RequestID: x.id, SigningOut: leaving, Stopping: g.stopping, Trip: &x.trip}
+	in := proxy.Inbound{Who: x.session.principal(), ForwardedFor: x.forwardedFor, RequestID: x.id, Public: x.decision.Reason == "public", SigningOut: leaving, Stopping: g.stopping, Trip: &x.trip}
 	g.toApp(x, r, &in)
 	if leaving && g.sessions.read(rt, r) != nil {
 		// Not in live: the session is over before the app says goodbye.
@@ -319,16 +330,15 @@ func (g *Gateway) slide(x *exchange, r *http.Request) {
 	}
 }
 
-// under reports whether path, read as a server would that merges slashes or
-// ignores case, lies below prefix. Echo has routed every plain spelling
+// under reports whether path, in any reading that servers make of it, and
+// without regard to case, lies below prefix. Echo has routed every plain spelling
 // already; what is left here must not reach an upstream either, which may well
 // be a server that reads it so.
 func under(prefix, path string) bool {
-	if !strings.HasPrefix(path, "//") {
-		return len(path) >= len(prefix) && strings.EqualFold(path[:len(prefix)], prefix) &&
-			(len(path) == len(prefix) || path[len(prefix)] == '/' || path[len(prefix)] == ';')
+	below := func(path string) bool {
+		return len(path) >= len(prefix) && strings.EqualFold(path[:len(prefix)], prefix) && (len(path) == len(prefix) || path[len(prefix)] == '/')
 	}
-	return under(prefix, "/"+strings.TrimLeft(path, "/"))
+	return below(path) || slices.ContainsFunc(policy.OtherReadings(path), below)
 }
 
 func (g *Gateway) noSuchPage(*exchange, echo.Context) error { return errNotFound }
@@ -382,7 +392,7 @@ func (g *Gateway) finish(x *exchange, r *http.Request) {
 // tell says of an exchange that is over what came of it: to the log, the metrics
 // and the traces.
 func (g *Gateway) tell(x *exchange, r *http.Request) {
-	path := g.loggedPath(r.URL.EscapedPath())
+	path := g.loggedPath(cmp.Or(x.path, r.URL.EscapedPath()))
 	g.counters.end(x)
 	x.endSpans(r, path)
 	x.log(g.cfg.Log, r, path, g.cfg.Now())

@@ -31,7 +31,7 @@ func (g *Gateway) leave(x *exchange, r *http.Request) http.ResponseWriter {
 // during maintenance.
 func (g *Gateway) leaveUnasked(x *exchange, c echo.Context) error {
 	g.end(x, c.Request())
-	return c.Redirect(http.StatusSeeOther, g.signedOutURL(x.route))
+	return x.redirect(c, http.StatusSeeOther, g.signedOutURL(x.route))
 }
 
 // landing leads the app's redirect after its sign-out to our page. At the app's

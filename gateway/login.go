@@ -202,7 +202,7 @@ func (g *Gateway) signIn(x *exchange, c echo.Context, id policy.Identity, path s
 	}
 	x.session = ss
 	rt.signedIn("ok")
-	return c.Redirect(http.StatusFound, rt.Origin+path)
+	return x.redirect(c, http.StatusFound, rt.Origin+path)
 }
 
 // insertSession writes the row of a session that begins, for people and

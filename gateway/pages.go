@@ -10,6 +10,7 @@ import (
 	"net/http"
 	"strings"
 
+	"github.com/labstack/echo/v4"
 	"golang.org/x/text/language"
 
 	"github.com/cocoom/cocoom-gateway/internal/problem"
@@ -136,6 +137,13 @@ func (x *exchange) refuse(r *http.Request, err error) {
 	if err := x.show(r, why.status, p); err != nil {
 		x.failure = err
 	}
+}
+
+// redirect sends the client elsewhere, and is kept by no cache: a shared one
+// would hand it, with its cookies and its state, to the next who asks.
+func (x *exchange) redirect(c echo.Context, status int, to string) error {
+	x.Header().Set("Cache-Control", "no-store")
+	return c.Redirect(status, to)
 }
 
 // ownHeaders are the headers of everything the gateway itself says.

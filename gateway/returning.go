@@ -1,9 +1,11 @@
 package gateway
 
 import (
+	"fmt"
 	"net/http"
 	"net/url"
 	"strings"
+	"unicode/utf8"
 
 	"github.com/cocoom/cocoom-gateway/policy"
 )
@@ -49,8 +51,20 @@ func ownPath(rt *Route, address string) string {
 	return "/"
 }
 
-// shorten keeps a return address below maxReturn.
+// shorten keeps a return address below maxReturn. Bytes of old encodings, which
+// the JSON of a sign-in's state cannot hold, are escaped.
 func shorten(target string) string {
+	if !utf8.ValidString(target) {
+		var escaped strings.Builder
+		for i := range len(target) {
+			if c := target[i]; c < utf8.RuneSelf {
+				escaped.WriteByte(c)
+			} else {
+				fmt.Fprintf(&escaped, "%%%02X", c)
+			}
+		}
+		target = escaped.String()
+	}
 	if len(target) <= maxReturn {
 		return target
 	}

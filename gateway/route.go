@@ -4,6 +4,7 @@ import (
 	"fmt"
 	"net/http"
 	"strings"
+	"unicode"
 
 	"github.com/cocoom/cocoom-gateway/internal/manifest"
 	"github.com/cocoom/cocoom-gateway/policy"
@@ -103,6 +104,9 @@ func (t table) find(host string) *Route {
 			return nil
 		}
 		host = host[:i]
+	}
+	if strings.ContainsFunc(host, func(r rune) bool { return r > unicode.MaxASCII }) {
+		return nil // ToLower would make "i" of "İ" and "k" of the sign for kelvin
 	}
 	return t[strings.ToLower(strings.TrimSuffix(host, "."))]
 }

@@ -65,8 +65,7 @@ func (g *Gateway) setupInstall(x *exchange, c echo.Context) error {
 	if team := v.pinned(); team != "" {
 		with = append(with, oauth2.SetAuthURLParam("team", team))
 	}
-	x.Header().Set("Cache-Control", "no-store")
-	return c.Redirect(http.StatusFound, g.installer(x, app).AuthCodeURL(state, with...))
+	return x.redirect(c, http.StatusFound, g.installer(x, app).AuthCodeURL(state, with...))
 }
 
 func (g *Gateway) sealInstall(rt *Route, s installState) (string, error) {

@@ -106,8 +106,7 @@ func (g *Gateway) setupDoor(x *exchange, c echo.Context) error {
 	}
 	x.referrer = "strict-origin" // as on the page of a break-glass link
 	if mine {
-		x.Header().Set("Cache-Control", "no-store")
-		return c.Redirect(http.StatusFound, g.setupURL(rt))
+		return x.redirect(c, http.StatusFound, g.setupURL(rt))
 	}
 	code, post := "setup_begin", g.cfg.Prefix+"/setup?key="+url.QueryEscape(key)
 	if l.detail.Bound != "" {
@@ -140,8 +139,7 @@ func (g *Gateway) takeSetup(x *exchange, c echo.Context, id string, told bool) e
 
 // backToSetup ends a step.
 func (g *Gateway) backToSetup(x *exchange, c echo.Context) error {
-	x.Header().Set("Cache-Control", "no-store")
-	return c.Redirect(http.StatusSeeOther, g.setupURL(x.route))
+	return x.redirect(c, http.StatusSeeOther, g.setupURL(x.route))
 }
 
 // setupVisit is a request by the browser that uses a link.

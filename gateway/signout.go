@@ -15,7 +15,7 @@ const endTimeout = 10 * time.Second
 func (g *Gateway) confirmSignOut(x *exchange, c echo.Context) error {
 	r, l := c.Request(), lang(c.Request())
 	if x.session = g.sessions.open(x.route, r); x.session == nil {
-		return c.Redirect(http.StatusSeeOther, g.signedOutURL(x.route))
+		return x.redirect(c, http.StatusSeeOther, g.signedOutURL(x.route))
 	}
 	t := textFor(l, "sign_out", x.route)
 	return x.show(r, http.StatusOK, page{Title: t.Title, Text: t.Text, Link: "/", LinkLabel: t.Link,
@@ -36,7 +36,7 @@ func (g *Gateway) signOut(x *exchange, c echo.Context) error {
 	}
 	x.session = g.sessions.read(rt, r) // for the log
 	g.end(x, r)
-	return c.Redirect(http.StatusSeeOther, g.signedOutURL(rt))
+	return x.redirect(c, http.StatusSeeOther, g.signedOutURL(rt))
 }
 
 // signedOut is where a sign-out ends: a public page, so that nobody is signed
@@ -54,14 +54,14 @@ func (g *Gateway) signedOutURL(rt *Route) string { return rt.Origin + g.cfg.Pref
 func (g *Gateway) signOutEverywhere(x *exchange, c echo.Context) error {
 	r, rt := c.Request(), x.route
 	if r.Method != http.MethodPost {
-		return c.Redirect(http.StatusSeeOther, rt.Origin+g.cfg.Prefix+"/")
+		return x.redirect(c, http.StatusSeeOther, rt.Origin+g.cfg.Prefix+"/")
 	}
 	if !rt.ownOrigin(r) {
 		return errOrigin
 	}
 	if x.session = g.sessions.open(rt, r); x.session == nil {
 		// To the page with the button: this is no form of the app's, to be kept.
-		return c.Redirect(http.StatusSeeOther, rt.Origin+g.cfg.Prefix+"/")
+		return x.redirect(c, http.StatusSeeOther, rt.Origin+g.cfg.Prefix+"/")
 	}
 	id := x.session.identity
 	act := auditEntry{actor: id.Team + "/" + id.User, action: "sessions.signed_out_everywhere", object: "person " + id.User + " on " + rt.Host}
@@ -70,7 +70,7 @@ func (g *Gateway) signOutEverywhere(x *exchange, c echo.Context) error {
 		return errNotEnded.because(err).linking(rt.Origin + g.cfg.Prefix + "/")
 	}
 	g.forgetBrowser(x, r)
-	return c.Redirect(http.StatusSeeOther, g.signedOutURL(rt))
+	return x.redirect(c, http.StatusSeeOther, g.signedOutURL(rt))
 }
 
 // end signs the browser out, the app's session included, and whoever else holds

@@ -26,7 +26,8 @@ func (e *PathError) Error() string { return "ambiguous path: " + e.Reason }
 // The error is a *PathError when the path does not begin with "/" or readers
 // could differ on it: "\", "%5C", a control character, a bad escape, ".."
 // above the root or with parameters ("..;x"), and "%2F", unless
-// allowEncodedSlash is set; "%2F" is then kept, but not beside a dot segment.
+// allowEncodedSlash is set; "%2F" is then kept, but not beside a dot segment. So
+// it is when a path of more than 2,048 bytes has OtherReadings.
 //
 // A path that is already normal is returned as it is, without allocation.
 func NormalizePath(escaped string, allowEncodedSlash bool) (string, error) {
@@ -37,7 +38,11 @@ func NormalizePath(escaped string, allowEncodedSlash bool) (string, error) {
 	if err != nil {
 		return "", err
 	}
-	return removeDotSegments(spelled)
+	normal, err := removeDotSegments(spelled)
+	if err == nil && len(normal) > maxStrange && strange(normal) {
+		return "", &PathError{"too long for what can be read in several ways"}
+	}
+	return normal, err
 }
 
 // respell writes every character in its one form. It allocates from the first

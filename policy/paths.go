@@ -51,10 +51,7 @@ func (p *Paths) Contains(path string) bool {
 	if p == nil || path == "" || path[0] != '/' {
 		return false
 	}
-	if p.foldCase {
-		path = foldPath(path)
-	}
-	others := OtherReadings(path)
+	path, others := readingsOf(path, p.foldCase)
 	for i := range p.patterns {
 		if p.patterns[i].inEvery(path, others) {
 			return true

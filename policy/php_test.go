@@ -98,6 +98,10 @@ func TestParameterMatch(t *testing.T) {
 		{"page", "admin", "x=1;page=admin", maybe},
 		{"page", "admin;x", "page=admin;x", maybe},
 		{"page", "admin", "", no},
+		{"page", "admin", "??page=admin", maybe},
+		{"page", "admin", "?x=1;page=admin", maybe},
+		{"?page", "admin", "?page=admin", maybe},
+		{"page", "admin", "x?page=admin", no},
 	}
 	for _, tt := range tests {
 		p := compileQuery(map[string]string{tt.key: tt.value})[0]

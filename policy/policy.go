@@ -63,11 +63,7 @@ func (p *Policy) Decide(req Request, who *Identity) Decision {
 	if who != nil && who.User == "" {
 		who = nil
 	}
-	path := req.Path
-	if p.foldCase {
-		path = foldPath(path)
-	}
-	others := OtherReadings(path)
+	path, others := readingsOf(req.Path, p.foldCase)
 	strictest := Decision{Verdict: Allowed}
 	for i := range p.rules {
 		r := &p.rules[i]

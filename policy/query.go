@@ -27,10 +27,14 @@ func compileQuery(query map[string]string) []parameter {
 // match looks for the parameter in raw. Any occurrence counts; it is maybe,
 // not yes, where the app could take another value: the key occurs again with
 // one, it is an element of an array, or it is found only by those servers that
-// also split at ";".
+// also split at ";", or that let a query begin behind several "?", as PHP's own
+// does.
 func (p *parameter) match(raw string) match {
 	m := p.scan(raw, "&")
 	if strings.Contains(raw, ";") && p.scan(raw, "&;") != m {
+		return maybe
+	}
+	if rest := strings.TrimLeft(raw, "?"); rest != raw && p.match(rest) != m {
 		return maybe
 	}
 	return m

@@ -1,28 +1,81 @@
 package policy
 
-import (
-	"strings"
-	"unicode"
-	"unicode/utf8"
-)
+import "strings"
 
-// OtherReadings returns what servers may make of a path, as NormalizePath gave it, besides the
-// path itself: encoded slashes decoded, parameters cut off, empty segments
-// merged, and all combinations. It is nil for nearly every path. Decide heeds
-// them all.
+// maxStrange bounds a path of which there are other readings, as up to
+// 2^len(readers) of them are made and matched.
+const maxStrange = 2048
+
+// OtherReadings returns what servers and apps may make of a path, as
+// NormalizePath gave it, besides the path itself. It is nil for nearly every
+// path. Decide heeds them all.
 func OtherReadings(path string) []string {
-	if !strings.Contains(path, "//") && !strings.Contains(path, ";") && !strings.Contains(path, "%2F") {
+	if !strange(path) {
 		return nil
 	}
 	readings := []string{path}
-	for _, read := range []func(string) string{decodeSlashes, cutParameters, mergeSlashes} {
+	// In the order in which a server that did all of it would.
+	for _, read := range [...]func(string) string{decodeAgain, cutMarks, decodeSlashes, cutParameters, trimTails, mergeSlashes} {
 		for _, r := range readings { // those before this step
 			if other := read(r); other != r {
 				readings = append(readings, other)
 			}
 		}
 	}
+	for i := range readings {
+		readings[i] = climb(readings[i])
+	}
 	return readings[1:]
+}
+
+// strange reports whether a reader could change path. It may be wrong in saying
+// so, never in denying it.
+func strange(path string) bool {
+	for i := 0; i < len(path); i++ {
+		switch path[i] {
+		case ';':
+			return true
+		case '/':
+			if i > 0 && (path[i-1] == '/' || path[i-1] == '.') {
+				return true
+			}
+		case ':':
+			if strings.HasPrefix(path[i:], "::") {
+				return true
+			}
+		case '%':
+			if i+3 <= len(path) && strings.Contains(" 20 23 25 2F 3F C0 C1 E0 EF F0 ", path[i+1:i+3]) {
+				return true
+			}
+		}
+	}
+	return strings.HasSuffix(path, ".")
+}
+
+// readingsOf gives what a path is to be matched as: itself, and its other
+// readings.
+func readingsOf(path string, foldCase bool) (itself string, others []string) {
+	others = OtherReadings(path)
+	if foldCase {
+		path = foldPath(path)
+		for i := range others { // letters may have come out of "%2541" only now
+			others[i] = foldPath(others[i])
+		}
+	}
+	return path, others
+}
+
+// cutMarks ends a path at an encoded "?" or "#": Apache before 2.4.60 ran
+// admin.php for "/admin.php%3F.css" (CVE-2024-38473), and whoever decodes an
+// address before taking it apart does it still. At a NUL, which is there only
+// after decoding again, PHP before 5.3.4 ended the names of files.
+func cutMarks(path string) string {
+	for i := 0; i+3 <= len(path); i++ {
+		if path[i] == '%' && strings.Contains("%3F %23 %00", path[i:i+3]) {
+			return path[:max(i, 1)]
+		}
+	}
+	return path
 }
 
 func decodeSlashes(path string) string { return strings.ReplaceAll(path, "%2F", "/") }
@@ -32,15 +85,28 @@ func cutParameters(path string) string {
 	if !strings.Contains(path, ";") {
 		return path
 	}
-	var out strings.Builder
-	for rest := path; rest != ""; {
-		var segment string
-		segment, rest = cutSegment(rest)
+	return eachSegment(path, func(segment string) string {
 		name, _, _ := strings.Cut(segment, ";")
-		out.WriteByte('/')
-		out.WriteString(name)
-	}
-	return out.String()
+		return name
+	})
+}
+
+// trimTails makes of each segment what Windows makes of a file's name: without
+// spaces and dots at its end, and without the name of a stream ("x::$DATA").
+// Of dots and spaces alone ("..." and ".. ") it takes ".." to be meant.
+func trimTails(path string) string {
+	return eachSegment(path, func(segment string) string {
+		name, _, _ := strings.Cut(segment, "::")
+		for trimmed := true; trimmed; {
+			before := name
+			name = strings.TrimRight(strings.TrimSuffix(name, "%20"), ".")
+			trimmed = name != before
+		}
+		if name == "" && strings.HasPrefix(segment, "..") {
+			return ".."
+		}
+		return name
+	})
 }
 
 // mergeSlashes makes one slash of several, as Apache and nginx do.
@@ -57,61 +123,37 @@ func mergeSlashes(path string) string {
 	return out.String()
 }
 
-// foldPath lowers the letters of a normalised path, those in %XX included if
-// they are UTF-8. Bytes that are not stay as they are, for what they mean
-// depends on the app.
-func foldPath(path string) string {
-	if !hasUpper(path) {
+// eachSegment gives path with each segment changed.
+func eachSegment(path string, change func(string) string) string {
+	var out strings.Builder
+	for rest := path; rest != ""; {
+		var segment string
+		segment, rest = cutSegment(rest)
+		out.WriteByte('/')
+		out.WriteString(change(segment))
+	}
+	return out.String()
+}
+
+// climb follows the dot segments that a reading has brought to light, and stays
+// at the root where they lead above it.
+func climb(path string) string {
+	if !strings.Contains(path, "/.") {
 		return path
 	}
-	out := make([]byte, 0, len(path))
-	for i := 0; i < len(path); {
-		if path[i] != '%' {
-			out = append(out, byte(unicode.ToLower(rune(path[i]))))
-			i++
-			continue
+	var out []byte
+	for rest := path; rest != ""; {
+		var segment string
+		segment, rest = cutSegment(rest)
+		if i := strings.LastIndexByte(string(out), '/'); segment == ".." && i >= 0 {
+			out = out[:i]
 		}
-		r, width := decodeRune(path[i:])
-		if r < utf8.RuneSelf {
-			out = append(out, path[i:i+width]...)
-		} else {
-			for _, c := range []byte(string(unicode.ToLower(r))) {
-				out = appendPathByte(out, c, c < utf8.RuneSelf)
-			}
+		switch {
+		case !isDots(segment):
+			out = append(append(out, '/'), segment...)
+		case rest == "":
+			out = append(out, '/')
 		}
-		i += width
 	}
 	return string(out)
-}
-
-// hasUpper reports whether folding could change path.
-func hasUpper(path string) bool {
-	for i := 0; i < len(path); i++ {
-		switch c := path[i]; {
-		case 'A' <= c && c <= 'Z':
-			return true
-		case c == '%' && i+2 < len(path):
-			if path[i+1] >= '8' {
-				return true
-			}
-			i += 2
-		}
-	}
-	return false
-}
-
-// decodeRune reads the %XX at the start of s as one rune and says how much of
-// s it takes. What is no UTF-8 is taken as one escape and given as 0.
-func decodeRune(s string) (r rune, width int) {
-	var buf [utf8.UTFMax]byte
-	n := 0
-	for n < len(buf) && 3*n+2 < len(s) && s[3*n] == '%' && isHex(s[3*n+1]) && isHex(s[3*n+2]) {
-		buf[n] = unhex(s[3*n+1])<<4 | unhex(s[3*n+2])
-		n++
-	}
-	r, size := utf8.DecodeRune(buf[:n])
-	if r == utf8.RuneError && size <= 1 {
-		return 0, min(3, len(s))
-	}
-	return r, 3 * size
 }

@@ -85,11 +85,7 @@ func (s *Requests) Include(req Request) bool {
 	if s == nil || !strings.HasPrefix(req.Path, "/") {
 		return false
 	}
-	path := req.Path
-	if s.foldCase {
-		path = foldPath(path)
-	}
-	others := OtherReadings(path)
+	path, others := readingsOf(req.Path, s.foldCase)
 	for i := range s.rules {
 		if s.rules[i].match(&req, path, others) != no {
 			return true

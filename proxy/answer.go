@@ -36,9 +36,7 @@ func (x *exchange) modify(res *http.Response) error {
 		// kept connection they would be read as its next request.
 		res.Header["Connection"] = []string{"close"}
 	}
-	if x.in.Who != nil && res.Header["Cache-Control"] == nil && res.Header["Expires"] == nil && res.Header["Pragma"] == nil {
-		res.Header["Cache-Control"] = []string{"private"}
-	}
+	x.forWhom(res.Header)
 	p.cleanAnswer(res.Trailer)
 	if x.in.Stopping != nil && isEventStream(res.Header) {
 		res.Body = newEventStream(x.in.Stopping, res.Body)

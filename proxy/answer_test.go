@@ -84,29 +84,6 @@ func TestInternalAddressesBecomePublic(t *testing.T) {
 	}
 }
 
-func TestAuthenticatedAnswersArePrivate(t *testing.T) {
-	app := newApp(t, func(w http.ResponseWriter, r *http.Request) {
-		if name := r.URL.Query().Get("name"); name != "" {
-			w.Header().Set(name, "something")
-		}
-	})
-	for _, tt := range []struct {
-		who          *policy.Identity
-		target, want string
-	}{
-		{nil, "/", ""},
-		{&lea, "/", "private"},
-		{&lea, "/?name=Cache-Control", "something"},
-		{&lea, "/?name=Expires", ""},
-		{&lea, "/?name=Pragma", ""},
-	} {
-		res, _ := newFront(t, app, tt.who, nil).get(t, tt.target)
-		if got := res.Header.Get("Cache-Control"); got != tt.want {
-			t.Errorf("%v, %s: got %q, want %q", tt.who, tt.target, got, tt.want)
-		}
-	}
-}
-
 func TestInformationalAnswers(t *testing.T) {
 	app := newApp(t, func(w http.ResponseWriter, r *http.Request) {
 		w.Header().Set("Link", "</a.css>; rel=preload")

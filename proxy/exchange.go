@@ -196,6 +196,9 @@ func (x *exchange) send(dst http.Header) {
 		return
 	}
 	x.sent = true
+	if dst["Set-Cookie"] != nil {
+		keepFromCaches(x.header) // a session's, renewed on a page that the app lets caches keep
+	}
 	for name, values := range x.header {
 		switch _, ours := dst[name]; {
 		case !ours:

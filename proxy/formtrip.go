@@ -134,11 +134,7 @@ func (t *formTrip) hand(res *http.Response) *http.Response {
 		lines = append(lines, c.setCookie(t.form.isSession(*c), t.form.proxy.public.Scheme == "https"))
 	}
 	res.Header["Set-Cookie"] = append(lines, res.Header["Set-Cookie"]...)
-	// The app may have meant this for everybody's cache: the cookies are not.
-	res.Header["Cache-Control"] = []string{"private, no-store"}
-	for _, name := range [...]string{"Cdn-Cache-Control", "Surrogate-Control", "Expires", "Pragma"} {
-		delete(res.Header, name)
-	}
+	keepFromCaches(res.Header)
 	return res
 }
 

@@ -139,6 +139,7 @@ type Inbound struct {
 	Who          *Principal // nil: nobody is signed in
 	ForwardedFor string     // the addresses to send, from the client on; empty: none
 	RequestID    string     // empty: none
+	Public       bool       // everybody may make the request: shared caches may keep the answer, if the app lets them
 	SigningOut   bool       // r asks the app to sign out: no login at its form on the way
 	// Stopping ends when the gateway stops, and with it event streams, as if the
 	// app had ended them; nil: it never does.
