@@ -16,6 +16,7 @@ import (
 	"github.com/labstack/echo/v4"
 	"github.com/prometheus/client_golang/prometheus"
 	"go.opentelemetry.io/otel/trace"
+	"golang.org/x/net/http/httpguts"
 
 	"github.com/cocoom/cocoom-gateway/internal/slackapi"
 	"github.com/cocoom/cocoom-gateway/internal/store"
@@ -225,11 +226,23 @@ func (g *Gateway) locate(x *exchange, r *http.Request) (*http.Request, error) {
 	if x.route = x.conf.routes.find(r.Host); x.route == nil {
 		return r, errUnknownHost
 	}
+	if !isOneLine(r) {
+		return r, errPath.because(errRequestLine)
+	}
 	out, err := canonical(r, x.route.EncodedSlash)
 	if err != nil {
 		return r, errPath.because(err)
 	}
 	return out, g.takeToken(x, out)
+}
+
+var errRequestLine = errors.New("method or query does not fit in a request line")
+
+// isOneLine reports whether a request can be written as a line of HTTP/1.1 that
+// everybody reads alike. HTTP/2 brings spaces in the query, after which an app may
+// read another version, and methods that are no token.
+func isOneLine(r *http.Request) bool {
+	return !strings.Contains(r.URL.RawQuery, " ") && httpguts.ValidHeaderFieldName(r.Method)
 }
 
 // canonical gives r with its path in the one spelling that is both matched and

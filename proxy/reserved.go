@@ -16,7 +16,8 @@ type reserved struct {
 }
 
 // newReserved reserves the route's own names, besides the defaults and all
-// that make an old framework see another request or person than policy saw.
+// that make an old framework see another request or person than policy saw. Of
+// the two that frame a body, the transport writes the true one.
 func newReserved(h Headers) reserved {
 	r := reserved{names: map[string]struct{}{}}
 	for _, set := range []Headers{h, Headers{}.withDefaults()} {
@@ -32,7 +33,8 @@ func newReserved(h Headers) reserved {
 		x-http-method-override x-http-method x-method-override
 		x-host x-http-host-override
 		x-url-scheme x-scheme x-arr-ssl front-end-https
-		proxy http2-settings`) {
+		proxy http2-settings
+		content-length transfer-encoding`) {
 		r.names[name] = struct{}{}
 	}
 	return r
