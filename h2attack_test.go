@@ -47,18 +47,23 @@ func speakH2(t *testing.T, conn net.Conn) *h2 {
 // begin sends the fields of a request on a new stream.
 func (c *h2) begin(end bool, fields ...string) uint32 {
 	c.t.Helper()
+	id := c.stream
+	c.stream += 2
+	if err := c.WriteHeaders(http2.HeadersFrameParam{StreamID: id, BlockFragment: c.packed(fields), EndHeaders: true, EndStream: end}); err != nil {
+		c.t.Fatal(err)
+	}
+	return id
+}
+
+// packed are fields as HPACK writes them.
+func (c *h2) packed(fields []string) []byte {
 	c.head.Reset()
 	for i := 0; i < len(fields); i += 2 {
 		if err := c.packer.WriteField(hpack.HeaderField{Name: fields[i], Value: fields[i+1]}); err != nil {
 			c.t.Fatal(err)
 		}
 	}
-	id := c.stream
-	c.stream += 2
-	if err := c.WriteHeaders(http2.HeadersFrameParam{StreamID: id, BlockFragment: c.head.Bytes(), EndHeaders: true, EndStream: end}); err != nil {
-		c.t.Fatal(err)
-	}
-	return id
+	return c.head.Bytes()
 }
 
 // answer reads until a stream is over: its status and body, or what ended it.
