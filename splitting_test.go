@@ -92,7 +92,7 @@ func TestAttackEarlyAnswer(t *testing.T) {
 		t.Run(name, func(t *testing.T) {
 			for range 5 {
 				for i, a := range attackAll(t, s.p.public.addr(), nil, row+get(s.host, "/public/behind", "Connection: close\r\n"), 3) {
-					if want := []string{"POST /public/ HTTP/1.1", "GET /public/behind HTTP/1.1", ""}[i]; a.StatusCode != 200 || a.body != want {
+					if want := []string{"POST /public/ HTTP/1.1", "GET /public/behind HTTP/1.1", ""}[i]; (a.StatusCode != 200 || a.body != want) && (i > 0 || a.StatusCode != 502) { // 502: its closing came before its answer
 						t.Errorf("answered %d %q, want %q", a.StatusCode, a.body, want)
 					}
 				}
