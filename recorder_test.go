@@ -21,6 +21,9 @@ type recorder struct {
 	// got are the requests in the order in which they came; conns are all bytes of each connection.
 	got   []recorded
 	conns []*bytes.Buffer
+	// answer writes what a request gets, as it stands on the wire, and is called with
+	// the bytes that follow the request; false closes the connection. nil: "ok".
+	answer func(req recorded, conn net.Conn, rest *bufio.Reader) bool
 }
 
 // recorded is a request as it came over the wire.
@@ -93,6 +96,12 @@ func (rec *recorder) serve(conn net.Conn) {
 		rec.mu.Unlock()
 		if err != nil {
 			return
+		}
+		if rec.answer != nil {
+			if !rec.answer(req, conn, r) {
+				return
+			}
+			continue
 		}
 		if _, err := fmt.Fprintf(conn, "HTTP/1.1 200 OK\r\nContent-Type: text/plain\r\nX-Answer: %d\r\nContent-Length: 3\r\n\r\nok\n", n); err != nil {
 			return

@@ -8,6 +8,8 @@ import (
 	"log/slog"
 	"net"
 	"net/http"
+	"net/netip"
+	"sync"
 	"time"
 )
 
@@ -15,12 +17,20 @@ import (
 // servers refuse more than 8 KiB themselves.
 const headerBytes = 32 << 10
 
+// maxStreams is how many requests of one HTTP/2 connection are under way at once:
+// nginx's number, and above the 100 that RFC 9113 (section 6.5.2) asks for. More
+// than four times as many that are begun and reset make net/http hang up
+// (CVE-2023-44487).
+const maxStreams = 128
+
 // server is one listener.
 type server struct {
 	http http.Server
 	ln   net.Listener
 	log  *slog.Logger
 	cut  context.CancelFunc // ends the requests' contexts, and so every stream
+	// trusts tells which peers may speak HTTP/2 without TLS; nil: nobody.
+	trusts func(netip.Addr) bool
 }
 
 // listen binds an address; key names it in errors. It speaks plain HTTP, unless
@@ -35,9 +45,10 @@ func listen(key, address string, h http.Handler, log *slog.Logger) (*server, err
 	}
 	base, cut := context.WithCancel(context.Background())
 	return &server{ln: ln, log: log, cut: cut, http: http.Server{
-		Handler: h, ReadHeaderTimeout: 10 * time.Second, IdleTimeout: 2 * time.Minute, MaxHeaderBytes: headerBytes,
+		Handler: lastOfItsConnection(h), ReadHeaderTimeout: 10 * time.Second, IdleTimeout: 2 * time.Minute, MaxHeaderBytes: headerBytes,
 		BaseContext: func(net.Listener) context.Context { return base },
-		ErrorLog:    slog.NewLogLogger(log.Handler(), slog.LevelDebug), // strangers' TLS and HTTP mistakes
+		HTTP2:       &http.HTTP2Config{MaxConcurrentStreams: maxStreams}, DisableGeneralOptionsHandler: true, // "OPTIONS *" is judged as any other
+		ErrorLog: slog.NewLogLogger(log.Handler(), slog.LevelDebug), // strangers' TLS and HTTP mistakes
 	}}, nil
 }
 
@@ -51,27 +62,43 @@ func (s *server) addr() string {
 
 // run serves until ctx ends; then requests under way have so long to end.
 func (s *server) run(ctx context.Context, limit time.Duration) error {
-	stopped := make(chan error, 1)
-	go func() {
-		if s.http.TLSConfig != nil {
-			stopped <- s.http.ServeTLS(s.ln, "", "")
-			return
-		}
-		stopped <- s.http.Serve(s.ln)
-	}()
+	servers := []*http.Server{&s.http}
+	stopped := make(chan error, 2)
+	switch {
+	case s.http.TLSConfig != nil:
+		go func() { stopped <- s.http.ServeTLS(s.ln, "", "") }()
+	case s.trusts != nil:
+		behind, proxies := s.behindProxies(), newProxies(s.ln)
+		servers = append(servers, behind)
+		go func() { stopped <- behind.Serve(proxies) }()
+		go func() { stopped <- s.http.Serve(&strangers{s.ln, s.trusts, proxies}) }()
+	default:
+		go func() { stopped <- s.http.Serve(s.ln) }()
+	}
+	var failure error
+	serving := len(servers)
 	select {
 	case err := <-stopped:
-		s.cut()
-		return fmt.Errorf("serve %s: %w", s.addr(), err)
+		failure, limit = fmt.Errorf("serve %s: %w", s.addr(), err), 0
+		serving--
 	case <-ctx.Done():
 	}
 	drain, cancel := context.WithTimeout(context.Background(), limit)
 	defer cancel()
-	err := s.http.Shutdown(drain)
-	s.cut()
-	if err != nil {
-		s.http.Close() // what has not ended by then is cut
+	var draining sync.WaitGroup
+	late := make([]error, len(servers))
+	for i, one := range servers {
+		draining.Go(func() { late[i] = one.Shutdown(drain) })
 	}
-	<-stopped
-	return nil
+	draining.Wait()
+	s.cut()
+	for i, one := range servers {
+		if late[i] != nil {
+			one.Close() // what has not ended by then is cut
+		}
+	}
+	for range serving {
+		<-stopped
+	}
+	return failure
 }

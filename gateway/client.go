@@ -20,6 +20,9 @@ func (t trust) includes(a netip.Addr) bool {
 	return false
 }
 
+// Trusts tells whether a peer is a trusted proxy, as is configured now.
+func (g *Gateway) Trusts(peer netip.Addr) bool { return g.conf.Load().peers.includes(peer) }
+
 // peer finds out whom a request comes from: the socket's peer or, as far as
 // each hop to our right is a trusted proxy, whom that one names. What it names
 // and we cannot read is no address at all, so that no rule for networks, least

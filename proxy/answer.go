@@ -7,8 +7,12 @@ import (
 	"strings"
 )
 
-// errStatus says that an answer's status is none of HTTP's.
-var errStatus = errors.New("status below 100")
+var (
+	// errStatus says that an answer's status is none of HTTP's.
+	errStatus = errors.New("status below 100")
+	// errSwitch says that an app leaves HTTP for what it was not asked for.
+	errSwitch = errors.New("no WebSocket was agreed to")
+)
 
 // modify makes of the app's answer the one that the client gets.
 func (x *exchange) modify(res *http.Response) error {
@@ -16,6 +20,9 @@ func (x *exchange) modify(res *http.Response) error {
 	x.back()
 	if res.StatusCode < 100 { // net/http panics on writing it
 		return errStatus
+	}
+	if res.StatusCode == http.StatusSwitchingProtocols && !x.isAgreed(res.Header) {
+		return errSwitch
 	}
 	x.notify(res.Header)
 	p.cleanAnswer(res.Header)

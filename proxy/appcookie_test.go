@@ -187,7 +187,7 @@ func TestAppCookiesOnEveryKindOfAnswer(t *testing.T) {
 	for name, answer := range map[string]string{
 		"informational": "HTTP/1.1 103 Early Hints\r\nSet-Cookie: PHPSESSID=abc\r\n\r\n" + emptyAnswer,
 		"an error":      "HTTP/1.1 500 Oops\r\nSet-Cookie: PHPSESSID=abc\r\nContent-Length: 0\r\nConnection: close\r\n\r\n",
-		"an upgrade":    "HTTP/1.1 101 Switching Protocols\r\nUpgrade: websocket\r\nConnection: Upgrade\r\nSet-Cookie: PHPSESSID=abc\r\n\r\n",
+		"an upgrade":    "HTTP/1.1 101 Switching Protocols\r\nUpgrade: websocket\r\nSec-WebSocket-Accept: ICX+Yqv66kxgM0FcWaLWlFLwTAI=\r\nConnection: Upgrade\r\nSet-Cookie: PHPSESSID=abc\r\n\r\n",
 	} {
 		app, heads := newRawApp(t, answer)
 		f := binding(t, app, &lea, newCookieKeys(t), "PHPSESSID")

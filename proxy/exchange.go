@@ -2,6 +2,8 @@ package proxy
 
 import (
 	"bufio"
+	"crypto/sha1"
+	"encoding/base64"
 	"io"
 	"maps"
 	"net"
@@ -60,9 +62,25 @@ func (x *exchange) prepare() *http.Request {
 	return out
 }
 
+// isWebSocket reports whether r is a handshake as RFC 6455 section 4.1 has it. In
+// HTTP/1.0 there is none (RFC 9110 section 7.8).
 func isWebSocket(r *http.Request) bool {
 	upgrade := r.Header["Upgrade"]
-	return r.Method == http.MethodGet && len(upgrade) == 1 && strings.EqualFold(upgrade[0], "websocket")
+	return r.Method == http.MethodGet && r.ProtoAtLeast(1, 1) && len(upgrade) == 1 && strings.EqualFold(upgrade[0], "websocket") &&
+		len(r.Header["Sec-Websocket-Key"]) == 1
+}
+
+// isAgreed reports whether the app really speaks WebSocket from here on: its answer
+// proves that it has read the client's key (RFC 6455 section 4.2.2). Any other
+// "101" would open a tunnel, through which the client could send an app that goes
+// on with HTTP requests that policy never sees.
+func (x *exchange) isAgreed(answer http.Header) bool {
+	accept := answer["Sec-Websocket-Accept"]
+	if !x.upgrade || !isWebSocket(x.request) || len(accept) != 1 {
+		return false
+	}
+	digest := sha1.Sum([]byte(x.request.Header["Sec-Websocket-Key"][0] + "258EAFA5-E914-47DA-95CA-C5AB0DC85B11"))
+	return accept[0] == base64.StdEncoding.EncodeToString(digest[:])
 }
 
 // bodyPatience is how long a client may be silent in the middle of a body. An

@@ -48,7 +48,7 @@ type Proxy struct {
 	public    *url.URL
 	maxBody   int64
 	patience  time.Duration // with a silent client, see bodyPatience
-	transport *http.Transport
+	transport transport
 	buffers   *bufferPool
 	reserved  reserved
 	form      *formLogin  // nil: the app has no form that the gateway signs in at
@@ -76,7 +76,7 @@ func New(cfg Config) (*Proxy, error) {
 	if mistake != "" {
 		return nil, fmt.Errorf("build proxy: upstream url %s", mistake)
 	}
-	transport, err := NewTransport(cfg.Upstream)
+	carrier, err := NewTransport(cfg.Upstream)
 	if err != nil {
 		return nil, fmt.Errorf("build proxy: %w", err)
 	}
@@ -86,7 +86,7 @@ func New(cfg Config) (*Proxy, error) {
 	}
 	p := &Proxy{
 		Identifier: identifier, host: cfg.Host, target: target, public: public, sentHost: public.Host,
-		maxBody: defaultMaxBody, patience: bodyPatience, transport: transport, buffers: &bufferPool{},
+		maxBody: defaultMaxBody, patience: bodyPatience, transport: transport{carrier}, buffers: &bufferPool{},
 		cookies: newAppCookies(cfg), notify: cfg.Notify, log: cfg.Log, errorPage: cfg.Error,
 	}
 	p.reserved = newReserved(p.names)

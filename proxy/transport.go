@@ -34,7 +34,7 @@ func NewTransport(u Upstream) (*http.Transport, error) {
 		timeout = defaultTimeout
 	}
 	t := &http.Transport{
-		DialContext:            (&net.Dialer{Timeout: dialTimeout, KeepAlive: 30 * time.Second}).DialContext,
+		DialContext:            dial(&net.Dialer{Timeout: dialTimeout, KeepAlive: 30 * time.Second}),
 		TLSHandshakeTimeout:    dialTimeout,
 		ResponseHeaderTimeout:  timeout,
 		ExpectContinueTimeout:  time.Second,

@@ -1,0 +1,118 @@
+package proxy
+
+import (
+	"context"
+	"crypto/tls"
+	"net"
+	"net/http"
+	"net/http/httptrace"
+	"sync"
+)
+
+// transport carries requests to the app, over kept connections only where they
+// are in step: an app that says more than its answer, by a body where none may
+// be or a second answer that somebody has smuggled into the first, must not
+// have that taken for the answer to the next request.
+//
+// http.Transport sees what is left over when it listens on the idle connection,
+// and closes it; but it offers the connection to others a moment earlier. So
+// whoever gets a kept connection waits for that moment to pass. (What an app
+// says unasked while the next request is under way nobody can tell from its
+// answer: https://www.rfc-editor.org/rfc/rfc9112#section-9.2.)
+type transport struct{ *http.Transport }
+
+// RoundTrip implements http.RoundTripper.
+func (t transport) RoundTrip(req *http.Request) (*http.Response, error) {
+	trace := httptrace.ContextClientTrace(req.Context())
+	switch {
+	case trace == nil:
+		req = req.WithContext(httptrace.WithClientTrace(req.Context(), &httptrace.ClientTrace{GotConn: awaitStep}))
+	case trace.GotConn == nil:
+		trace.GotConn = awaitStep // it is ReverseProxy's, made for this request: another one would cost more
+	}
+	return t.Transport.RoundTrip(req)
+}
+
+// awaitStep waits until a kept connection is known to be in step, or closed: then
+// the request is sent on another one.
+func awaitStep(got httptrace.GotConnInfo) {
+	if !got.Reused {
+		return
+	}
+	conn := got.Conn
+	if secured, ok := conn.(*tls.Conn); ok {
+		conn = secured.NetConn()
+	}
+	if kept, ok := conn.(*keptConn); ok {
+		kept.awaitStep()
+	}
+}
+
+// keptConn is a connection to the app that knows whether the transport listens:
+// it does so, on an idle connection, only when all that came before is read.
+type keptConn struct {
+	net.Conn
+	mu        sync.Mutex
+	changed   sync.Cond
+	listening bool
+	listened  uint64 // how many times
+	closed    bool
+}
+
+// dial gives a dialer's connections the knowledge of their step.
+func dial(d *net.Dialer) func(ctx context.Context, network, address string) (net.Conn, error) {
+	return func(ctx context.Context, network, address string) (net.Conn, error) {
+		conn, err := d.DialContext(ctx, network, address)
+		if err != nil {
+			return nil, err
+		}
+		c := &keptConn{Conn: conn}
+		c.changed.L = &c.mu
+		return c, nil
+	}
+}
+
+// Read implements net.Conn.
+func (c *keptConn) Read(p []byte) (int, error) {
+	c.listen(true)
+	n, err := c.Conn.Read(p)
+	c.listen(false)
+	return n, err
+}
+
+func (c *keptConn) listen(now bool) {
+	c.mu.Lock()
+	defer c.mu.Unlock()
+	c.listening = now
+	if now {
+		c.listened++
+		c.changed.Broadcast()
+	}
+}
+
+// Close implements net.Conn.
+func (c *keptConn) Close() error {
+	c.mu.Lock()
+	c.closed = true
+	c.changed.Broadcast()
+	c.mu.Unlock()
+	return c.Conn.Close()
+}
+
+// CloseWrite tells the app that a WebSocket's client has said its last.
+func (c *keptConn) CloseWrite() error {
+	if half, ok := c.Conn.(interface{ CloseWrite() error }); ok {
+		return half.CloseWrite()
+	}
+	return nil
+}
+
+// awaitStep waits until the transport listens or the connection is closed. It
+// does one or the other as soon as it is done with the answer before.
+func (c *keptConn) awaitStep() {
+	c.mu.Lock()
+	defer c.mu.Unlock()
+	for before := c.listened; !c.listening && !c.closed && c.listened == before; {
+		c.changed.Wait()
+	}
+}
