@@ -4,20 +4,20 @@ import (
 	"net/http"
 	"strings"
 	"testing"
-	"time"
 )
 
 // FuzzSealed: what is sealed opens in the one spelling that it was given in, for
 // its own purpose and host alone.
 func FuzzSealed(f *testing.F) {
-	now := time.Now()
 	var s Sealer
 	if err := s.Set([]SealKey{{ID: "new", Value: []byte("0123456789abcdef0123456789abcdef")}, {ID: "old", Value: []byte("fedcba9876543210fedcba9876543210")}}); err != nil {
 		f.Fatal(err)
 	}
-	sealed, err := s.seal(kindSession, "a.cocoom.com", []byte(`{"i":"x"}`), now)
-	if err != nil {
-		f.Fatal(err)
+	// Sealed once with the first key: what workers of a fuzz run seal each for
+	// themselves would differ.
+	const sealed = "EVB6DrJ33xfTA7lhN6R8Cu8hDLPmyvRI2JDol9LadPFhKSWNKgh5IkQ"
+	for _, last := range "ABCDEFGHIJKLMNOPQRSTUVWXYZabcdefghijklmnopqrstuvwxyz0123456789-_" {
+		f.Add(sealed[:len(sealed)-1] + string(last)) // of which the last bits mean nothing
 	}
 	for _, seed := range []string{sealed, sealed + "=", sealed + "\n", sealed[:len(sealed)-1], sealed[1:], "", "A", "AAAA", "AAAAAA", strings.ReplaceAll(sealed, "-", "+"), sealed + sealed, sealed[:6]} {
 		f.Add(seed)
