@@ -42,7 +42,7 @@ func TestAttackSpoiltCookies(t *testing.T) {
 	}
 	spoilt := map[string]string{
 		"of the other route": theirs, "quoted": `"` + session + `"`, "escaped": "%" + fmt.Sprintf("%x", session[0]) + session[1:], "twice": session + session,
-		"with the other's key": theirs[:6] + session[6:], "padded": session + "=", "padded twice": session + "==", "standard": base64.RawStdEncoding.EncodeToString(raw),
+		"with the other's nonce": theirs[:22] + session[22:], "padded": session + "=", "padded twice": session + "==", "standard": base64.RawStdEncoding.EncodeToString(raw),
 		"in hex": fmt.Sprintf("%x", raw), "a space inside": session[:9] + " " + session[9:], "a tab inside": session[:9] + "\t" + session[9:], "a line break inside": session[:9] + "\n" + session[9:],
 		"line breaks behind": session + "\r\n", "a NUL behind": session + "\x00", "a comma behind": session + ",x", "encoded again": base64.RawURLEncoding.EncodeToString([]byte(session)),
 		"upper case": strings.ToUpper(session), "long": strings.Repeat("A", 30<<10), "bytes": "\xff\xfe\x80",
