@@ -64,6 +64,10 @@ type Login struct {
 	// SavedFormMax is up to which size a form is kept that was sent with an
 	// expired session, until its person has signed in again; 0 means 1 MiB.
 	SavedFormMax FormLimit `yaml:"saved_form_max"`
+	// TrustedOrigins are those of pages elsewhere, such as https://intranet.cocoom.com,
+	// that may show the app in frames, and send it forms and requests, as whoever is
+	// signed in. From other origins, sister subdomains too, only links may come.
+	TrustedOrigins []string `yaml:"trusted_origins"`
 }
 
 // CallbackPath is the path Slack sends people back to, prefix being the reserved
@@ -165,6 +169,7 @@ func (l Login) Validate(report func(key, text string)) {
 	if l.SavedFormMax > maxSavedForm {
 		report("saved_form_max", "must be at most 8MiB, since forms are kept in the store; or write off")
 	}
+	validateOrigins(l.TrustedOrigins, func(key, text string) { report(join("trusted_origins", key), text) })
 }
 
 func join(a, b string) string {

@@ -24,9 +24,10 @@
 //
 // # Where things are
 //
-//	a request           gateway route exchange client origin verdict settings config serves
+//	a request           gateway route exchange client verdict settings config serves
 //	is answered         refusal texts pages loggedpath · maintenance · tracing metrics
 //	who is asking       session cookie seal device · person subject plausible email
+//	from which page     origin lax
 //	sign-in at Slack    login pending rounds returning provider distrust · slackerror class
 //	its end             signout leaving account ago · live socket stop: streams end, too
 //	ended sessions      revocations revocation_list revoke · sightings: which there are

@@ -322,11 +322,18 @@ func (g *Gateway) decide(x *exchange, r *http.Request) error {
 	case wantsWebSocket(r) && !rt.ownOrigin(r):
 		return errOrigin
 	}
+	foreign := false
 	if rt.Login != nil && x.token == nil {
 		x.session = g.sessions.open(rt, r)
+		if foreign = x.session != nil && !rt.usesSession(r); foreign {
+			x.session = nil
+		}
 	}
 	var err error
 	x.decision, err = rt.decide(r, asker{x.session.who(), x.token, x.client, x.begun})
+	if foreign && err == errSignIn { // which would not help
+		err = errOrigin
+	}
 	return err
 }
 

@@ -10,9 +10,9 @@ import (
 )
 
 // leaves reports whether a request is the app's own sign-out, made by the person
-// on a page of this host. An image on a foreign page, a page of a sister
-// subdomain (which brings cookies along) and a prefetch may ask the app for the
-// same path, but do not end our session. path is the request's canonical one.
+// on a page of this host. A link on a foreign page and a prefetch may ask the app
+// for the same path, but do not end our session. path is the request's canonical
+// one.
 func (rt *Route) leaves(r *http.Request, path string) bool {
 	return rt.SignOut.Include(policy.Request{Path: path, RawQuery: r.URL.RawQuery}) &&
 		!isPrefetch(r) && !wantsWebSocket(r) && rt.sameOrigin(r)

@@ -138,13 +138,13 @@ func TestAppSignOut(t *testing.T) {
 		"an old browser's form":       {"POST", "/logout.php", []string{"Sec-Fetch-Site", "", "Origin", rt.Origin}, true, 303, signedOut},
 		"an old browser that is mute": {"GET", "/logout.php", []string{"Sec-Fetch-Site", ""}, true, 303, signedOut},
 
-		"an image on a foreign page":   {"GET", "/logout.php", []string{"Sec-Fetch-Site", "cross-site", "Sec-Fetch-Mode", "no-cors", "Sec-Fetch-Dest", "image"}, false, 302, "/login.php"},
-		"an image on a sister's page":  {"GET", "/logout.php", []string{"Sec-Fetch-Site", "same-site", "Sec-Fetch-Mode", "no-cors", "Sec-Fetch-Dest", "image"}, false, 302, "/login.php"},
+		"an image on a foreign page":   {"GET", "/logout.php", []string{"Sec-Fetch-Site", "cross-site", "Sec-Fetch-Mode", "no-cors", "Sec-Fetch-Dest", "image"}, false, 403, ""},
+		"an image on a sister's page":  {"GET", "/logout.php", []string{"Sec-Fetch-Site", "same-site", "Sec-Fetch-Mode", "no-cors", "Sec-Fetch-Dest", "image"}, false, 403, ""},
 		"a link on a foreign page":     {"GET", "/logout.php", []string{"Sec-Fetch-Site", "cross-site"}, false, 302, "/login.php"},
-		"a sister's form":              {"POST", "/logout.php", []string{"Sec-Fetch-Site", "same-site", "Origin", "http://" + other}, false, 302, "/login.php"},
+		"a sister's form":              {"POST", "/logout.php", []string{"Sec-Fetch-Site", "same-site", "Origin", "http://" + other}, false, 403, ""},
 		"a prefetch":                   {"GET", "/logout.php", []string{"Sec-Fetch-Site", "same-origin", "Sec-Purpose", "prefetch;prerender"}, false, 302, "/login.php"},
 		"an old browser's foreign one": {"GET", "/logout.php", []string{"Sec-Fetch-Site", "", "Referer", rt.Origin + ".evil.example/"}, false, 302, "/login.php"},
-		"an old browser's sandbox":     {"POST", "/logout.php", []string{"Sec-Fetch-Site", "", "Origin", "null"}, false, 302, "/login.php"},
+		"an old browser's sandbox":     {"POST", "/logout.php", []string{"Sec-Fetch-Site", "", "Origin", "null"}, false, 403, ""},
 		"another page":                 {"GET", "/logout.phps", []string{"Sec-Fetch-Site", "same-origin"}, false, 302, "/login.php"},
 		"what may not be opened":       {"GET", "/admin/logout.php", []string{"Sec-Fetch-Site", "same-origin"}, false, 403, ""},
 	} {
