@@ -1,7 +1,10 @@
 package main
 
 import (
+	"html"
 	"net/url"
+	"regexp"
+	"slices"
 	"strings"
 	"testing"
 )
@@ -45,6 +48,8 @@ type advisory struct {
 	refused tries // without a session
 	honest  tries // as it is meant to be done: the row could fail
 	forged  tries // with what the attacker has: a session of their own, a copy, a forgery
+	// more is what takes several requests, by name.
+	more map[string]func(t *testing.T)
 }
 
 // tries are attacks or honest requests by name.
@@ -76,6 +81,9 @@ func (s *siege) row(t *testing.T, name string, row advisory) {
 					t.Run(name, func(t *testing.T) { s.try(t, try) })
 				}
 			})
+		}
+		for name, more := range row.more {
+			t.Run(name, more)
 		}
 	})
 }
@@ -133,6 +141,12 @@ func (s *siege) stays(t *testing.T, a *answer) {
 			}
 		}
 	}
+	for _, m := range leads.FindAllStringSubmatch(a.body, -1) {
+		to := html.UnescapeString(m[1] + m[2])
+		if !s.within(to) && (!strings.HasPrefix(to, "/") || strings.HasPrefix(to, "//") || strings.ContainsAny(to, "\\\t\r\n")) {
+			t.Errorf("the page leads to %q", to)
+		}
+	}
 	for what, value := range map[string]string{"client secret": customers[0].ClientSecret, "bot token": customers[0].BotToken,
 		"hook token": customers[0].HookToken, "service token": s.cron} {
 		if strings.Contains(a.body, value) {
@@ -146,10 +160,13 @@ func (s *siege) stays(t *testing.T, a *answer) {
 	}
 }
 
-// within reports whether an address leads to one of the two hosts, or to Slack's
-// authorization for one of them. Browsers read a backslash as a slash and leave
-// out tabs and line ends (https://url.spec.whatwg.org/#url-parsing), so that none
-// of these may stand there.
+// leads finds what a page of ours, or a problem for programs, leads to.
+var leads = regexp.MustCompile(`(?:href|action|src)="([^"]*)"|"login_url":"([^"]*)"`)
+
+// within reports whether an address leads to one of the customers' hosts, or to
+// Slack's authorization for one of them. Browsers read a backslash as a slash and
+// leave out tabs and line ends (https://url.spec.whatwg.org/#url-parsing), so that
+// none of these may stand there.
 func (s *siege) within(to string) bool {
 	u, err := url.Parse(to)
 	if err != nil || strings.ContainsAny(to, "\\\t\r\n") || u.User != nil {
@@ -157,7 +174,13 @@ func (s *siege) within(to string) bool {
 	}
 	if strings.HasPrefix(to, s.slack.URL()+"/") {
 		back, err := url.Parse(u.Query().Get("redirect_uri"))
-		return err == nil && back.Scheme == "http" && (back.Host == s.host || back.Host == s.rival)
+		return err == nil && s.owns(back)
 	}
-	return u.Scheme == "http" && (u.Host == s.host || u.Host == s.rival)
+	return s.owns(u)
+}
+
+// owns reports whether an address is on a customer's host.
+func (s *siege) owns(u *url.URL) bool {
+	_, port, _ := strings.Cut(s.host, ":")
+	return u.Scheme == "http" && slices.ContainsFunc(customers, func(c customer) bool { return u.Host == c.Host+":"+port })
 }
