@@ -218,9 +218,9 @@ func (g *Gateway) ServeHTTP(w http.ResponseWriter, r *http.Request) {
 // locate finds the route of a request, and gives r with its path in the one
 // spelling; the error is a refusal.
 func (g *Gateway) locate(x *exchange, r *http.Request) (*http.Request, error) {
-	if r.Method == http.MethodConnect {
+	if !served(r.Method) {
 		x.Header().Set("Connection", "close") // what follows may be a tunnel's bytes
-		return r, errConnect
+		return r, errUnserved
 	}
 	if x.route = x.conf.routes.find(r.Host); x.route == nil {
 		return r, errUnknownHost
@@ -230,6 +230,14 @@ func (g *Gateway) locate(x *exchange, r *http.Request) (*http.Request, error) {
 		return r, errPath.because(err)
 	}
 	return out, g.takeToken(x, out)
+}
+
+// served reports whether requests of a method are for the app. CONNECT asks for a
+// tunnel. TRACE, which Apache answers unless told otherwise, and IIS's TRACK have a
+// server send back the request as it got it: with what the gateway has added, such
+// as the person's assertion, or the password of a login by HTTP Basic.
+func served(method string) bool {
+	return method != http.MethodConnect && method != http.MethodTrace && method != "TRACK"
 }
 
 // canonical gives r with its path in the one spelling that is both matched and
