@@ -3,6 +3,7 @@ package main
 import (
 	"html"
 	"net/url"
+	"strconv"
 	"strings"
 	"testing"
 	"unicode/utf8"
@@ -39,7 +40,7 @@ func TestAdvisoryOAuth2ProxyReturnAddress(t *testing.T) {
 	t.Parallel()
 	s := besiege(t, func(config string) string {
 		config = strings.Replace(config, "    login: {}\n", "    login: {sign_out_paths: [/leave]}\n", 1)
-		config = strings.Replace(config, "public_scheme:", "trusted_proxies: [127.0.0.0/8]\npublic_scheme:", 1)
+		config = strings.Replace(config, "public_scheme:", "trusted_proxies: [127.0.0.0/8]\nadmin_token: "+operatorsToken+"\npublic_scheme:", 1)
 		return config + "    maintenance: true\n  - host: " + customers[2].Host + "\n    upstream: http://127.0.0.1:1\n    slack_app: {managed: true}\n    login: {}\n"
 	})
 	marie := "Cookie: " + s.cookie("U0MARIE") + "\r\n"
@@ -141,6 +142,12 @@ func (s *siege) places(session string) map[string]func(address string) []string 
 			}
 			return []string{get(s.host, "/", more), get(s.host, "/.gateway/", more)}
 		},
+		"the operators' sign-in": func(a string) []string {
+			at := s.p.admin.addr()
+			form := url.Values{"name": {"lea"}, "token": {operatorsToken}, "to": {a}}.Encode()
+			return []string{get(at, "/ui/sign-in?to="+url.QueryEscape(a), ""), get(at, "/ui/"+a, ""),
+				"POST /ui/sign-in HTTP/1.1\r\nHost: " + at + "\r\nOrigin: http://" + at + "\r\nContent-Type: application/x-www-form-urlencoded\r\nContent-Length: " + strconv.Itoa(len(form)) + "\r\n\r\n" + form}
+		},
 		"forward auth": func(a string) []string {
 			more := "X-Forwarded-Method: GET\r\nX-Forwarded-For: 192.0.2.1\r\n"
 			return []string{get("127.0.0.1", "/.gateway/auth", more+"X-Forwarded-Host: "+s.host+"\r\nX-Forwarded-Uri: "+a+"\r\n"),
@@ -157,8 +164,11 @@ func (s *siege) keeps(t *testing.T, address, session string, requests []string) 
 	t.Helper()
 	for _, request := range requests {
 		at := s.p.public.addr()
-		if strings.Contains(request, "/.gateway/auth ") {
+		switch {
+		case strings.Contains(request, "/.gateway/auth "):
 			at = s.p.private.addr()
+		case strings.Contains(request, " /ui/"):
+			at = s.p.admin.addr()
 		}
 		answers := attackAll(t, at, nil, request, 1)
 		if len(answers) == 0 && !strings.ContainsAny(address, "\r\n") { // which may begin a body, or a request
