@@ -79,6 +79,45 @@ func TestAdvisoryOAuth2ProxyReturnAddress(t *testing.T) {
 	})
 }
 
+// TestAdvisoryOAuth2ProxyWayToTLS: the plain listener that sends browsers to https
+// sends them to the host that they asked for, and to none that is not ours.
+func TestAdvisoryOAuth2ProxyWayToTLS(t *testing.T) {
+	t.Parallel()
+	dir := t.TempDir()
+	selfSigned(t, dir, customers[0].Host)
+	s := besiege(t, func(config string) string {
+		return strings.Replace(config, "public_scheme: http\n", "tls: {cert: file:"+dir+"/c.pem, key: file:"+dir+"/k.pem, redirect: '127.0.0.1:0'}\n", 1)
+	})
+	origin, at := "https://"+s.host, s.p.redirect.addr()
+	leads := func(target string) func(*testing.T, *answer, recorded) {
+		return func(t *testing.T, a *answer, _ recorded) {
+			if to := a.Header.Get("Location"); to != origin+target {
+				t.Errorf("leads to %q", to)
+			}
+		}
+	}
+	row := advisory{
+		refused: tries{
+			"another's host":      {to: at, request: get("evil.example", "/x", ""), status: 421},
+			"another's, absolute": {to: at, request: strings.Replace(get(s.host, "/x", ""), "/x", "http://evil.example/x", 1), status: 421},
+			"another's, by name":  {to: at, request: get(s.host, "/x", "X-Forwarded-Host: evil.example\r\nX-Forwarded-Proto: javascript\r\n"), status: 301, also: leads("/x")},
+			"a host that ends so": {to: at, request: get("evil"+s.host, "/x", ""), status: 421},
+		},
+		honest: tries{"a page": {to: at, request: get(s.host, "/x?q=50%&b=//x", ""), status: 301, also: leads("/x?q=50%&b=//x")}},
+		more: map[string]func(*testing.T){"refused when forged": func(t *testing.T) {
+			for _, address := range elsewhere(s.origin) {
+				for _, a := range attackAll(t, at, nil, get(s.host, address, ""), 1) {
+					// Behind the host a backslash is of the path, which the other listener refuses.
+					if to := a.Header.Get("Location"); to != "" && !strings.HasPrefix(to, origin+"/") || a.StatusCode/100 == 2 {
+						t.Errorf("%.200q is answered %d to %.200q", address, a.StatusCode, to)
+					}
+				}
+			}
+		}},
+	}
+	s.row(t, "CVE-2017-1000070 CVE-2020-5233 CVE-2026-83589 the way to https", row)
+}
+
 // places are where an address is taken: each gives the requests that hand one over.
 func (s *siege) places(session string) map[string]func(address string) []string {
 	form := func(host, more string) string {

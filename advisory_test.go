@@ -188,5 +188,5 @@ func (s *siege) within(to string) bool {
 // owns reports whether an address is on a customer's host.
 func (s *siege) owns(u *url.URL) bool {
 	_, port, _ := strings.Cut(s.host, ":")
-	return u.Scheme == "http" && slices.ContainsFunc(customers, func(c customer) bool { return u.Host == c.Host+":"+port })
+	return (u.Scheme == "http" || u.Scheme == "https") && slices.ContainsFunc(customers, func(c customer) bool { return u.Host == c.Host+":"+port })
 }
