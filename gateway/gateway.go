@@ -232,14 +232,6 @@ func (g *Gateway) locate(x *exchange, r *http.Request) (*http.Request, error) {
 	return out, g.takeToken(x, out)
 }
 
-// served reports whether requests of a method are for the app. CONNECT asks for a
-// tunnel. TRACE, which Apache answers unless told otherwise, and IIS's TRACK have a
-// server send back the request as it got it: with what the gateway has added, such
-// as the person's assertion, or the password of a login by HTTP Basic.
-func served(method string) bool {
-	return method != http.MethodConnect && method != http.MethodTrace && method != "TRACK"
-}
-
 // canonical gives r with its path in the one spelling that is both matched and
 // forwarded; r itself when that is how it came.
 func canonical(r *http.Request, encodedSlash bool) (*http.Request, error) {
