@@ -38,12 +38,45 @@ func TestAdvisoryOAuth2ProxyOptions(t *testing.T) {
 	t.Parallel()
 	s := besiege(t, optioned)
 	marie, paul, louis := "Cookie: "+s.cookie("U0MARIE")+"\r\n", "Cookie: "+s.cookie("U0PAUL")+"\r\n", "Cookie: "+s.cookie("U0LOUIS")+"\r\n"
-	from := func(chain string) string { return "X-Forwarded-For: " + chain + "\r\n" }
+	row := s.options(marie, paul, louis)
+	s.row(t, "CVE-2021-21411 a check that silently stopped", row)
+	for _, options := range []reflect.Type{reflect.TypeFor[policy.Allow](), reflect.TypeFor[policy.Rule]()} {
+		for f := range options.Fields() {
+			option := f.Tag.Get("yaml")
+			if option == "-" {
+				option = strings.ToLower(f.Name)
+			}
+			if _, ok := row.forged[option]; !ok && option != "public" && option != "path" && option != "allow" {
+				t.Errorf("nothing is refused by %q", option)
+			}
+		}
+	}
+	s.row(t, "CVE-2021-21291 names that end or begin alike", s.alike(marie))
+	s.row(t, "CVE-2026-40574 an address with two domains", advisory{
+		refused: tries{"nobody": {request: get(s.host, "/email_domains/x", ""), status: 302}},
+		honest:  tries{"an address of the domain": {request: get(s.host, "/email_domains/x", paul), status: 200, arrives: "/email_domains/x"}},
+		more:    map[string]func(*testing.T){"refused when forged": s.emails},
+	})
+	s.row(t, "CVE-2026-76835 only who is named is believed", advisory{
+		refused: tries{"another one before it": {request: get(s.host, "/cidrs/x", forwarded("192.0.2.7, 203.0.113.9")), status: 403}},
+		honest:  tries{"by the one that is": {to: s.p.private.addr(), request: describes(s.host, "/x", marie), status: 200}},
+		forged: tries{
+			"no address":          {request: get(s.host, "/cidrs/x", forwarded("192.0.2.7, unknown")), status: 403},
+			"another name for it": {request: get(s.host, "/cidrs/x", "X-Real-IP: 192.0.2.7\r\nForwarded: for=192.0.2.7\r\nX_Forwarded_For: 192.0.2.7\r\n"), status: 403},
+		},
+	})
+}
+
+// forwarded is a chain of clients as a proxy says it.
+func forwarded(chain string) string { return "X-Forwarded-For: " + chain + "\r\n" }
+
+// options are the conditions of rules, each by its key.
+func (s *siege) options(marie, paul, louis string) advisory {
 	bearer := "Authorization: Bearer " + s.cron + "\r\n"
 	post := func(target, more string) string {
 		return strings.Replace(get(s.host, target, more+"Content-Length: 0\r\n"), "GET", "POST", 1)
 	}
-	row := advisory{
+	return advisory{
 		refused: tries{
 			"members":        {request: get(s.host, "/x", ""), status: 302},
 			"users":          {request: get(s.host, "/users/x", ""), status: 302},
@@ -68,7 +101,7 @@ func TestAdvisoryOAuth2ProxyOptions(t *testing.T) {
 			"usergroups":     {request: get(s.host, "/usergroups/x", marie), status: 200, arrives: "/usergroups/x"},
 			"admins":         {request: get(s.host, "/admins/x", marie), status: 200, arrives: "/admins/x"},
 			"guests":         {request: get(s.host, "/guests/x", louis), status: 200, arrives: "/guests/x"},
-			"cidrs":          {request: get(s.host, "/cidrs/x", from("198.51.100.1, 192.0.2.7")), status: 200, arrives: "/cidrs/x"},
+			"cidrs":          {request: get(s.host, "/cidrs/x", forwarded("198.51.100.1, 192.0.2.7")), status: 200, arrives: "/cidrs/x"},
 			"service_tokens": {request: get(s.host, "/cron/x", bearer), status: 200, arrives: "/cron/x"},
 			"methods":        {request: get(s.host, "/methods/x", ""), status: 200, arrives: "/methods/x"},
 			"query":          {request: get(s.host, "/query/x?page=admin", marie), status: 200, arrives: "/query/x?page=admin"},
@@ -81,7 +114,7 @@ func TestAdvisoryOAuth2ProxyOptions(t *testing.T) {
 			"usergroups":     {request: get(s.host, "/usergroups/x", paul), status: 403},
 			"admins":         {request: get(s.host, "/admins/x", paul), status: 403},
 			"guests":         {request: get(s.host, "/guests/x", paul), status: 403},
-			"cidrs":          {request: get(s.host, "/cidrs/x", from("192.0.2.7, 198.51.100.1")), status: 403},
+			"cidrs":          {request: get(s.host, "/cidrs/x", forwarded("192.0.2.7, 198.51.100.1")), status: 403},
 			"service_tokens": {request: get(s.host, "/cron/x", marie), status: 403},
 			"methods":        {request: post("/methods/x", marie+"X-HTTP-Method-Override: GET\r\n"), status: 403},
 			"query":          {request: get(s.host, "/query/x?page=a&pag%65=admin", paul), status: 403},
@@ -89,32 +122,6 @@ func TestAdvisoryOAuth2ProxyOptions(t *testing.T) {
 			"no rule":        {request: get(s.rival, "/x", bearer), status: 403},
 		},
 	}
-	s.row(t, "CVE-2021-21411 a check that silently stopped", row)
-	for _, options := range []reflect.Type{reflect.TypeFor[policy.Allow](), reflect.TypeFor[policy.Rule]()} {
-		for f := range options.Fields() {
-			option := f.Tag.Get("yaml")
-			if option == "-" {
-				option = strings.ToLower(f.Name)
-			}
-			if _, ok := row.forged[option]; !ok && option != "public" && option != "path" && option != "allow" {
-				t.Errorf("nothing is refused by %q", option)
-			}
-		}
-	}
-	s.row(t, "CVE-2021-21291 names that end or begin alike", s.alike(marie))
-	s.row(t, "CVE-2026-40574 an address with two domains", advisory{
-		refused: tries{"nobody": {request: get(s.host, "/email_domains/x", ""), status: 302}},
-		honest:  tries{"an address of the domain": {request: get(s.host, "/email_domains/x", paul), status: 200, arrives: "/email_domains/x"}},
-		more:    map[string]func(*testing.T){"refused when forged": s.emails},
-	})
-	s.row(t, "CVE-2026-76835 only who is named is believed", advisory{
-		refused: tries{"another one before it": {request: get(s.host, "/cidrs/x", from("192.0.2.7, 203.0.113.9")), status: 403}},
-		honest:  tries{"by the one that is": {to: s.p.private.addr(), request: describes(s.host, "/x", marie), status: 200}},
-		forged: tries{
-			"no address":          {request: get(s.host, "/cidrs/x", from("192.0.2.7, unknown")), status: 403},
-			"another name for it": {request: get(s.host, "/cidrs/x", "X-Real-IP: 192.0.2.7\r\nForwarded: for=192.0.2.7\r\nX_Forwarded_For: 192.0.2.7\r\n"), status: 403},
-		},
-	})
 }
 
 // alike are hosts, domains and origins that only end or begin as the true ones.

@@ -2,6 +2,7 @@ package main
 
 import (
 	"html"
+	"maps"
 	"net/url"
 	"strconv"
 	"strings"
@@ -67,7 +68,9 @@ func TestAdvisoryOAuth2ProxyReturnAddress(t *testing.T) {
 				}
 			},
 			"refused when forged": func(t *testing.T) {
-				for place, ask := range s.places(marie) {
+				places := s.places(marie)
+				maps.Copy(places, s.headersOfPlaces())
+				for place, ask := range places {
 					t.Run(place, func(t *testing.T) {
 						for _, address := range elsewhere(s.origin) {
 							s.keeps(t, address, marie, ask(address))
@@ -167,6 +170,24 @@ func (s *siege) places(session string) map[string]func(address string) []string 
 		"break-glass": func(a string) []string {
 			return []string{get(s.host, "/.gateway/break-glass?key="+url.QueryEscape(a)+"&"+query(a), "")}
 		},
+		"the operators' sign-in": func(a string) []string {
+			at := s.p.admin.addr()
+			form := url.Values{"name": {"lea"}, "token": {operatorsToken}, "to": {a}}.Encode()
+			return []string{get(at, "/ui/sign-in?to="+url.QueryEscape(a), ""), get(at, "/ui/"+a, ""),
+				"POST /ui/sign-in HTTP/1.1\r\nHost: " + at + "\r\nOrigin: http://" + at + "\r\nContent-Type: application/x-www-form-urlencoded\r\nContent-Length: " + strconv.Itoa(len(form)) + "\r\n\r\n" + form}
+		},
+		"forward auth": func(a string) []string {
+			more := "X-Forwarded-Method: GET\r\nX-Forwarded-For: 192.0.2.1\r\n"
+			return []string{get("127.0.0.1", "/.gateway/auth", more+"X-Forwarded-Host: "+s.host+"\r\nX-Forwarded-Uri: "+a+"\r\n"),
+				get("127.0.0.1", "/.gateway/auth", more+"X-Forwarded-Host: "+a+"\r\nX-Forwarded-Uri: /\r\n"),
+				get("127.0.0.1", "/.gateway/auth", more+"X-Forwarded-Proto: "+a+"\r\nX-Forwarded-Host: "+s.host+"\r\nX-Forwarded-Uri: /\r\n")}
+		},
+	}
+}
+
+// headersOfPlaces are headers that name a page or a host, for some proxy or app.
+func (s *siege) headersOfPlaces() map[string]func(address string) []string {
+	return map[string]func(address string) []string{
 		"headers that name a page": func(a string) []string {
 			more := ""
 			for _, name := range []string{"X-Forwarded-Uri", "X-Original-URL", "X-Rewrite-URL", "X-Auth-Request-Redirect", "X-Forwarded-Prefix", "Referer"} {
@@ -180,18 +201,6 @@ func (s *siege) places(session string) map[string]func(address string) []string 
 				more += name + ": " + a + "\r\n"
 			}
 			return []string{get(s.host, "/", more), get(s.host, "/.gateway/", more)}
-		},
-		"the operators' sign-in": func(a string) []string {
-			at := s.p.admin.addr()
-			form := url.Values{"name": {"lea"}, "token": {operatorsToken}, "to": {a}}.Encode()
-			return []string{get(at, "/ui/sign-in?to="+url.QueryEscape(a), ""), get(at, "/ui/"+a, ""),
-				"POST /ui/sign-in HTTP/1.1\r\nHost: " + at + "\r\nOrigin: http://" + at + "\r\nContent-Type: application/x-www-form-urlencoded\r\nContent-Length: " + strconv.Itoa(len(form)) + "\r\n\r\n" + form}
-		},
-		"forward auth": func(a string) []string {
-			more := "X-Forwarded-Method: GET\r\nX-Forwarded-For: 192.0.2.1\r\n"
-			return []string{get("127.0.0.1", "/.gateway/auth", more+"X-Forwarded-Host: "+s.host+"\r\nX-Forwarded-Uri: "+a+"\r\n"),
-				get("127.0.0.1", "/.gateway/auth", more+"X-Forwarded-Host: "+a+"\r\nX-Forwarded-Uri: /\r\n"),
-				get("127.0.0.1", "/.gateway/auth", more+"X-Forwarded-Proto: "+a+"\r\nX-Forwarded-Host: "+s.host+"\r\nX-Forwarded-Uri: /\r\n")}
 		},
 	}
 }
