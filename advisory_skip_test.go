@@ -38,7 +38,11 @@ func TestAdvisoryOAuth2ProxySkip(t *testing.T) {
 			"through the public": {request: get(s.host, "/public/%23/../../private", ""), status: 302},
 		},
 		honest: tries{"within a public page": {request: get(s.host, "/public/a%23b", ""), status: 200, arrives: "/public/a%23b"}},
-		forged: tries{"of another customer's member": {request: get(s.rival, "/private%23/public/x", marie), status: 302}},
+		forged: tries{
+			"of another customer's member": {request: get(s.rival, "/private%23/public/x", marie), status: 302},
+			"for nobody":                   {request: get(s.host, "/admin/secret#/public/x", marie), status: barred},
+			"encoded, for nobody":          {request: get(s.host, "/admin/secret%23/public/x", marie), status: 403},
+		},
 	})
 	s.row(t, "CVE-2026-34457 a health check's User-Agent", healthChecks(s, marie))
 	s.row(t, "CVE-2026-40575 a header that names the path", advisory{
