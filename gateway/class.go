@@ -83,3 +83,11 @@ func isPrefetch(r *http.Request) bool {
 func wantsWebSocket(r *http.Request) bool {
 	return r.Header["Sec-Websocket-Key"] != nil || r.Header["Sec-Websocket-Version"] != nil || slices.ContainsFunc(r.Header["Upgrade"], func(v string) bool { return strings.Contains(strings.ToLower(v), "websocket") })
 }
+
+// served reports whether requests of a method are for the app. CONNECT asks for a
+// tunnel. TRACE, which Apache answers unless told otherwise, and IIS's TRACK have a
+// server send back the request as it got it: with what the gateway has added, such
+// as the person's assertion, or the password of a login by HTTP Basic.
+func served(method string) bool {
+	return method != http.MethodConnect && method != http.MethodTrace && method != "TRACK"
+}

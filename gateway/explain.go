@@ -92,8 +92,8 @@ func (ex *Explainer) Explain(q Question) (Explanation, error) {
 	}
 	r := &http.Request{Method: q.Method, URL: u, Host: q.Host, Header: http.Header{}}
 	e := Explanation{Route: ex.routes.find(q.Host)}
-	if q.Method == http.MethodConnect {
-		return e.refused(errConnect), nil
+	if !served(q.Method) {
+		return e.refused(errUnserved), nil
 	}
 	if e.Route == nil {
 		return e.refused(errUnknownHost), nil

@@ -220,9 +220,9 @@ func (g *Gateway) ServeHTTP(w http.ResponseWriter, r *http.Request) {
 // locate finds the route of a request, and gives r with its path in the one
 // spelling; the error is a refusal.
 func (g *Gateway) locate(x *exchange, r *http.Request) (*http.Request, error) {
-	if r.Method == http.MethodConnect {
+	if !served(r.Method) {
 		x.Header().Set("Connection", "close") // what follows may be a tunnel's bytes
-		return r, errConnect
+		return r, errUnserved
 	}
 	if x.route = x.conf.routes.find(r.Host); x.route == nil {
 		return r, errUnknownHost

@@ -54,7 +54,7 @@ func (r refusal) about(detail string) *refusal { r.detail = detail; return &r }
 var (
 	errUnknownHost = &refusal{status: http.StatusMisdirectedRequest, code: "unknown_host"}
 	errPath        = &refusal{status: http.StatusBadRequest, code: "ambiguous_path"}
-	errConnect     = &refusal{status: http.StatusNotImplemented, code: "method_not_served"}
+	errUnserved    = &refusal{status: http.StatusNotImplemented, code: "method_not_served"}
 	errMethod      = &refusal{status: http.StatusMethodNotAllowed, code: "method_not_allowed"}
 	errNotFound    = &refusal{status: http.StatusNotFound, code: "not_found"}
 	errOrigin      = &refusal{status: http.StatusForbidden, code: "foreign_origin"}

@@ -54,10 +54,10 @@ func validatePath(path string, report func(key, text string)) {
 	}
 }
 
-// knownMethods returns the IANA registry of HTTP methods without CONNECT and
-// PRI, which never reach a route, and with PURGE, which caches use.
+// knownMethods returns the IANA registry of HTTP methods without CONNECT, TRACE
+// and PRI, which never reach a route, and with PURGE, which caches use.
 func knownMethods() []string {
-	return strings.Fields(`GET HEAD POST PUT PATCH DELETE OPTIONS TRACE QUERY PURGE
+	return strings.Fields(`GET HEAD POST PUT PATCH DELETE OPTIONS QUERY PURGE
 		ACL BASELINE-CONTROL BIND CHECKIN CHECKOUT COPY LABEL LINK LOCK MERGE MKACTIVITY
 		MKCALENDAR MKCOL MKREDIRECTREF MKWORKSPACE MOVE ORDERPATCH PROPFIND PROPPATCH REBIND
 		REPORT SEARCH UNBIND UNCHECKOUT UNLINK UNLOCK UPDATE UPDATEREDIRECTREF VERSION-CONTROL`)
@@ -76,8 +76,8 @@ func validateMethods(methods []string, report func(key, text string)) {
 		case slices.Contains(known, m):
 		case slices.Contains(known, upper):
 			report(key, fmt.Sprintf("is %q, and methods are case-sensitive; write %q", m, upper))
-		case upper == "CONNECT":
-			report(key, "is CONNECT, which is refused on every route; remove it")
+		case upper == "CONNECT", upper == "TRACE", upper == "TRACK":
+			report(key, "is "+upper+", which is refused on every route; remove it")
 		default:
 			report(key, fmt.Sprintf("%q is no HTTP method; write one such as GET or POST", m))
 		}

@@ -37,6 +37,7 @@ func TestValidateNamesTheKeyAndTheRemedy(t *testing.T) {
 		{"lower-case method", policy.Rule{Path: "/", Methods: []string{"get"}, Allow: members}, `[0].methods[0]: is "get"…write "GET"`},
 		{"unknown method", policy.Rule{Path: "/", Methods: []string{"GET", "GTE"}, Allow: members}, `[0].methods[1]: "GTE" is no HTTP method…`},
 		{"CONNECT", policy.Rule{Path: "/", Methods: []string{"CONNECT"}, Allow: members}, `[0].methods[0]: is CONNECT…`},
+		{"TRACE", policy.Rule{Path: "/", Methods: []string{"TRACE"}, Allow: members}, `[0].methods[0]: is TRACE…`},
 		{"method twice", policy.Rule{Path: "/", Methods: []string{"GET", "GET"}, Allow: members}, `[0].methods[1]: repeats "GET"…`},
 		{"no methods", policy.Rule{Path: "/", Methods: []string{}, Allow: members}, `[0].methods: is an empty list…`},
 		{"empty query", policy.Rule{Path: "/", Query: map[string]string{}, Allow: members}, `[0].query: is empty…`},
