@@ -15,8 +15,8 @@ import (
 // credential is something that lets somebody in at one place.
 type credential struct{ kind, value string }
 
-// door is a place that takes one kind of credential.
-type door struct {
+// entrance is a place that takes one kind of credential.
+type entrance struct {
 	name    string
 	takes   string // the kind
 	to      string // the listener; empty: the public one
@@ -38,7 +38,7 @@ func TestAdvisoryPomeriumKinds(t *testing.T) {
 		config = strings.Replace(config, "    notify: {bearer_tokens", "    notify: {hooks: [{id: alerts, tokens: ["+customers[0].AlertToken+"], to: \"#general\"}], bearer_tokens", 1)
 		return config + "  - host: " + customers[2].Host + "\n    upstream: http://127.0.0.1:1\n    slack_app: {managed: true}\n    login: {}\n"
 	})
-	held, doors := s.credentials(t), s.doors()
+	held, doors := s.credentials(t), s.entrances()
 	row := advisory{refused: tries{}, honest: tries{}, forged: tries{}}
 	for _, d := range doors {
 		row.refused[d.name] = d.try("x", false)
@@ -67,7 +67,7 @@ func TestAdvisoryPomeriumKinds(t *testing.T) {
 }
 
 // try is a door tried with a credential.
-func (d door) try(value string, fits bool) try {
+func (d entrance) try(value string, fits bool) try {
 	one := try{to: d.to, request: d.request(value), status: d.shut}
 	switch {
 	case fits:
@@ -87,7 +87,7 @@ func (d door) try(value string, fits bool) try {
 }
 
 // doors are all that take a credential over the network, but for the operators'.
-func (s *siege) doors() []door {
+func (s *siege) entrances() []entrance {
 	_, port, _ := strings.Cut(s.host, ":")
 	managed := customers[2].Host + ":" + port
 	send := func(host, path, more, body string) string {
@@ -98,7 +98,7 @@ func (s *siege) doors() []door {
 		return func(v string) string { return get(host, target+url.QueryEscape(v), "") }
 	}
 	const note = "/v1/notifications?dry_run=1"
-	return []door{
+	return []entrance{
 		{name: "a page", takes: "a session", opens: 200, shut: 302, arrives: "/x",
 			request: func(v string) string { return get(s.host, "/x", "Cookie: gw="+v+"\r\n") }},
 		{name: "a page of the other's", takes: "a session of the other's", opens: 200, shut: 302, arrives: "/x",
