@@ -66,9 +66,10 @@ func described(r *http.Request) (*http.Request, error) {
 		}
 		value[i] = given[0]
 	}
-	// What net/http's server does with a request line.
+	// What net/http's server does with a request line, which takes whole URLs, too,
+	// such as "mailto:/x", and here spaces, at which the app's server may end it.
 	u, err := url.ParseRequestURI(value[2])
-	if err != nil || u.Path == "" || u.Path[0] != '/' || u.Host != "" {
+	if err != nil || value[2][0] != '/' || strings.Contains(value[2], " ") {
 		return r, errQuestion.because(errors.New("X-Forwarded-Uri is no path"))
 	}
 	if strings.Contains(value[2], "#") {

@@ -104,5 +104,5 @@ func (t table) find(host string) *Route {
 		}
 		host = host[:i]
 	}
-	return t[strings.ToLower(strings.TrimSuffix(host, "."))]
+	return t[policy.LowerASCII(strings.TrimSuffix(host, "."))]
 }
