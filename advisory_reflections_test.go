@@ -1,0 +1,82 @@
+package main
+
+import (
+	"net/url"
+	"strings"
+	"testing"
+)
+
+// markup breaks out of text, attributes, scripts and styles, were it written as it
+// comes.
+const markup = `"'></title></style><script>evil()</script><img src=x onerror=evil()><a href=javascript:evil()>`
+
+// placesOfMarkup are headers with markup, as far as net/http lets them in.
+func (s *siege) placesOfMarkup() map[string]string {
+	return map[string]string{
+		"the address": "", "Referer": "Referer: " + s.origin + "/" + markup + "\r\n", "Accept-Language": "Accept-Language: fr" + markup + "\r\n", "User-Agent": "User-Agent: " + markup + "\r\n",
+		"X-Request-Id": "X-Request-Id: " + markup + "\r\n", "Origin": "Origin: " + s.origin + markup + "\r\n", "a cookie": "Cookie: " + markup + "=" + markup + "\r\n",
+		"X-Forwarded-Host": "X-Forwarded-Host: " + markup + "\r\n", "Accept": "Accept: text/html, application/xhtml+xml, */*" + markup + "\r\n",
+	}
+}
+
+// reflects puts markup in one place of requests to every page of ours, and of
+// what is refused of the app's: none of it may be in the answer but as text.
+func (s *siege) reflects(t *testing.T, name, where, cookie string) {
+	q, more := url.QueryEscape(markup), s.placesOfMarkup()[where]
+	query := "?" + q + "=" + q
+	for _, name := range []string{"to", "again", "state", "error", "error_description", "code", "iss", "id", "token", "key", "link"} {
+		query += "&" + name + "=" + q
+	}
+	t.Run(name, func(t *testing.T) {
+		for who, cookie := range map[string]string{"refused without a session": "", "refused when forged": cookie} {
+			t.Run(who, func(t *testing.T) {
+				for _, path := range []string{"/.gateway/", "/.gateway/login", "/.gateway/callback", "/.gateway/sign-out", "/.gateway/sign-out-everywhere", "/.gateway/signed-out", "/.gateway/me", "/.gateway/break-glass", "/.gateway/form", "/.gateway/setup", "/.gateway/setup/installed",
+					"/.gateway/slack/events", "/.gateway/v1/notifications", "/.gateway/services/x/y", "/.gateway/slack/api/chat.postMessage", "/.gateway/nothing", "/admin/secret", "/x", "/%zz", "/x%2f"} {
+					targets := []string{path}
+					if where == "the address" {
+						targets = []string{path + "/" + url.PathEscape(markup), path + query}
+					}
+					for _, target := range targets {
+						s.harmless(t, "GET "+target, "Sec-Fetch-Mode: navigate\r\nSec-Fetch-Dest: document\r\n"+cookie+more)
+						s.harmless(t, "POST "+target, "Sec-Fetch-Mode: navigate\r\nSec-Fetch-Dest: document\r\nContent-Length: 0\r\n"+cookie+more)
+						s.harmless(t, "GET "+target, "Sec-Fetch-Mode: cors\r\n"+cookie+more)
+					}
+				}
+			})
+		}
+	})
+}
+
+// harmless sends a request, whose answer, if it is ours, must show nothing but
+// text; and a browser that found a script in it all the same would not run it.
+func (s *siege) harmless(t *testing.T, line, headers string) {
+	t.Helper()
+	s.app.requests()
+	a := s.attack(line + " HTTP/1.1\r\nHost: " + s.host + "\r\n" + headers + "\r\n")
+	if len(s.app.requests()) > 0 {
+		return // the app's answer
+	}
+	if a == nil || a.StatusCode >= 500 {
+		t.Fatalf("%s: answered %+v", line, a)
+	}
+	s.stays(t, a)
+	for _, bad := range []string{"<script", "<img", "</title></style>", "href=javascript"} {
+		if strings.Contains(strings.ToLower(a.body), bad) {
+			t.Errorf("%s: %s stands in the answer", line, bad)
+		}
+	}
+	for name, values := range a.Header {
+		if strings.Contains(strings.Join(values, "\n"), "<script") {
+			t.Errorf("%s: %s is %q", line, name, values)
+		}
+	}
+	kind, csp := a.Header.Get("Content-Type"), a.Header.Get("Content-Security-Policy")
+	switch {
+	case a.body == "", strings.HasPrefix(kind, "application/problem+json"), strings.HasPrefix(kind, "application/json"), // browsers run none of these
+		strings.HasPrefix(kind, "text/plain") && a.Header.Get("X-Content-Type-Options") == "nosniff":
+	case strings.HasPrefix(kind, "text/plain") && a.StatusCode == 400 && strings.HasPrefix(a.body, "400 Bad Request"): // net/http's own
+	case strings.HasPrefix(kind, "text/html") && strings.HasPrefix(csp, "default-src 'none'") && !strings.Contains(csp, "unsafe") && a.Header.Get("X-Content-Type-Options") == "nosniff":
+	default:
+		t.Errorf("%s: an answer of type %q with the policy %q", line, kind, csp)
+	}
+}
