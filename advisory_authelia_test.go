@@ -24,6 +24,10 @@ func TestAdvisoryAuthelia(t *testing.T) {
 	s.redirectsByQuery(t, marie)
 	s.addressForms(t)
 	s.hostSpellings(t, marie)
+	for where := range s.placesOfMarkup() {
+		s.reflects(t, "CVE-2026-33525 markup in "+where, where, marie)
+	}
+	s.shownNames(t)
 	s.groupChange(t, marie)
 }
 

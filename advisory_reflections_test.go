@@ -1,9 +1,12 @@
 package main
 
 import (
+	"fmt"
 	"net/url"
 	"strings"
 	"testing"
+
+	"github.com/cocoom/cocoom-gateway/internal/slacksim"
 )
 
 // markup breaks out of text, attributes, scripts and styles, were it written as it
@@ -79,4 +82,41 @@ func (s *siege) harmless(t *testing.T, line, headers string) {
 	default:
 		t.Errorf("%s: an answer of type %q with the policy %q", line, kind, csp)
 	}
+}
+
+// shownNames: what a person is called in Slack, and what an app tells of people,
+// stands as text on their page and on the operators'.
+func (s *siege) shownNames(t *testing.T) {
+	t.Run("CVE-2026-33525 markup in what is kept", func(t *testing.T) {
+		if err := s.slack.UpdatePerson(customers[0].Team, "U0EMMA", func(p *slacksim.Person) { p.Name = markup }); err != nil {
+			t.Fatal(err)
+		}
+		emma := "Cookie: " + s.cookie("U0EMMA") + "\r\n"
+		s.harmless(t, "GET /.gateway/", emma+"Sec-Fetch-Mode: navigate\r\nSec-Fetch-Dest: document\r\n")
+		s.harmless(t, "GET /.gateway/me", emma)
+		body := url.Values{"to": {"U0EMMA", "U0PAUL"}, "text": {markup}, "key": {"markup"}, "type": {"invoice.approved"}, "actor": {"marie@agrafmania.fr"}, "title": {markup}, "url": {s.origin + "/?" + url.QueryEscape(markup)}}.Encode()
+		if a := s.attack(fmt.Sprintf("POST /.gateway/v1/notifications HTTP/1.1\r\nHost: %s\r\nAuthorization: Bearer %s\r\nContent-Type: application/x-www-form-urlencoded\r\nContent-Length: %d\r\n\r\n%s", s.host, customers[0].HookToken, len(body), body)); a == nil || a.StatusCode != 202 {
+			t.Fatalf("the notification was answered %+v", a)
+		}
+		for _, page := range []string{"/ui/", "/ui/routes", "/ui/routes/agrafmania.localhost", "/ui/alarms", "/ui/sessions", "/ui/people?host=agrafmania.localhost&person=U0EMMA", "/ui/notifications", "/ui/audit"} {
+			for _, query := range []string{"", "search=", "person=", "route=", "host=", "status=", "done=", "after=", "x="} {
+				at := page
+				if query != "" {
+					at += map[bool]string{true: "&", false: "?"}[strings.Contains(page, "?")] + query + url.QueryEscape(markup)
+				}
+				all := attackAll(t, s.p.admin.addr(), nil, "GET "+at+" HTTP/1.1\r\nHost: "+s.p.admin.addr()+"\r\nReferer: http://"+s.p.admin.addr()+"/ui/"+markup+"\r\n\r\n", 1)
+				if len(all) == 0 || query == "" && all[0].StatusCode != 200 || all[0].StatusCode >= 500 {
+					t.Fatalf("%s: answered %+v", at, all)
+				}
+				for _, bad := range []string{"<script", "<img", "<a href=javascript", "</title></style>"} {
+					if strings.Contains(strings.ToLower(all[0].body), bad) {
+						t.Errorf("%s: %s stands in the page", at, bad)
+					}
+				}
+				if csp := all[0].Header.Get("Content-Security-Policy"); strings.HasPrefix(all[0].Header.Get("Content-Type"), "text/html") && (!strings.Contains(csp, "default-src 'none'") || strings.Contains(csp, "unsafe")) {
+					t.Errorf("%s: a page with the policy %q", at, csp)
+				}
+			}
+		}
+	})
 }
