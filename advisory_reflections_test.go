@@ -91,9 +91,13 @@ func (s *siege) shownNames(t *testing.T) {
 		if err := s.slack.UpdatePerson(customers[0].Team, "U0EMMA", func(p *slacksim.Person) { p.Name = markup }); err != nil {
 			t.Fatal(err)
 		}
+		shown := 0
 		emma := "Cookie: " + s.cookie("U0EMMA") + "\r\n"
 		s.harmless(t, "GET /.gateway/", emma+"Sec-Fetch-Mode: navigate\r\nSec-Fetch-Dest: document\r\n")
 		s.harmless(t, "GET /.gateway/me", emma)
+		if a := s.attack(get(s.host, "/.gateway/", emma)); !strings.Contains(a.body, "&lt;script&gt;") {
+			t.Error("her page does not show her name")
+		}
 		body := url.Values{"to": {"U0EMMA", "U0PAUL"}, "text": {markup}, "key": {"markup"}, "type": {"invoice.approved"}, "actor": {"marie@agrafmania.fr"}, "title": {markup}, "url": {s.origin + "/?" + url.QueryEscape(markup)}}.Encode()
 		if a := s.attack(fmt.Sprintf("POST /.gateway/v1/notifications HTTP/1.1\r\nHost: %s\r\nAuthorization: Bearer %s\r\nContent-Type: application/x-www-form-urlencoded\r\nContent-Length: %d\r\n\r\n%s", s.host, customers[0].HookToken, len(body), body)); a == nil || a.StatusCode != 202 {
 			t.Fatalf("the notification was answered %+v", a)
@@ -108,6 +112,7 @@ func (s *siege) shownNames(t *testing.T) {
 				if len(all) == 0 || query == "" && all[0].StatusCode != 200 || all[0].StatusCode >= 500 {
 					t.Fatalf("%s: answered %+v", at, all)
 				}
+				shown += strings.Count(all[0].body, "&lt;script&gt;")
 				for _, bad := range []string{"<script", "<img", "<a href=javascript", "</title></style>"} {
 					if strings.Contains(strings.ToLower(all[0].body), bad) {
 						t.Errorf("%s: %s stands in the page", at, bad)
@@ -117,6 +122,9 @@ func (s *siege) shownNames(t *testing.T) {
 					t.Errorf("%s: a page with the policy %q", at, csp)
 				}
 			}
+		}
+		if shown < 10 {
+			t.Errorf("the operators' pages show it %d times", shown)
 		}
 	})
 }
