@@ -7,10 +7,13 @@ import (
 	"testing"
 )
 
-// TestAdvisoryOathkeeper is what broke Ory Oathkeeper.
+// TestAdvisoryOathkeeper is what broke Ory Oathkeeper. There is a third route here,
+// kiosk.localhost, of the first customer's workspace.
 func TestAdvisoryOathkeeper(t *testing.T) {
 	t.Parallel()
-	s := besiege(t, nil)
+	s := besiege(t, func(config string) string {
+		return config + fmt.Sprintf("  - host: kiosk.localhost\n    upstream: http://127.0.0.1:9\n    workspace: %s\n    slack_app: {client_id: \"1.2\", client_secret: kiosk-secret}\n    login: {guests: allow}\n    policy: [{path: /**, allow: members}]\n", customers[0].Team)
+	})
 	marie := "Cookie: " + s.cookie("U0MARIE") + "\r\n"
 	s.tokenScope(t, marie)
 	s.tenantKeys(t, marie)
@@ -86,6 +89,7 @@ func (s *siege) tenantKeys(t *testing.T, marie string) {
 				"the first's at the second":       {request: get(s.rival, "/x", marie), status: 302},
 				"the second's at the first":       {request: get(s.host, "/x", anne), status: 302},
 				"the first's page of who it is":   {request: get(s.rival, "/.gateway/me", marie), status: 401},
+				"at another of the same people":   {request: get("kiosk.localhost", "/.gateway/me", marie), status: 401},
 				"the first's hook at the second":  send(s.rival, customers[0].HookToken, 403),
 				"the second's hook at the first":  send(s.host, customers[1].HookToken, 403),
 				"by the other's absolute address": {request: get(s.host, "http://"+s.rival+"/x", marie), status: 302},
