@@ -128,7 +128,7 @@ func TestAppCookiesDoNotCross(t *testing.T) {
 			t.Errorf("%s: the app gets %q, want %q", name, got, row.want)
 		}
 	}
-	if _, got := f.get(t, "/", "Cookie", "a=1", "Cookie", "PHPSESSID=abc", "Cookie", good, "Cookie", "b=2"); got != "a=1; PHPSESSID=abc; b=2" {
+	if _, got := f.get(t, "/", "Cookie", "a=1", "Cookie", "PHPSESSID=abc", "Cookie", good, "Cookie", "b=2"); got != "a=1\nPHPSESSID=abc\nb=2" {
 		t.Errorf("of several headers the app gets %q", got)
 	}
 }

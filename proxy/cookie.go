@@ -36,15 +36,6 @@ func stripOwnCookies(h http.Header) {
 	h["Cookie"] = kept
 }
 
-// joinCookies makes one line of all (RFC 6265 section 5.4, RFC 9113 section
-// 8.2.3). CGI puts a comma between several, which ends no cookie: what a second
-// line holds would become the end of the last value in the first.
-func joinCookies(h http.Header) {
-	if lines := h["Cookie"]; len(lines) > 1 {
-		h["Cookie"] = []string{strings.Join(lines, "; ")}
-	}
-}
-
 // withoutOwnCookies reports false when nothing is left of the line.
 func withoutOwnCookies(line string) (rest string, left bool) {
 	if !strings.Contains(line, "gw") {

@@ -130,7 +130,6 @@ func (x *exchange) rewrite(pr *httputil.ProxyRequest) {
 	if p.cookies != nil {
 		p.cookies.restore(out.Header, x.in.Who.who())
 	}
-	joinCookies(out.Header)
 	if p.basic != nil {
 		out.Header.Del("Authorization")
 	}

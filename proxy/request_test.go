@@ -182,7 +182,7 @@ func TestOwnCookiesStayHere(t *testing.T) {
 		"Cookie: gw=secret\n":                                          nil,
 		"Cookie: gw=secret; __Secure-gw-login-1=secret\n":              nil,
 		"Cookie: a=1;gw-x=secret\n":                                    {"a=1"},
-		"Cookie: a=1\nCookie: __Host-gw=secret\nCookie: b=gw\n":        {"a=1; b=gw"},
+		"Cookie: a=1\nCookie: __Host-gw=secret\nCookie: b=gw\n":        {"a=1", "b=gw"},
 		"Cookie: gwen=1; mygw=2; GW=3; __Host-gwx=4; PHPSESSID=gw=5\n": {"gwen=1; mygw=2; GW=3; __Host-gwx=4; PHPSESSID=gw=5"},
 		"Cookie: =gw=secret; a=1\n":                                    {"a=1"},
 		"Cookie:  odd = 1 ;  two\n":                                    {"odd = 1 ;  two"},
