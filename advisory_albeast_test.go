@@ -53,7 +53,7 @@ func TestAdvisoryALBeast(t *testing.T) {
 		for where, line := range map[string]string{"X-Gateway-Assertion": token, "X_Gateway_Assertion": token, "Authorization": "Bearer " + token, "Cookie": "gw=" + token, "X-Amzn-Oidc-Data": token} {
 			tried[name+" in "+where] = try{request: get(s.host, "/x", where+": "+line+"\r\n"), status: 302}
 		}
-		tried[name+" on a public page"] = try{request: get(s.host, "/public/x", lines(token, "X-Gateway-Assertion", "X.Gateway.Assertion", "x-gateway-assertion")), status: 200, arrives: "/public/x", also: s.knows("")}
+		tried[name+" on a public page"] = try{request: get(s.host, "/public/x", headerLines(token, "X-Gateway-Assertion", "X.Gateway.Assertion", "x-gateway-assertion")), status: 200, arrives: "/public/x", also: s.knows("")}
 		tried[name+" for the hook"] = try{request: "POST /.gateway/v1/ping HTTP/1.1\r\nHost: " + s.host + "\r\nContent-Length: 0\r\nAuthorization: Bearer " + token + "\r\n\r\n", status: 401}
 	}
 	tried["another gateway's session"] = try{request: get(s.host, "/x", "Cookie: "+twin+"\r\n"), status: 302}

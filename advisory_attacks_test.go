@@ -15,8 +15,8 @@ import (
 // identityHeaders are those by which an app knows who is signed in.
 var identityHeaders = []string{"X-Forwarded-User", "X-Forwarded-Email", "X-Forwarded-Preferred-Username", "X-Forwarded-Groups", "X-Gateway-Team", "X-Gateway-Assertion"}
 
-// lines are header lines with one value.
-func lines(value string, names ...string) string {
+// headerLines are header lines with one value.
+func headerLines(value string, names ...string) string {
 	var out strings.Builder
 	for _, name := range names {
 		out.WriteString(name + ": " + value + "\r\n")

@@ -26,7 +26,7 @@ func TestAdvisoryCaddy(t *testing.T) {
 
 // absentHeaders: what there is nothing to say of is not what the client says of it.
 func (s *siege) absentHeaders(t *testing.T, marie string) {
-	forged := lines("forged", identityHeaders...)
+	forged := headerLines("forged", identityHeaders...)
 	private := s.p.private.addr()
 	token := "Authorization: Bearer " + s.cron + "\r\n"
 	without := func(name string) func(*testing.T, *answer, recorded) {
@@ -54,7 +54,7 @@ func (s *siege) absentHeaders(t *testing.T, marie string) {
 			"public, forward auth":        {request: asks(authAny, s.host, "/public/x", forged), to: private, status: 200, also: tells("")},
 			"public, nginx":               {request: asks(authNginx, s.host, "/public/x", forged), to: private, status: 200, also: tells("")},
 			"a program, forward auth":     {request: asks(authAny, s.host, "/cron/x", token+forged), to: private, status: 200, also: tells("")},
-			"empty values":                {request: get(s.host, "/public/x", lines("", identityHeaders...)), status: 200, arrives: "/public/x", also: s.knows("")},
+			"empty values":                {request: get(s.host, "/public/x", headerLines("", identityHeaders...)), status: 200, arrives: "/public/x", also: s.knows("")},
 			"trailers":                    {request: "POST /public/x HTTP/1.1\r\nHost: " + s.host + "\r\nTrailer: X-Forwarded-User\r\nTransfer-Encoding: chunked\r\n\r\n1\r\nx\r\n0\r\nX-Forwarded-User: forged\r\n\r\n", status: 200, arrives: "/public/x", also: s.knows("")},
 		},
 	})
@@ -64,9 +64,9 @@ func (s *siege) absentHeaders(t *testing.T, marie string) {
 // is one sign away.
 func (s *siege) remoteNames(t *testing.T, marie string) {
 	var forged strings.Builder
-	for _, name := range []string{"Remote-User", "Remote-Groups", "Remote-Email", "Remote-Name", "Remote-Addr", "X-Remote-User", "X-Remote-Groups", "X-Remote-Email", "X-Authenticated-User", "X-Webauth-User", "Auth-User", "X-Auth-Request-Email"} {
+	for _, name := range []string{"Remote-User", "Remote-Groups", "Remote-Email", "Remote-Name", "Remote-Addr", "X-Remote-User", "X-Authenticated-User", "X-Webauth-User", "Auth-User", "X-Auth-Request-Email"} {
 		for _, sign := range []string{"-", "_", ".", "~", "!"} {
-			forged.WriteString(lines("forged", strings.ReplaceAll(name, "-", sign), strings.ToLower(strings.Replace(name, "-", sign, 1)), strings.ToUpper(strings.ReplaceAll(name, "-", sign))))
+			forged.WriteString(headerLines("forged", strings.ReplaceAll(name, "-", sign), strings.ToLower(strings.Replace(name, "-", sign, 1)), strings.ToUpper(strings.ReplaceAll(name, "-", sign))))
 		}
 	}
 	s.row(t, "CVE-2026-52845 Remote_Groups and Remote.User are PHP's REMOTE_USER", advisory{

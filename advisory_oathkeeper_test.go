@@ -191,7 +191,7 @@ func (s *siege) nominations(header, marie string) advisory {
 			return try{request: get(s.host, target, more+header+": "+list+"\r\n"), status: status, arrives: arrives, also: also}
 		})
 	}
-	forged := lines("forged", identityHeaders...)
+	forged := headerLines("forged", identityHeaders...)
 	return advisory{
 		refused: named("", "/x", 302, "", nil),
 		honest:  tries{"keep-alive": {request: get(s.host, "/x", marie+header+": keep-alive\r\n"), status: 200, arrives: "/x", also: s.knows("U0MARIE")}},

@@ -35,9 +35,9 @@ func (s *siege) aliases(t *testing.T, marie string) {
 	var forged strings.Builder
 	for _, name := range append([]string{"X-Forwarded-Anything", "X-Gateway-Anything", "X-Auth-Request-User", "X-Original-User"}, identityHeaders...) {
 		for _, sign := range []string{"_", ".", "!", "~", "|", "'", "*", "+", "^", "`", "#", "$", "%", "&"} {
-			forged.WriteString(lines("forged", strings.ReplaceAll(name, "-", sign), strings.Replace(name, "-", sign, 1)))
+			forged.WriteString(headerLines("forged", strings.ReplaceAll(name, "-", sign), strings.Replace(name, "-", sign, 1)))
 		}
-		forged.WriteString(lines("forged", name, strings.ToLower(name), strings.ToUpper(name)))
+		forged.WriteString(headerLines("forged", name, strings.ToLower(name), strings.ToUpper(name)))
 	}
 	all := forged.String()
 	told := func(user string) func(*testing.T, *answer, recorded) {
@@ -54,7 +54,7 @@ func (s *siege) aliases(t *testing.T, marie string) {
 			"on a public page":       {request: get(s.host, "/public/x", all), status: 200, arrives: "/public/x", also: s.knows("")},
 			"a member, forward auth": {request: asks(authAny, s.host, "/x", marie+all), to: s.p.private.addr(), status: 200, also: told("U0MARIE")},
 			"public, forward auth":   {request: asks(authAny, s.host, "/public/x", all), to: s.p.private.addr(), status: 200, also: told("")},
-			"another address, by an alias": {request: asks(authNginx, s.host, "/x", lines("/public/x", "X_Forwarded_Uri", "X.Forwarded.Uri", "X-Forwarded_Uri", "X-Original-Url", "X-Original-Uri")), to: s.p.private.addr(),
+			"another address, by an alias": {request: asks(authNginx, s.host, "/x", headerLines("/public/x", "X_Forwarded_Uri", "X.Forwarded.Uri", "X-Forwarded_Uri", "X-Original-Url", "X-Original-Uri")), to: s.p.private.addr(),
 				status: 401},
 			"a blank before the colon": {request: get(s.host, "/public/x", "X-Forwarded-User : forged\r\n"), status: 400},
 			"a blank before the name":  {request: get(s.host, "/public/x", "X-Forwarded-User\t: forged\r\n"), status: 400},
@@ -66,7 +66,7 @@ func (s *siege) aliases(t *testing.T, marie string) {
 // forwardedFamily: of X-Forwarded-* the app gets what the gateway says, and of a
 // trusted proxy the gateway believes X-Forwarded-For alone.
 func (s *siege) forwardedFamily(t *testing.T, marie string) {
-	family := lines("forged", "X-Forwarded-Prefix", "X-Forwarded-Port", "X-Forwarded-Server", "X-Forwarded-Uri", "X-Forwarded-Method", "X-Forwarded-Path", "X-Forwarded-Proto", "X-Forwarded-Host", "X-Forwarded-By", "X-Forwarded-Tls-Client-Cert",
+	family := headerLines("forged", "X-Forwarded-Prefix", "X-Forwarded-Port", "X-Forwarded-Server", "X-Forwarded-Uri", "X-Forwarded-Method", "X-Forwarded-Path", "X-Forwarded-Proto", "X-Forwarded-Host", "X-Forwarded-By", "X-Forwarded-Tls-Client-Cert",
 		"X-Forwarded-Client-Cert", "X-Forwarded-Unheard-Of", "X-Forwarded", "Forwarded", "X-Real-Ip", "X-Rewrite-Url", "X-Original-Method", "X-Http-Method-Override", "X-Host", "Proxy")
 	answers := func(request string, status int, path string) try {
 		return try{request: request, status: status, arrives: path, also: func(t *testing.T, a *answer, got recorded) {

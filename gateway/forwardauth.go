@@ -66,14 +66,13 @@ func described(r *http.Request) (*http.Request, error) {
 		}
 		value[i] = given[0]
 	}
-	// What net/http's server does with a request line, which takes whole URLs, too,
-	// such as "mailto:/x", and here spaces, at which the app's server may end it.
+	// What net/http's server does with a request line.
 	u, err := url.ParseRequestURI(value[2])
-	if err != nil || value[2][0] != '/' || strings.Contains(value[2], " ") {
+	if err != nil || value[2][0] != '/' {
 		return r, errQuestion.because(errors.New("X-Forwarded-Uri is no path"))
 	}
-	if strings.Contains(value[2], "#") {
-		return r, errQuestion.because(errors.New("X-Forwarded-Uri has a fragment, which the app might cut off"))
+	if strings.ContainsAny(value[2], "# ") {
+		return r, errQuestion.because(errors.New("X-Forwarded-Uri has a fragment or a space, which the app might cut off"))
 	}
 	asked := new(http.Request)
 	*asked = *r

@@ -4,6 +4,7 @@ import (
 	"fmt"
 	"net/http"
 	"strings"
+	"unicode"
 
 	"github.com/cocoom/cocoom-gateway/internal/manifest"
 	"github.com/cocoom/cocoom-gateway/policy"
@@ -104,5 +105,8 @@ func (t table) find(host string) *Route {
 		}
 		host = host[:i]
 	}
-	return t[policy.LowerASCII(strings.TrimSuffix(host, "."))]
+	if strings.ContainsFunc(host, func(r rune) bool { return r > unicode.MaxASCII }) {
+		return nil // ToLower would make "i" of "İ" and "k" of the sign for kelvin
+	}
+	return t[strings.ToLower(strings.TrimSuffix(host, "."))]
 }
