@@ -129,10 +129,10 @@ func (s *siege) randomness(t *testing.T) {
 	})
 }
 
-// guesses: a thousand wrong ones come no nearer, and lock nobody out.
+// guesses: many wrong ones come no nearer, and lock nobody out.
 func (s *siege) guesses(t *testing.T, cookie string) {
 	t.Run("CVE-2024-21500 guessing", func(t *testing.T) {
-		for i := range 200 {
+		for i := range 50 {
 			guess := strings.Repeat(string(rune('a'+i%26)), 22)
 			for _, request := range []string{get(s.host, "/.gateway/break-glass?token="+guess, ""), get(s.host, "/x", "Cookie: gw="+cookie[3:40]+guess+"\r\n"), get(s.host, "/cron/x", "Authorization: Bearer cgs_"+guess+"\r\n")} {
 				if a := s.attack(request); a == nil || a.StatusCode == 200 || len(s.app.requests()) > 0 {

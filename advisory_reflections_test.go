@@ -41,6 +41,9 @@ func (s *siege) reflects(t *testing.T, name, where, cookie string) {
 					}
 					for _, target := range targets {
 						s.harmless(t, "GET "+target, "Sec-Fetch-Mode: navigate\r\nSec-Fetch-Dest: document\r\n"+cookie+more)
+						if where != "the address" && where != "Referer" && where != "Origin" {
+							continue // which say nothing about how it is asked
+						}
 						s.harmless(t, "POST "+target, "Sec-Fetch-Mode: navigate\r\nSec-Fetch-Dest: document\r\nContent-Length: 0\r\n"+cookie+more)
 						s.harmless(t, "GET "+target, "Sec-Fetch-Mode: cors\r\n"+cookie+more)
 					}
