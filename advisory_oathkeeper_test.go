@@ -26,8 +26,8 @@ func TestAdvisoryOathkeeper(t *testing.T) {
 // elsewhere, however often it was seen.
 func (s *siege) tokenScope(t *testing.T, marie string) {
 	token := "Authorization: Bearer " + s.cron + "\r\n"
-	elsewhere := []string{"/", "/x", "/cron", "/cron/../x", "/cron/%2e%2e/x", "/x?/cron/x", "/x#/cron/", "/Cron/x", "/%63ron/../x", "/admin/secret", "/public/x", "/.gateway/me", "/.gateway/", "//cron/x"}
-	ambiguous := map[string]int{"/x#/cron/": 403, "/cron/..%2fx": 400, "/cron/..;/x": 400}
+	elsewhere := []string{"/", "/x", "/cron", "/cron/../x", "/cron/%2e%2e/x", "/x?/cron/x", "/Cron/x", "/%63ron/../x", "/admin/secret", "/public/x", "/.gateway/me", "/.gateway/", "//cron/x"}
+	ambiguous := map[string]int{"/cron/..%2fx": 400, "/cron/..;/x": 400}
 	tried := func(credentials string) tries {
 		return each(elsewhere, func(target string) try {
 			status := 403

@@ -96,8 +96,8 @@ func (s *siege) onePath(t *testing.T, marie string) {
 		out := tries{}
 		for target, want := range map[string]try{
 			"/public/%2fx": {status: 400}, "/public%2Fx": {status: 400}, "/public/%2e%2e%2fadmin/secret": {status: 400}, "/public/%5c..%5cadmin": {status: 400}, "/public/%09x": {status: 400}, "/public/%7f": {status: 400},
-			"/admin%2fsecret": {status: 400}, "/%61dmin/secret": {status: 403}, "/admin/secret%3F": {}, "/admin/secret%23": {}, "/admin/secret%20": {}, "/admin/secret/": {status: 403}, "/admin/secret?x": {status: 403}, "/admin/secret;x": {status: 403},
-			"/admin/secret#/public/x": {}, "/public/x#/../../admin/secret": {status: 403}, "/public/x%23/../../admin/secret": {status: 403}, "/public/x?/../../admin/secret": {status: 200, arrives: "/public/x?/../../admin/secret"},
+			"/admin%2fsecret": {status: 400}, "/%61dmin/secret": {status: 403}, "/dossiers%3F": {}, "/dossiers%23/public/x": {}, "/dossiers%20": {}, "/admin/secret/": {status: 403}, "/admin/secret?x": {status: 403}, "/admin/secret;x": {status: 403},
+			"/public/x%23/../../admin/secret": {status: 403}, "/public/x?/../../admin/secret": {status: 200, arrives: "/public/x?/../../admin/secret"},
 			"/public/%c3%a9": {status: 200, arrives: "/public/%C3%A9"}, "/public/\u00e9": {status: 200, arrives: "/public/%C3%A9"}, "/public/%ff": {status: 200, arrives: "/public/%FF"}, "/public/%7e%41": {status: 200, arrives: "/public/~A"},
 			"/public/a%3bb": {status: 200, arrives: "/public/a%3Bb"}, "/public/a;b=1/c": {status: 200, arrives: "/public/a;b=1/c"}, "/public/%25": {status: 200, arrives: "/public/%25"}, "/public?x=%2f..&y=a;b&%zz": {status: 200, arrives: "/public?x=%2f..&y=a;b&%zz"},
 			"/publicx": {}, "/PUBLIC/x": {}, "/x/public/x": {}, "*": {status: 400},
@@ -105,7 +105,7 @@ func (s *siege) onePath(t *testing.T, marie string) {
 			if want.status == 0 { // a page for members, whatever its name looks like
 				want.status = 302
 				if cookie != "" {
-					want.status, want.arrives = 200, strings.ReplaceAll(target, "#", "%23")
+					want.status, want.arrives = 200, target
 				}
 			}
 			want.request = get(s.host, target, cookie)
