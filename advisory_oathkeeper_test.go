@@ -89,7 +89,7 @@ func (s *siege) tenantKeys(t *testing.T, marie string) {
 				"the first's at the second":       {request: get(s.rival, "/x", marie), status: 302},
 				"the second's at the first":       {request: get(s.host, "/x", anne), status: 302},
 				"the first's page of who it is":   {request: get(s.rival, "/.gateway/me", marie), status: 401},
-				"at another of the same people":   {request: get("kiosk.localhost", "/.gateway/me", marie), status: 401},
+				"at another of the same people":   {request: "GET /.gateway/me HTTP/1.1\r\nHost: kiosk.localhost\r\nSec-Fetch-Mode: cors\r\n" + marie + "\r\n", status: 401},
 				"the first's hook at the second":  send(s.rival, customers[0].HookToken, 403),
 				"the second's hook at the first":  send(s.host, customers[1].HookToken, 403),
 				"by the other's absolute address": {request: get(s.host, "http://"+s.rival+"/x", marie), status: 302},
@@ -115,7 +115,6 @@ func (s *siege) dotSegments(t *testing.T, marie string) {
 	up := []string{"/public/../admin/secret", "/public/./../admin/secret", "/public/%2e%2e/admin/secret", "/public/.%2E/admin/secret", "/public/x/../../admin/secret", "/public/../public/../admin/secret",
 		"/public/../admin/./secret", "/admin/x/../secret", "/%61dmin/secret", "/admin/%73ecret"}
 	unclear := []string{"/public/..%2fadmin/secret", "/public/..%5cadmin/secret", `/public/..\admin/secret`, "/public/..;/admin/secret", "/public/%2e%2e%2fadmin/secret", "/../admin/secret", "/public/../../admin/secret", "/public/%2e%2e;x=1/admin/secret"}
-	double := []string{"/public/%252e%252e/admin/secret", "/public/..%252fadmin/secret"} // what is named so, and nothing else
 	at := func(cookie string, status int) tries {
 		return each(up, func(target string) try { return try{request: get(s.host, target, cookie), status: status} }).
 			and(each(unclear, func(target string) try { return try{request: get(s.host, target, cookie), status: 400} }),
@@ -138,9 +137,8 @@ func (s *siege) dotSegments(t *testing.T, marie string) {
 			"within":            {request: get(s.host, "/public/a/../b/./c", ""), status: 200, arrives: "/public/b/c"},
 			"a member's page":   {request: get(s.host, "/public/../dossiers/12", marie), status: 200, arrives: "/dossiers/12"},
 			"of an empty one":   {request: get(s.host, "/public//../admin/secret", ""), status: 200, arrives: "/public/admin/secret"},
-			"three dots":        {request: get(s.host, "/public/.../x", ""), status: 200, arrives: "/public/.../x"},
 			"dots in the query": {request: get(s.host, "/public/x?/../admin/secret", ""), status: 200, arrives: "/public/x?/../admin/secret"},
-		}.and(each(double, func(target string) try { return try{request: get(s.host, target, ""), status: 200, arrives: target} })),
+		},
 		forged: forged,
 	})
 }
