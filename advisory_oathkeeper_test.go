@@ -89,12 +89,14 @@ func (s *siege) tenantKeys(t *testing.T, marie string) {
 				"the first's at the second":       {request: get(s.rival, "/x", marie), status: 302},
 				"the second's at the first":       {request: get(s.host, "/x", anne), status: 302},
 				"the first's page of who it is":   {request: get(s.rival, "/.gateway/me", marie), status: 401},
-				"at another of the same people":   {request: "GET /.gateway/me HTTP/1.1\r\nHost: kiosk.localhost\r\nSec-Fetch-Mode: cors\r\n" + marie + "\r\n", status: 401},
 				"the first's hook at the second":  send(s.rival, customers[0].HookToken, 403),
 				"the second's hook at the first":  send(s.host, customers[1].HookToken, 403),
 				"by the other's absolute address": {request: get(s.host, "http://"+s.rival+"/x", marie), status: 302},
 			},
 		})
+	}
+	if a := s.attack(get("kiosk.localhost", "/.gateway/me", marie)); a == nil || a.StatusCode != 401 {
+		t.Errorf("CVE-2026-33496: another route of the same workspace answered %+v", a)
 	}
 	ids := map[string]bool{}
 	for i, host := range []string{s.host, s.rival, s.host, s.rival} {
