@@ -62,11 +62,16 @@ func socketPeer(r *http.Request) netip.Addr {
 	return ap.Addr().Unmap()
 }
 
-// hop reads one address of X-Forwarded-For; some proxies add the port.
+// hop reads one address of X-Forwarded-For; some proxies add the port. One with a
+// zone means nothing on another machine, and Unmap would leave the zone out.
 func hop(s string) netip.Addr {
-	if ap, err := netip.ParseAddrPort(s); err == nil {
-		return ap.Addr().Unmap()
+	addr, err := netip.ParseAddr(s)
+	if err != nil {
+		ap, _ := netip.ParseAddrPort(s)
+		addr = ap.Addr()
 	}
-	addr, _ := netip.ParseAddr(s) // the zero Addr is in no network
+	if addr.Zone() != "" {
+		return netip.Addr{} // in no network
+	}
 	return addr.Unmap()
 }

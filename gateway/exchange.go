@@ -40,6 +40,7 @@ type exchange struct {
 	failure      error  // why the gateway itself answered, for the log
 	referrer     string // Referrer-Policy of our own page; empty: same-origin
 	unread       bool   // the request has a body that nobody is going to read
+	upgrade      bool   // the client wishes for another protocol on the connection
 	forwardAuth  bool   // another proxy asks; the request itself, with its body, is there
 
 	sending *sending // the saved form that the app is about to get; nil: none
@@ -76,7 +77,8 @@ func (b *awaitedBody) Read(p []byte) (int, error) {
 // ends it.
 func (g *Gateway) open(w http.ResponseWriter, r *http.Request) *exchange {
 	g.counters.begin()
-	return &exchange{ResponseWriter: w, id: newID(), begun: g.cfg.Now(), arrived: time.Now(), conf: g.conf.Load(), unread: r.ContentLength != 0 && r.ProtoMajor == 1}
+	return &exchange{ResponseWriter: w, id: newID(), begun: g.cfg.Now(), arrived: time.Now(), conf: g.conf.Load(),
+		unread: r.ContentLength != 0 && r.ProtoMajor == 1, upgrade: r.ProtoMajor == 1 && r.Header["Upgrade"] != nil}
 }
 
 // newID gives 64 random bits: enough to find one request in a log.
@@ -112,6 +114,10 @@ func (x *exchange) WriteHeader(status int) {
 		x.status = status
 		x.stream.answers()
 		x.begins(status)
+		if x.upgrade && !x.forwardAuth && status != http.StatusSwitchingProtocols {
+			// What follows a failed upgrade on the connection may not be HTTP.
+			x.Header().Set("Connection", "close")
+		}
 		if x.unread {
 			// Or net/http would wait for the body before it sends the answer; and
 			// behind the answer it reads what comes, without a limit of time.

@@ -71,8 +71,8 @@ func described(r *http.Request) (*http.Request, error) {
 	if err != nil || value[2][0] != '/' {
 		return r, errQuestion.because(errors.New("X-Forwarded-Uri is no path"))
 	}
-	if strings.Contains(value[2], "#") {
-		return r, errQuestion.because(errors.New("X-Forwarded-Uri has a fragment, which the app might cut off"))
+	if strings.ContainsAny(value[2], "# ") {
+		return r, errQuestion.because(errors.New("X-Forwarded-Uri has a fragment or a space, which the app might cut off"))
 	}
 	asked := new(http.Request)
 	*asked = *r

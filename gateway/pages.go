@@ -103,10 +103,6 @@ func (x *exchange) refuse(r *http.Request, err error) {
 	if x.status != 0 {
 		return // the answer has begun; there is no taking it back
 	}
-	if r.Header.Get("Upgrade") != "" {
-		// What follows a refused upgrade on the connection may not be HTTP.
-		x.Header().Set("Connection", "close")
-	}
 	if why.retry != "" {
 		x.Header().Set("Retry-After", why.retry)
 	}
