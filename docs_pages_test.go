@@ -1,6 +1,7 @@
 package main
 
 import (
+	"io/fs"
 	"net/http"
 	"net/http/httptest"
 	"os"
@@ -95,5 +96,35 @@ func TestDocsOAuth2Proxy(t *testing.T) {
 	}
 	if h["X-Forwarded-User"] != nil || h["X-Auth-Request-Groups"] == nil && h["X-Forwarded-Groups"] != nil {
 		t.Errorf("the app gets %v", h)
+	}
+}
+
+// TestDocsTests: the tests that the pages name as proofs exist.
+func TestDocsTests(t *testing.T) {
+	have := map[string]bool{}
+	declared := regexp.MustCompile(`(?m)^func ((?:Test|Fuzz|Benchmark)\w+)\(`)
+	err := filepath.WalkDir(".", func(path string, _ fs.DirEntry, err error) error {
+		if err != nil || !strings.HasSuffix(path, "_test.go") {
+			return err
+		}
+		text, err := os.ReadFile(path)
+		for _, m := range declared.FindAllSubmatch(text, -1) {
+			have[string(m[1])] = true
+		}
+		return err
+	})
+	if err != nil {
+		t.Fatal(err)
+	}
+	for _, page := range []string{"docs/threat-model.md", "SECURITY.md"} {
+		text, err := os.ReadFile(page)
+		if err != nil {
+			t.Fatal(err)
+		}
+		for _, name := range regexp.MustCompile("`((?:Test|Fuzz|Benchmark)[A-Z]\\w+)`").FindAllStringSubmatch(string(text), -1) {
+			if !have[name[1]] {
+				t.Errorf("%s names %s, which does not exist", page, name[1])
+			}
+		}
 	}
 }
