@@ -17,10 +17,11 @@ const headerBytes = 32 << 10
 
 // server is one listener.
 type server struct {
-	http http.Server
-	ln   net.Listener
-	log  *slog.Logger
-	cut  context.CancelFunc // ends the requests' contexts, and so every stream
+	http  http.Server
+	ln    net.Listener
+	crowd *crowd
+	log   *slog.Logger
+	cut   context.CancelFunc // ends the requests' contexts, and so every stream
 }
 
 // listen binds an address; key names it in errors. It speaks plain HTTP, unless
@@ -33,9 +34,11 @@ func listen(key, address string, h http.Handler, log *slog.Logger) (*server, err
 	if err != nil {
 		return nil, fmt.Errorf("%s: %w", key, err)
 	}
+	guests := newCrowd(ln, log)
 	base, cut := context.WithCancel(context.Background())
-	return &server{ln: ln, log: log, cut: cut, http: http.Server{
-		Handler: h, ReadHeaderTimeout: 10 * time.Second, IdleTimeout: 2 * time.Minute, MaxHeaderBytes: headerBytes,
+	return &server{ln: guests, crowd: guests, log: log, cut: cut, http: http.Server{
+		Handler: fewLines(h), ConnState: guests.note, ConnContext: inContext,
+		ReadHeaderTimeout: 10 * time.Second, IdleTimeout: 2 * time.Minute, MaxHeaderBytes: headerBytes,
 		BaseContext: func(net.Listener) context.Context { return base },
 		ErrorLog:    slog.NewLogLogger(log.Handler(), slog.LevelDebug), // strangers' TLS and HTTP mistakes
 	}}, nil

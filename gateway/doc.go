@@ -25,7 +25,7 @@
 // # Where things are
 //
 //	a request           gateway route exchange client origin verdict settings config serves
-//	is answered         refusal texts pages loggedpath · maintenance · tracing metrics
+//	is answered         refusal texts pages loggedpath · maintenance · limits · tracing metrics
 //	who is asking       session cookie seal device · person subject plausible email
 //	sign-in at Slack    login pending rounds returning provider · slackerror class
 //	its end             signout leaving account ago · live socket stop: streams end, too
