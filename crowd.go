@@ -56,6 +56,7 @@ type crowd struct {
 	exempt   func(netip.Addr) bool
 	most     int
 	fromOne  int
+	patience time.Duration // as takesNothing
 	arrivals atomic.Uint64
 	turned   atomic.Uint64 // away, or out to make room
 
@@ -68,7 +69,7 @@ type crowd struct {
 }
 
 func newCrowd(ln net.Listener, log *slog.Logger) *crowd {
-	return &crowd{Listener: ln, log: log, most: maxConnections, fromOne: maxFromOne, guests: map[*guest]struct{}{}, from: map[throttle.Who]int{}}
+	return &crowd{Listener: ln, log: log, most: maxConnections, fromOne: maxFromOne, patience: takesNothing, guests: map[*guest]struct{}{}, from: map[throttle.Who]int{}}
 }
 
 // guest is one connection.
@@ -248,7 +249,7 @@ func (g *guest) Write(p []byte) (n int, err error) {
 func (g *guest) wait() error {
 	g.writing.Lock()
 	defer g.writing.Unlock()
-	deadline := time.Now().Add(takesNothing)
+	deadline := time.Now().Add(g.crowd.patience)
 	if !g.until.IsZero() && g.until.Before(deadline) {
 		deadline = g.until
 	}

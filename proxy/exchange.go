@@ -83,7 +83,7 @@ func (b *requestBody) Read(p []byte) (int, error) {
 	begun := time.Now()
 	b.deadline(begun.Add(b.pace.left(b.patience)))
 	n, err := b.ReadCloser.Read(p)
-	b.pace.note(n, time.Since(begun))
+	b.pace.note(n, time.Since(begun), err)
 	if err != nil {
 		// The connection is watched while the answer is written: the deadline
 		// must not end a long one.
@@ -95,10 +95,13 @@ func (b *requestBody) Read(p []byte) (int, error) {
 	return n, err
 }
 
-// Close stops waiting for the client.
+// Close stops waiting for the client: it reads some of what is left, after a Read
+// that may still be under way for an app that has answered already.
 func (b *requestBody) Close() error {
+	b.deadline(time.Now().Add(leftoverTime))
+	err := b.ReadCloser.Close()
 	b.deadline(time.Time{})
-	return b.ReadCloser.Close()
+	return err
 }
 
 func (b *requestBody) err() error {

@@ -179,7 +179,7 @@ func (p *Proxy) Serve(w http.ResponseWriter, r *http.Request, in Inbound) {
 		}
 	}
 	inner := x.prepare()
-	defer x.body.end()
+	defer x.body.end(w)
 	// ReverseProxy is made anew for each request, so that who is asking need
 	// not travel in a context.
 	(&httputil.ReverseProxy{
