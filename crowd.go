@@ -204,7 +204,8 @@ func (c *crowd) enterLarge(g *guest) {
 	c.large = append(c.large, g)
 	var oldest *guest
 	if len(c.large) > maxLarge {
-		oldest, c.large = c.large[0], slices.Delete(c.large, 0, 1)
+		oldest = c.large[0] // before what follows moves the others
+		c.large = slices.Delete(c.large, 0, 1)
 	}
 	c.mu.Unlock()
 	if oldest != nil {
