@@ -122,7 +122,7 @@ func (p *program) applyLocked(ctx context.Context, file *configs.Config) error {
 
 // settings are what the gateway gets of a configuration.
 func settings(cfg *configs.Config, routes builtRoutes) gateway.Settings {
-	s := gateway.Settings{TrustedProxies: cfg.TrustedProxies, Slack: cfg.Slack, Session: cfg.Session, Routes: make([]gateway.Route, 0, len(routes))}
+	s := gateway.Settings{TrustedProxies: cfg.TrustedProxies, Slack: cfg.Slack, Session: cfg.Session, Limits: cfg.Limits, Routes: make([]gateway.Route, 0, len(routes))}
 	for _, one := range routes {
 		s.Routes = append(s.Routes, one.route)
 	}

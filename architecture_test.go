@@ -20,16 +20,17 @@ const module = "github.com/cocoom/cocoom-gateway"
 // the test, and so does one that is listed but not there, so that the picture in
 // the README stays whole and true.
 var imports = map[string][]string{
-	"":                             {"configs", "gateway", "proxy", "policy", "notifyhook", "internal/admin", "internal/certs", "internal/doctor", "internal/secret", "internal/store", "internal/manifest", "internal/tracing", "internal/slacksim", "internal/cocoomsim"},
+	"":                             {"configs", "gateway", "proxy", "policy", "notifyhook", "internal/admin", "internal/certs", "internal/doctor", "internal/secret", "internal/store", "internal/manifest", "internal/tracing", "internal/throttle", "internal/slacksim", "internal/cocoomsim"},
 	"configs":                      {"gateway", "policy", "proxy", "notifyhook", "internal/manifest", "internal/secret"},
-	"gateway":                      {"policy", "proxy", "internal/store", "internal/slackapi", "internal/manifest", "internal/secret", "internal/problem", "internal/metrics"},
+	"gateway":                      {"policy", "proxy", "internal/store", "internal/slackapi", "internal/manifest", "internal/secret", "internal/problem", "internal/metrics", "internal/throttle"},
 	"policy":                       {},
 	"proxy":                        {"policy", "internal/secret"},
-	"notifyhook":                   {"internal/store", "internal/secret", "internal/slackapi", "internal/problem", "internal/metrics"},
+	"notifyhook":                   {"internal/store", "internal/secret", "internal/slackapi", "internal/problem", "internal/metrics", "internal/throttle"},
 	"internal/admin":               {"configs", "gateway", "notifyhook", "internal/doctor", "internal/secret"},
 	"internal/certs":               {"internal/store"},
 	"internal/certs/certstest":     {},
 	"internal/doctor":              {"configs", "gateway", "notifyhook", "proxy", "internal/slackapi", "internal/store"},
+	"internal/throttle":            {},
 	"internal/store":               {"internal/secret"},
 	"internal/store/storetest":     {"internal/store"},
 	"internal/secret":              {},

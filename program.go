@@ -16,6 +16,7 @@ import (
 	"github.com/cocoom/cocoom-gateway/internal/admin"
 	"github.com/cocoom/cocoom-gateway/internal/certs"
 	"github.com/cocoom/cocoom-gateway/internal/store"
+	"github.com/cocoom/cocoom-gateway/internal/throttle"
 	"github.com/cocoom/cocoom-gateway/notifyhook"
 )
 
@@ -25,11 +26,12 @@ type program struct {
 	log *slog.Logger
 	observation
 
-	store   *store.Store
-	keys    *keys
-	relay   *notifyhook.Relay
-	gateway *gateway.Gateway
-	certs   *certs.Certificates // nil: a front proxy ends TLS
+	store    *store.Store
+	keys     *keys
+	relay    *notifyhook.Relay
+	gateway  *gateway.Gateway
+	certs    *certs.Certificates // nil: a front proxy ends TLS
+	throttle *throttle.Limits
 
 	public   *server
 	admin    *server
@@ -49,7 +51,7 @@ type program struct {
 // an address in use or a store that cannot be opened is an error here. run
 // serves; whoever does not call run must call close.
 func start(ctx context.Context, cfg *configs.Config, log *slog.Logger) (_ *program, err error) {
-	p := &program{log: log, appsChanged: make(chan struct{}, 1)}
+	p := &program{log: log, appsChanged: make(chan struct{}, 1), throttle: throttle.New(log, nil)}
 	p.current.started, p.current.file = cfg, cfg
 	defer func() {
 		if err != nil {
@@ -82,7 +84,7 @@ func start(ctx context.Context, cfg *configs.Config, log *slog.Logger) (_ *progr
 	if p.public, err = listen("listen", cfg.Listen, p.gateway, log); err != nil {
 		return nil, err
 	}
-	p.public.trusts = p.gateway.Trusts
+	p.public.trusts, p.public.crowd.exempt = p.gateway.Trusts, p.gateway.Trusts
 	if err := p.endTLS(cfg); err != nil {
 		return nil, err
 	}

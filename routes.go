@@ -23,7 +23,7 @@ func (p *program) buildRelay(cfg *configs.Config) error {
 	var err error
 	p.relay, err = notifyhook.New(notifyhook.Config{
 		Routes: relayRoutes(cfg), APIURL: cfg.Slack.WithDefaults().APIURL, PublicScheme: cfg.PublicScheme,
-		Store: p.store, Log: p.log, Metrics: p.registry, Tracer: p.tracing.Tracer(),
+		Store: p.store, Log: p.log, Metrics: p.registry, Tracer: p.tracing.Tracer(), Throttle: p.throttle,
 	})
 	if err != nil {
 		return fmt.Errorf("build notifications: %w", err)
@@ -52,7 +52,7 @@ func (p *program) buildGateway(ctx context.Context, cfg *configs.Config) error {
 		Settings: settings(cfg, p.current.routes), Prefix: cfg.ReservedPrefix,
 		Sealer: &p.keys.sealer, JWKS: p.keys.signing.JWKS, Store: p.store, Log: p.log,
 		PersonChanged: p.relay.PersonChanged, Metrics: p.registry, Tracer: p.tracing.Tracer(),
-		Master: p.keys.master, AppChanged: p.appChanged, Messenger: messenger(p.relay),
+		Master: p.keys.master, AppChanged: p.appChanged, Messenger: messenger(p.relay), Throttle: p.throttle,
 	})
 	if err != nil {
 		return fmt.Errorf("build gateway: %w", err)

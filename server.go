@@ -25,10 +25,11 @@ const maxStreams = 128
 
 // server is one listener.
 type server struct {
-	http http.Server
-	ln   net.Listener
-	log  *slog.Logger
-	cut  context.CancelFunc // ends the requests' contexts, and so every stream
+	http  http.Server
+	ln    net.Listener
+	crowd *crowd
+	log   *slog.Logger
+	cut   context.CancelFunc // ends the requests' contexts, and so every stream
 	// trusts tells which peers may speak HTTP/2 without TLS; nil: nobody.
 	trusts func(netip.Addr) bool
 }
@@ -43,9 +44,11 @@ func listen(key, address string, h http.Handler, log *slog.Logger) (*server, err
 	if err != nil {
 		return nil, fmt.Errorf("%s: %w", key, err)
 	}
+	guests := newCrowd(ln, log)
 	base, cut := context.WithCancel(context.Background())
-	return &server{ln: ln, log: log, cut: cut, http: http.Server{
-		Handler: lastOfItsConnection(h), ReadHeaderTimeout: 10 * time.Second, IdleTimeout: 2 * time.Minute, MaxHeaderBytes: headerBytes,
+	return &server{ln: guests, crowd: guests, log: log, cut: cut, http: http.Server{
+		Handler: lastOfItsConnection(fewLines(h)), ConnState: guests.note, ConnContext: inContext,
+		ReadHeaderTimeout: 10 * time.Second, IdleTimeout: 2 * time.Minute, MaxHeaderBytes: headerBytes,
 		BaseContext: func(net.Listener) context.Context { return base },
 		HTTP2:       &http.HTTP2Config{MaxConcurrentStreams: maxStreams}, DisableGeneralOptionsHandler: true, // "OPTIONS *" is judged as any other
 		ErrorLog: slog.NewLogLogger(log.Handler(), slog.LevelDebug), // strangers' TLS and HTTP mistakes

@@ -50,6 +50,8 @@ type Config struct {
 	Slack gateway.Slack `yaml:"slack"`
 	// Session bounds how long a sign-in lasts.
 	Session gateway.SessionTimes `yaml:"session"`
+	// Limits bounds what one client may do that mostly strangers do in vain.
+	Limits gateway.ClientLimits `yaml:"limits"`
 	// Include are patterns, such as routes.d/*.yaml, of files that hold one route
 	// or a list of routes each.
 	Include []string `yaml:"include"`

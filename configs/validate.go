@@ -34,6 +34,7 @@ func (v *validator) config() {
 	v.tracing()
 	c.Slack.Validate(v.under("slack"))
 	c.Session.Validate(v.under("session"))
+	c.Limits.Validate(v.under("limits"))
 }
 
 // under gives what reports the mistakes of a section.

@@ -12,10 +12,11 @@ import (
 
 // Alarm is something about a route's people that needs an operator.
 type Alarm struct {
-	Route string `json:"route"` // host
+	Route string `json:"route"` // host; empty: no route's
 	// Kind is "people" (they cannot be asked about), "usergroups" (groups are
 	// unknown, so that rules for them deny), "unchecked" (nobody could be asked
-	// about for long), "bot_revoked" or "app_uninstalled" (Slack says so).
+	// about for long), "bot_revoked" or "app_uninstalled" (Slack says so), or
+	// "flood" (clients are being held back; the reason says what they try).
 	Kind   string    `json:"kind"`
 	Reason string    `json:"reason"` // Slack's error name, or ours
 	Since  time.Time `json:"since"`
@@ -81,6 +82,7 @@ func (g *Gateway) Alarms() []Alarm {
 			list = append(list, one)
 		}
 	}
+	list = append(list, g.floods(routes)...)
 	slices.SortFunc(list, func(x, y Alarm) int {
 		return cmp.Or(strings.Compare(x.Route, y.Route), strings.Compare(x.Kind, y.Kind))
 	})

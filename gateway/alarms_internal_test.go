@@ -4,12 +4,14 @@ import (
 	"log/slog"
 	"testing"
 	"time"
+
+	"github.com/cocoom/cocoom-gateway/internal/throttle"
 )
 
 // TestAlarmOfARouteThatHasGone: a question to Slack that was under way when the
 // route went may fail after it, and nobody could mend that.
 func TestAlarmOfARouteThatHasGone(t *testing.T) {
-	g := &Gateway{conf: new(inForce), people: &people{alarms: newAlarms(slog.New(slog.DiscardHandler), time.Now)}}
+	g := &Gateway{cfg: Config{Throttle: throttle.New(slog.New(slog.DiscardHandler), nil)}, conf: new(inForce), people: &people{alarms: newAlarms(slog.New(slog.DiscardHandler), time.Now)}}
 	stays, goes := &Route{Host: "a.example"}, &Route{Host: "b.example"}
 	g.conf.Store(&configured{routes: table{"a.example": stays}})
 	g.people.alarms.raise(stays, "people", "invalid_auth")

@@ -152,9 +152,14 @@ func (g *Gateway) breakGlass(x *exchange, c echo.Context) error {
 		return errOrigin
 	}
 	key := c.QueryParam("key")
+	leave, no := g.mayLookUp(x)
+	if no != nil {
+		return no
+	}
 	d, err := g.openLink(r.Context(), rt, key)
+	leave()
 	if errors.Is(err, sql.ErrNoRows) {
-		return errLinkSpent
+		return g.failed(x, countLinks, linkBudget, errLinkSpent)
 	}
 	if err != nil {
 		return errStore.because(fmt.Errorf("read break-glass link: %w", err))
@@ -180,6 +185,9 @@ func (g *Gateway) breakGlass(x *exchange, c echo.Context) error {
 // openLink reads what a link that can still be used is for; sql.ErrNoRows says
 // that there is none.
 func (g *Gateway) openLink(ctx context.Context, rt *Route, key string) (d breakGlassDetail, err error) {
+	if len(key) != linkKey {
+		return d, sql.ErrNoRows
+	}
 	var detail string
 	err = g.cfg.Store.Read().QueryRowContext(ctx, `SELECT detail FROM link
 		WHERE id = $1 AND kind = 'break_glass' AND route = $2 AND used_at IS NULL AND expires_at > $3`,

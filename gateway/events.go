@@ -84,7 +84,7 @@ func (g *Gateway) slackEvents(x *exchange, c echo.Context) error {
 	signed := rt.SlackApp.SigningSecret != ""
 	if signed {
 		if err := verifySlack(r.Header, body, rt.SlackApp.SigningSecret, g.cfg.Now()); err != nil {
-			return errSignature.because(err)
+			return g.failed(x, countSignatures, failureBudget, errSignature.because(err))
 		}
 	}
 	var e envelope

@@ -21,6 +21,7 @@ import (
 
 	"github.com/cocoom/cocoom-gateway/internal/slackapi"
 	"github.com/cocoom/cocoom-gateway/internal/store"
+	"github.com/cocoom/cocoom-gateway/internal/throttle"
 	"github.com/cocoom/cocoom-gateway/policy"
 	"github.com/cocoom/cocoom-gateway/proxy"
 )
@@ -50,6 +51,8 @@ type Config struct {
 	AppChanged func()
 	// Messenger sends the test messages of a set-up.
 	Messenger Messenger
+	// Attempts bounds what strangers try in vain; nil: a new one does.
+	Throttle *throttle.Limits
 }
 
 // Gateway serves every route's public host. It is safe for concurrent use.
@@ -66,6 +69,7 @@ type Gateway struct {
 	calls    *slackapi.Calls
 	echo     *echo.Echo
 	counted  lastCount
+	gate     throttle.Gate // of what costs Slack or the store something, and nobody has a right to yet
 
 	installClient *http.Client           // asks Slack about apps that are being set up
 	icon          func() ([]byte, error) // of the Slack app, as PNG
@@ -78,6 +82,9 @@ type Gateway struct {
 func New(ctx context.Context, cfg Config) (*Gateway, error) {
 	if cfg.Now == nil {
 		cfg.Now = time.Now
+	}
+	if cfg.Throttle == nil {
+		cfg.Throttle = throttle.New(cfg.Log, cfg.Now)
 	}
 	calls, err := slackapi.NewCalls(cfg.Metrics, cfg.Tracer, "people")
 	if err != nil {
@@ -409,5 +416,7 @@ func (g *Gateway) tell(x *exchange, r *http.Request) {
 	path := g.loggedPath(cmp.Or(x.path, r.URL.EscapedPath()))
 	g.counters.end(x)
 	x.endSpans(r, path)
-	x.log(g.cfg.Log, r, path, g.cfg.Now())
+	if g.told(x) {
+		x.log(g.cfg.Log, r, path, g.cfg.Now())
+	}
 }

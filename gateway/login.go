@@ -101,9 +101,10 @@ func (g *Gateway) comeBack(x *exchange, c echo.Context) error {
 	}
 	pending, err := g.logins.openPending(rt, c.QueryParam("state"))
 	if err != nil {
-		return errState.because(err).linking(g.loginURL(rt, "/"))
+		return g.failed(x, countCallbacks, failureBudget, errState.because(err).linking(g.loginURL(rt, "/")))
 	}
 	if x.session = g.sessions.open(rt, r); x.session != nil {
+		g.succeeds(x, r)
 		return g.sendOn(x, c, pending.Return)
 	}
 	if err := g.finishRound(x, c, pending); err != nil {
@@ -133,13 +134,19 @@ func (g *Gateway) finishRound(x *exchange, c echo.Context, pending pendingLogin)
 	default:
 		return errCookies.because(errors.New("no cookie of this sign-in"))
 	}
+	done, no := g.mayExchange(x, r)
+	if no != nil {
+		return no
+	}
 	if q.Get("code") == "" || !g.logins.useOnce(q.Get("state")) {
+		done(nil)
 		return errState.because(errors.New("no code, or the state was used before"))
 	}
 	id, err := g.logins.identify(r.Context(), rt, q.Get("code"), pending.Nonce)
-	if err != nil {
+	if done(err); err != nil {
 		return err
 	}
+	g.succeeds(x, r)
 	return g.signIn(x, c, id, g.again(q.Get("state")))
 }
 

@@ -101,6 +101,9 @@ func (a Alarm) Advice() (meaning, remedy string) {
 		return "Slack says that the bot token was revoked.", "Install the app to the workspace again, put the new bot token into the configuration, and reload."
 	case "app_uninstalled":
 		return "Slack says that the app was uninstalled from the workspace.", "Have an admin of the workspace install it again; then put the new bot token into the configuration, and reload."
+	case alarmFlood:
+		return "Somebody tries too often what fails (" + a.Reason + "), and is held back; whoever has a session or a good credential passes.",
+			"The log names the addresses once a minute: block them in front of the gateway if it lasts. Where one of them is your own proxy's, name it in trusted_proxies."
 	}
 	return "The route needs an operator.", "See in the log what was said of it."
 }

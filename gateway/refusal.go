@@ -108,6 +108,9 @@ var (
 	errEmailChanged     = &refusal{status: http.StatusForbidden, code: "email_changed"}
 	errAccountUnchecked = &refusal{status: http.StatusServiceUnavailable, code: "account_unchecked", retry: "10", link: "/"}
 
+	errTooManySignIns  = &refusal{status: http.StatusTooManyRequests, code: "too_many_sign_ins"}
+	errTooManyFailures = &refusal{status: http.StatusTooManyRequests, code: "too_many_failures"}
+
 	errSetup       = &refusal{status: http.StatusBadGateway, code: "slack_setup"}
 	errSlackAnswer = &refusal{status: http.StatusBadGateway, code: "slack_answer"}
 	errSlackDown   = &refusal{status: http.StatusServiceUnavailable, code: "slack_unavailable", retry: "15"}

@@ -73,6 +73,9 @@ func (g *Gateway) beginRound(x *exchange, c echo.Context, path string, round int
 	case g.sessions.revoked.stale(g.cfg.Now()):
 		return errUnchecked.linking(rt.Origin + path)
 	}
+	if no := g.begins(x, r); no != nil {
+		return no.linking(g.loginURL(rt, path))
+	}
 	d, err := x.conf.provider.get(r.Context())
 	if err != nil {
 		rt.signedIn(errSlackDown.code)

@@ -183,7 +183,7 @@ func (g *Gateway) takeToken(x *exchange, r *http.Request) error {
 	x.program = true
 	r.Header.Del("Authorization") // also the app's own, should there be several
 	if x.token = x.route.tokens.find(token); x.token == nil {
-		return errToken.because(errors.New("unknown"))
+		return g.failed(x, countTokens, failureBudget, errToken.because(errors.New("unknown")))
 	}
 	return x.route.admit(x.token, r.URL.EscapedPath(), g.cfg.Prefix, g.cfg.Now())
 }

@@ -12,6 +12,7 @@ type Settings struct {
 	TrustedProxies []netip.Prefix // peers whose X-Forwarded-For is believed; empty: nobody
 	Slack          Slack
 	Session        SessionTimes
+	Limits         ClientLimits
 }
 
 // configured is a configuration made ready. It never changes: each exchange
@@ -21,7 +22,8 @@ type configured struct {
 	routes   table
 	peers    trust
 	times    SessionTimes // with defaults
-	apiURL   string       // of Slack's Web API
+	limits   ClientLimits
+	apiURL   string // of Slack's Web API
 	provider *provider
 }
 
@@ -40,7 +42,7 @@ func (g *Gateway) routes() table { return g.conf.routes() }
 // is kept while that is the same one.
 func (g *Gateway) configure(s Settings) (*configured, error) {
 	at := s.Slack.WithDefaults()
-	c := &configured{peers: trust(s.TrustedProxies), times: s.Session.withDefaults(), apiURL: at.APIURL}
+	c := &configured{peers: trust(s.TrustedProxies), times: s.Session.withDefaults(), limits: s.Limits, apiURL: at.APIURL}
 	if before := g.conf.Load(); before != nil && before.provider.issuer == at.Issuer {
 		c.provider = before.provider
 	} else {

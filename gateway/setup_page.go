@@ -89,12 +89,17 @@ func (g *Gateway) setup(x *exchange, c echo.Context) error {
 // one that uses the link. Another browser that has begun is told so first.
 func (g *Gateway) setupDoor(x *exchange, c echo.Context) error {
 	r, rt, key := c.Request(), x.route, c.QueryParam("key")
+	leave, no := g.mayLookUp(x)
+	if no != nil {
+		return no
+	}
 	l, err := g.findSetupLink(r.Context(), rt, linkID(key))
+	leave()
 	if err != nil {
 		return errStore.because(fmt.Errorf("read setup link: %w", err))
 	}
 	if l == nil {
-		return errSetupUnknown
+		return g.failed(x, countLinks, linkBudget, errSetupUnknown)
 	}
 	if no := l.refusal(g.cfg.Now()); no != nil {
 		return no

@@ -4,7 +4,6 @@ import (
 	"encoding/json"
 	"errors"
 	"fmt"
-	"io"
 	"net/http"
 	"slices"
 	"strings"
@@ -100,7 +99,7 @@ func (e endpoint) serve(w http.ResponseWriter, r *http.Request) *problem {
 	}
 	if v.who, v.body, p = e.authenticate(w, r, a); p != nil {
 		if p.Status == http.StatusUnauthorized || p.Status == http.StatusForbidden {
-			e.refused(r, p.Code)
+			return e.turnAway(r, p)
 		}
 		return p
 	}
@@ -175,12 +174,18 @@ func (e endpoint) authenticate(w http.ResponseWriter, r *http.Request, a action)
 	case a.needs != signatureOrToken:
 		return who, nil, e.route.creds.refuse("bearer_required", "this needs a bearer token")
 	}
-	if a.body > 0 {
-		if body, p = readBody(w, r, a.body); p != nil {
-			return who, nil, p
+	if isBearer {
+		if a.body > 0 {
+			body, p = readBody(w, r, a.body, nil)
 		}
+		return who, body, p
 	}
-	if !isBearer {
+	if _, _, _, p = e.route.creds.signatureHeaders(r.Header); p != nil {
+		return who, nil, p // whatever the body is
+	}
+	body, leave, p := e.readStranger(w, r, a.body)
+	defer leave()
+	if p == nil {
 		who, p = e.route.creds.checkSignature(r.Header, body, e.relay.now())
 	}
 	return who, body, p
@@ -204,7 +209,9 @@ func (e endpoint) refused(r *http.Request, code string) {
 	}
 }
 
-func readBody(w http.ResponseWriter, r *http.Request, limit int64) ([]byte, *problem) {
+// readBody reads a body of at most limit bytes. larger, unless nil, is asked before
+// more is read than usualBody, and may refuse.
+func readBody(w http.ResponseWriter, r *http.Request, limit int64, larger func() *problem) ([]byte, *problem) {
 	tooLarge := &problem{Status: http.StatusRequestEntityTooLarge, Code: "body_too_large", Detail: fmt.Sprintf("a body here has at most %d KiB", limit>>10)}
 	if r.ContentLength > limit {
 		return nil, tooLarge
@@ -212,7 +219,10 @@ func readBody(w http.ResponseWriter, r *http.Request, limit int64) ([]byte, *pro
 	ctl := http.NewResponseController(w)
 	// A server that cannot set the deadline (a test recorder) has its own.
 	_ = ctl.SetReadDeadline(time.Now().Add(bodyReadTimeout))
-	body, err := io.ReadAll(http.MaxBytesReader(w, r.Body, limit))
+	body, p, err := readAll(http.MaxBytesReader(w, r.Body, limit), larger)
+	if p != nil {
+		return nil, p
+	}
 	if err == nil { // else it goes on holding for what net/http would still read
 		_ = ctl.SetReadDeadline(time.Time{})
 	}

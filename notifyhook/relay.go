@@ -53,7 +53,7 @@
 //
 // Where things are, in the order of a notification's way:
 //
-//	who asks      handler auth address uses problem · inband · hook webhook webapi webapi_ask arguments
+//	who asks      handler auth address guesses uses problem · inband · hook webhook webapi webapi_ask arguments
 //	for what      post batch ping dryrun replay cancel list tell · fields decode request recipient
 //	in words      template harden wording format language · content mention split blockkit slackargs
 //	kept          accept intake backlog place sql seam
@@ -81,6 +81,7 @@ import (
 	"github.com/cocoom/cocoom-gateway/internal/secret"
 	"github.com/cocoom/cocoom-gateway/internal/slackapi"
 	"github.com/cocoom/cocoom-gateway/internal/store"
+	"github.com/cocoom/cocoom-gateway/internal/throttle"
 )
 
 // Config is what a Relay is made of.
@@ -92,6 +93,7 @@ type Config struct {
 	Log          *slog.Logger
 	Client       *http.Client          // its Transport carries the calls to Slack; nil means slackapi.Transport
 	Metrics      prometheus.Registerer // takes what is counted; nil: nothing is
+	Throttle     *throttle.Limits      // bounds what strangers try in vain; nil: a new one does
 	Tracer       trace.Tracer          // takes spans of acceptances and deliveries; nil: there are none
 }
 
@@ -122,6 +124,8 @@ type Relay struct {
 	tracer    trace.Tracer // nil: there are no traces
 	beat      heartbeat
 	refusals  refusals
+	throttle  *throttle.Limits
+	large     chan struct{} // full: no more large bodies of strangers are read
 	backlogs  backlogs
 	lastClaim struct{ now, at time.Time } // when it was, by the store's clock and by this process's
 	lastStats lastStats
@@ -145,7 +149,11 @@ func New(cfg Config) (*Relay, error) {
 		return nil, fmt.Errorf("make cache of answers: %w", err)
 	}
 	r := &Relay{store: cfg.Store, log: cfg.Log, client: cfg.Client, cache: cache, said: said, tracer: cfg.Tracer,
-		intake: intake{turn: make(chan struct{}, 1)}, inBand: make(chan struct{}, maxInBandOpen), alarms: newAlarms(), shares: shares{apps: map[string]*share{}}, wake: make(chan struct{}, 1), adoption: adoption{wanted: make(chan struct{}, 1)}, now: time.Now, clock: cfg.Store.Now, arrival: cfg.Store.RecentNow}
+		intake: intake{turn: make(chan struct{}, 1)}, inBand: make(chan struct{}, maxInBandOpen), alarms: newAlarms(), shares: shares{apps: map[string]*share{}}, wake: make(chan struct{}, 1), adoption: adoption{wanted: make(chan struct{}, 1)}, now: time.Now, clock: cfg.Store.Now, arrival: cfg.Store.RecentNow,
+		throttle: cfg.Throttle, large: make(chan struct{}, maxLarge)}
+	if r.throttle == nil {
+		r.throttle = throttle.New(cfg.Log, nil)
+	}
 	if r.calls, err = slackapi.NewCalls(cfg.Metrics, cfg.Tracer, "notifications"); err != nil {
 		return nil, err
 	}

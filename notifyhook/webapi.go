@@ -97,12 +97,19 @@ func (e endpoint) callWebAPI(w http.ResponseWriter, r *http.Request) slackAnswer
 	var p *problem
 	if inHeader && !open { // before the body is read
 		if who, p = e.token(value); p != nil {
-			e.refused(r, p.Code)
+			p = e.turnAway(r, p)
 			e.route.noteRefused(p.Code)
 			return apiRefusal(p)
 		}
 	}
-	body, p := readBody(w, r, maxBody)
+	var body []byte
+	if who != (caller{}) {
+		body, p = readBody(w, r, maxBody, nil)
+	} else {
+		var leave func()
+		body, leave, p = e.readStranger(w, r, maxBody)
+		defer leave()
+	}
 	if p != nil {
 		return apiRefusal(p)
 	}
@@ -115,7 +122,7 @@ func (e endpoint) callWebAPI(w http.ResponseWriter, r *http.Request) slackAnswer
 		return refused("not_authed")
 	default:
 		if who, p = e.token(secret.String(inForm)); p != nil {
-			e.refused(r, p.Code)
+			p = e.turnAway(r, p)
 			e.route.noteRefused(p.Code)
 			return apiRefusal(p)
 		}

@@ -49,18 +49,16 @@ func (e endpoint) takeHook(w http.ResponseWriter, r *http.Request) hookAnswer {
 	id, token, _ := strings.Cut(strings.TrimPrefix(r.URL.Path, hookPath), "/")
 	h, ok := e.route.hooks[id]
 	if !ok {
-		e.refused(r, "no_service")
-		return hookAnswer{status: http.StatusNotFound, word: "no_service"}
+		return e.strangeHook(r, hookAnswer{status: http.StatusNotFound, word: "no_service"})
 	}
 	who, ok := h.admits(id, secret.String(token), e.relay.now())
 	if !ok {
-		e.refused(r, "invalid_token")
-		return hookAnswer{status: http.StatusForbidden, word: "invalid_token"}
+		return e.strangeHook(r, hookAnswer{status: http.StatusForbidden, word: "invalid_token"})
 	}
 	if r.Method != http.MethodPost {
 		return hookAnswer{status: http.StatusBadRequest, word: "invalid_payload"}
 	}
-	body, p := readBody(w, r, maxBody)
+	body, p := readBody(w, r, maxBody, nil)
 	if p != nil {
 		return hookRefusal(p)
 	}
@@ -82,6 +80,14 @@ func (e endpoint) takeHook(w http.ResponseWriter, r *http.Request) hookAnswer {
 		return hookRefusal(p)
 	}
 	return hookAnswer{status: http.StatusOK, word: "ok"}
+}
+
+// strangeHook is turnAway in Slack's words.
+func (e endpoint) strangeHook(r *http.Request, a hookAnswer) hookAnswer {
+	if p := e.turnAway(r, &problem{Status: a.status, Code: a.word}); p.Status != a.status {
+		return hookRefusal(p)
+	}
+	return a
 }
 
 // hookRefusal says in Slack's words what a problem says in ours.

@@ -84,7 +84,7 @@ func (x *exchange) isAgreed(answer http.Header) bool {
 }
 
 // bodyPatience is how long a client may be silent in the middle of a body. An
-// upload may take as long as it likes, as long as it goes on.
+// upload may take as long as it likes, as long as it goes on (see pace).
 const bodyPatience = time.Minute
 
 // requestBody remembers how reading from the client failed, which tells the
@@ -94,16 +94,18 @@ type requestBody struct {
 	control  *http.ResponseController
 	patience time.Duration
 	failure  atomic.Pointer[error]
+	pace     pace
 }
 
 func (b *requestBody) Read(p []byte) (int, error) {
-	// An error means that the connection has no deadlines, as in some tests.
-	_ = b.control.SetReadDeadline(time.Now().Add(b.patience))
+	begun := time.Now()
+	b.deadline(begun.Add(b.pace.left(b.patience)))
 	n, err := b.ReadCloser.Read(p)
+	b.pace.note(n, time.Since(begun), err)
 	if err != nil {
 		// The connection is watched while the answer is written: the deadline
 		// must not end a long one.
-		_ = b.control.SetReadDeadline(time.Time{})
+		b.deadline(time.Time{})
 	}
 	if err != nil && err != io.EOF {
 		b.failure.Store(&err)
@@ -111,10 +113,13 @@ func (b *requestBody) Read(p []byte) (int, error) {
 	return n, err
 }
 
-// Close stops waiting for the client.
+// Close stops waiting for the client: it reads some of what is left, after a Read
+// that may still be under way for an app that has answered already.
 func (b *requestBody) Close() error {
-	_ = b.control.SetReadDeadline(time.Time{})
-	return b.ReadCloser.Close()
+	b.deadline(time.Now().Add(leftoverTime))
+	err := b.ReadCloser.Close()
+	b.deadline(time.Time{})
+	return err
 }
 
 func (b *requestBody) err() error {

@@ -179,6 +179,8 @@ func (p *Proxy) Serve(w http.ResponseWriter, r *http.Request, in Inbound) {
 			return
 		}
 	}
+	inner := x.prepare()
+	defer x.body.end(w)
 	// ReverseProxy is made anew for each request, so that who is asking need
 	// not travel in a context.
 	(&httputil.ReverseProxy{
@@ -188,7 +190,7 @@ func (p *Proxy) Serve(w http.ResponseWriter, r *http.Request, in Inbound) {
 		Transport:      x.roundTripper(),
 		BufferPool:     p.buffers,
 		ErrorLog:       p.brokenLog,
-	}).ServeHTTP(x, x.prepare())
+	}).ServeHTTP(x, inner)
 }
 
 // bufferPool lends the buffers that answers are copied through.

@@ -53,6 +53,7 @@ func (k *keeper) letsProgram(w http.ResponseWriter, r *http.Request) bool {
 	case given && k.knows(token):
 		return true
 	case given && !k.delay(r):
+		w.Header().Set("Retry-After", "1")
 		answer(w, http.StatusTooManyRequests, Failure{"too many wrong tokens at once; try again later"})
 	default:
 		w.Header().Set("WWW-Authenticate", `Bearer realm="operators of cocoom-gateway"`)
