@@ -226,7 +226,7 @@ func (g *Gateway) useLink(x *exchange, c echo.Context, key string, ss *session) 
 	rt.signedIn("break_glass")
 	g.cfg.Log.Warn("break-glass link used", "route", rt.Host, "email", ss.identity.Email, "user", ss.identity.User,
 		"client", x.client.String(), "until", ss.ends, "request_id", x.id)
-	x.Header().Set("Cache-Control", "no-store")
+	x.forNobodyElse()
 	return c.Redirect(http.StatusSeeOther, rt.Origin+"/")
 }
 

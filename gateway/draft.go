@@ -100,7 +100,7 @@ func (g *Gateway) saveForm(x *exchange, c echo.Context) error {
 		return notSent.because(err)
 	}
 	setDraftCookie(x, r, rt, name, secret)
-	x.Header().Set("Cache-Control", "no-store")
+	x.forNobodyElse()
 	// To the draft's page and from there to Slack, not to Slack at once: a
 	// form-action in the app's Content-Security-Policy holds for redirects too.
 	return c.Redirect(http.StatusSeeOther, g.draftURL(rt, name))

@@ -31,6 +31,7 @@ func (g *Gateway) leave(x *exchange, r *http.Request) http.ResponseWriter {
 // during maintenance.
 func (g *Gateway) leaveUnasked(x *exchange, c echo.Context) error {
 	g.end(x, c.Request())
+	x.forNobodyElse()
 	return c.Redirect(http.StatusSeeOther, g.signedOutURL(x.route))
 }
 

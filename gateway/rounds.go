@@ -57,7 +57,7 @@ func (g *Gateway) startLogin(x *exchange, c echo.Context) error {
 // the other tabs will find the session too.
 func (g *Gateway) sendOn(x *exchange, c echo.Context, path string) error {
 	clearPendingCookies(x, c.Request(), x.route)
-	x.Header().Set("Cache-Control", "no-store")
+	x.forNobodyElse()
 	return c.Redirect(http.StatusFound, x.route.Origin+path)
 }
 
@@ -85,7 +85,7 @@ func (g *Gateway) beginRound(x *exchange, c echo.Context, path string, round int
 		return fmt.Errorf("begin sign-in: %w", err)
 	}
 	setPendingCookie(x, rt, pending, secret)
-	x.Header().Set("Cache-Control", "no-store")
+	x.forNobodyElse()
 	oauth := x.conf.provider.oauth(d, rt)
 	return c.Redirect(http.StatusFound, oauth.AuthCodeURL(state,
 		oauth2.SetAuthURLParam("nonce", pending.Nonce), oauth2.SetAuthURLParam("team", rt.Workspace)))

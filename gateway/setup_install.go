@@ -65,7 +65,7 @@ func (g *Gateway) setupInstall(x *exchange, c echo.Context) error {
 	if team := v.pinned(); team != "" {
 		with = append(with, oauth2.SetAuthURLParam("team", team))
 	}
-	x.Header().Set("Cache-Control", "no-store")
+	x.forNobodyElse()
 	return c.Redirect(http.StatusFound, g.installer(x, app).AuthCodeURL(state, with...))
 }
 

@@ -106,7 +106,7 @@ func (g *Gateway) setupDoor(x *exchange, c echo.Context) error {
 	}
 	x.referrer = "strict-origin" // as on the page of a break-glass link
 	if mine {
-		x.Header().Set("Cache-Control", "no-store")
+		x.forNobodyElse()
 		return c.Redirect(http.StatusFound, g.setupURL(rt))
 	}
 	code, post := "setup_begin", g.cfg.Prefix+"/setup?key="+url.QueryEscape(key)
@@ -140,7 +140,7 @@ func (g *Gateway) takeSetup(x *exchange, c echo.Context, id string, told bool) e
 
 // backToSetup ends a step.
 func (g *Gateway) backToSetup(x *exchange, c echo.Context) error {
-	x.Header().Set("Cache-Control", "no-store")
+	x.forNobodyElse()
 	return c.Redirect(http.StatusSeeOther, g.setupURL(x.route))
 }
 
@@ -325,6 +325,7 @@ func (x *exchange) showSetup(r *http.Request, status int, p setupPage) error {
 	h := x.ownHeaders("text/html; charset=utf-8")
 	h.Set("Content-Language", p.Lang)
 	h.Set("Content-Security-Policy", setupPolicy)
+	h.Set("Cross-Origin-Opener-Policy", "same-origin") // secrets are typed here, and no app opens it
 	if p.Again > 0 {
 		h.Set("Refresh", strconv.Itoa(p.Again)+"; url="+p.Path)
 	}
