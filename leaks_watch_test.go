@@ -39,8 +39,12 @@ func (h watched) ServeHTTP(w http.ResponseWriter, r *http.Request) {
 		out.mayHave = true
 	}
 	defer func() {
-		if out.body.Len() > 0 {
-			fmt.Fprintf(h.at(h.where), "%s %s: %s", r.Method, r.URL.Path, out.body.Bytes())
+		said := out.body.Bytes()
+		if state := r.URL.Query().Get("state"); state != "" { // who asks has brought it
+			said = bytes.ReplaceAll(said, []byte(state), []byte("…"))
+		}
+		if len(said) > 0 {
+			fmt.Fprintf(h.at(h.where), "%s: %s", r.Method, said)
 		}
 	}()
 	h.next.ServeHTTP(out, r)

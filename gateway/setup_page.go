@@ -276,6 +276,7 @@ type setupNotice struct {
 // succeeding, nil if nothing did.
 func (g *Gateway) showSetup(v *setupVisit, step int, trouble error) error {
 	x, rt := v.x, v.x.route
+	// #nosec G203 -- our own style sheet
 	p := setupPage{Lang: v.lang, Style: template.CSS(setupStyle), T: setupWords(v.lang, rt), Path: g.cfg.Prefix + "/setup", Step: step, Connected: v.row.inForce(rt)}
 	p.Steps = v.steps(p.T, p.Path, step)
 	p.Heading = headingOf(p.Steps, p.T)
