@@ -134,6 +134,7 @@ func chromium(t *testing.T, more ...chromedp.ExecAllocatorOption) func(t *testin
 		if err := chromedp.Do(ctx, chromedp.EmulateViewport(int64(width), int64(height))); err != nil {
 			t.Fatalf("start chromium: %v", err)
 		}
+		noViolations(t, ctx)
 		ctx, cancel := context.WithTimeout(ctx, 60*time.Second)
 		t.Cleanup(cancel)
 		return &tab{t, ctx}
