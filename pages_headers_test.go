@@ -45,6 +45,9 @@ func TestHeadersOfOurOwnAnswers(t *testing.T) {
 	}
 	for _, lang := range []string{"en", "fr"} {
 		for _, class := range []string{"navigate", "cors"} {
+			if racing && (lang == "fr") != (class == "cors") {
+				continue // half of it shows all races there are
+			}
 			ask := func(address, method, host, target, more string) walked {
 				raw := fmt.Sprintf("%s %s HTTP/1.1\r\nHost: %s\r\nAccept-Language: %s\r\nSec-Fetch-Mode: %s\r\nSec-Fetch-Dest: %s\r\nContent-Length: 0\r\nConnection: close\r\n%s\r\n",
 					method, target, host, lang, class, map[string]string{"navigate": "document", "cors": "empty"}[class], more)
@@ -57,6 +60,9 @@ func TestHeadersOfOurOwnAnswers(t *testing.T) {
 			}
 			public := s.p.public.addr()
 			for _, d := range publicDoors(t) {
+				if racing && strings.HasSuffix(d.path, "/icon.png") {
+					continue // it is drawn when first asked for, which takes the race detector long
+				}
 				for _, method := range append([]string{"DELETE", "POST"}, slices.DeleteFunc(slices.Clone(d.methods), func(m string) bool { return m == "POST" })...) {
 					check(ask(public, method, s.host, d.path, ""))
 					check(ask(public, method, "neu.localhost"+port, d.path, ""))
