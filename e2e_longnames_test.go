@@ -4,7 +4,6 @@ import (
 	"context"
 	"database/sql"
 	"fmt"
-	"log/slog"
 	"os"
 	"path/filepath"
 	"strings"
@@ -86,7 +85,7 @@ routes:
 	if err != nil {
 		t.Fatal(err)
 	}
-	p, err := start(t.Context(), cfg, slog.New(slog.DiscardHandler))
+	p, err := start(t.Context(), cfg, overheard.logger())
 	if err != nil {
 		t.Fatal(err)
 	}

@@ -28,7 +28,7 @@ type newcomer struct {
 
 func startNewcomer(t *testing.T) *newcomer {
 	t.Helper()
-	return startNewcomerOn(t, t.TempDir(), slog.New(slog.DiscardHandler))
+	return startNewcomerOn(t, t.TempDir(), overheard.logger())
 }
 
 // startNewcomerOn has the gateway keep its state there, and log so.

@@ -73,14 +73,17 @@ func startDemo(t *testing.T, d *demo) {
 		case <-time.After(30 * time.Second):
 			t.Error("the demo does not stop")
 		}
+		log, err := os.ReadFile(filepath.Join(d.State, "gateway.log"))
 		for _, word := range []string{"demo-client-secret", "xoxb-", "xoxp-", "ck_agrafmania", "demo-only-alerts"} {
-			if log, err := os.ReadFile(filepath.Join(d.State, "gateway.log")); err != nil || bytes.Contains(log, []byte(word)) {
+			if err != nil || bytes.Contains(log, []byte(word)) {
 				t.Errorf("the log holds the secret %q (%v)", word, err)
 			}
 		}
+		fmt.Fprintf(overheard.at("a demo's log"), "%s", log)
 	})
 	select {
 	case <-ready.said:
+		overheard.configuration(d.gateway.current.cfg)
 	case err := <-done:
 		done <- nil // for the clean-up
 		t.Fatalf("the demo did not start: %v", err)
@@ -131,6 +134,7 @@ func chromium(t *testing.T, more ...chromedp.ExecAllocatorOption) func(t *testin
 		if err := chromedp.Do(ctx, chromedp.EmulateViewport(int64(width), int64(height))); err != nil {
 			t.Fatalf("start chromium: %v", err)
 		}
+		noViolations(t, ctx)
 		ctx, cancel := context.WithTimeout(ctx, 60*time.Second)
 		t.Cleanup(cancel)
 		return &tab{t, ctx}

@@ -10,7 +10,6 @@ import (
 	"encoding/pem"
 	"fmt"
 	"io"
-	"log/slog"
 	"math/big"
 	"net"
 	"net/http"
@@ -45,7 +44,7 @@ routes:
 	if err != nil {
 		t.Fatal(err)
 	}
-	p, err := start(t.Context(), cfg, slog.New(slog.DiscardHandler))
+	p, err := start(t.Context(), cfg, overheard.logger())
 	if err != nil {
 		t.Fatal(err)
 	}

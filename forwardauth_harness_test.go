@@ -9,7 +9,6 @@ import (
 	"encoding/json"
 	"fmt"
 	"io"
-	"log/slog"
 	"net"
 	"net/http"
 	"net/http/cookiejar"
@@ -95,7 +94,7 @@ routes:
 	if err != nil {
 		t.Fatal(err)
 	}
-	if b.gateway, err = start(t.Context(), cfg, slog.New(slog.DiscardHandler)); err != nil {
+	if b.gateway, err = start(t.Context(), cfg, overheard.logger()); err != nil {
 		t.Fatal(err)
 	}
 	runs(t, b.gateway)

@@ -10,7 +10,7 @@ import (
 )
 
 func TestMain(m *testing.M) {
-	testscript.Main(m, map[string]func(){
+	testscript.Main(discreet{m}, map[string]func(){
 		"cocoom-gateway": func() { os.Exit(asStarted()) },
 	})
 }

@@ -21,6 +21,7 @@ func manCommand() *cobra.Command {
 		Example: "  cocoom-gateway man --dir /usr/local/share/man/man1",
 		Args:    cobra.NoArgs,
 		RunE: func(cmd *cobra.Command, _ []string) error {
+			// #nosec G301 -- the directory is for others to read
 			if err := os.MkdirAll(dir, 0o755); err != nil {
 				return fmt.Errorf("make the directory: %w", err)
 			}
@@ -40,6 +41,7 @@ func writeManual(cmd *cobra.Command, dir string) error {
 			}
 		}
 	}
+	// #nosec G306 -- it is for others to read, and holds nothing secret
 	if err := os.WriteFile(filepath.Join(dir, manName(cmd)+".1"), []byte(manPage(cmd)), 0o644); err != nil {
 		return fmt.Errorf("write manual page: %w", err)
 	}

@@ -6,7 +6,6 @@ import (
 	"encoding/json"
 	"fmt"
 	"io"
-	"log/slog"
 	"net"
 	"net/http"
 	"os"
@@ -44,7 +43,7 @@ routes:
 	if err != nil {
 		t.Fatal(err)
 	}
-	p, err := start(t.Context(), cfg, slog.New(slog.DiscardHandler))
+	p, err := start(t.Context(), cfg, overheard.logger())
 	if err != nil {
 		t.Fatal(err)
 	}
@@ -55,6 +54,7 @@ routes:
 // runs runs a program until stop, which waits for its end, or the test's end.
 func runs(t *testing.T, p *program) (stop func()) {
 	t.Helper()
+	overheard.watch(p)
 	ctx, cancel := context.WithCancel(context.Background())
 	done := make(chan error, 1)
 	go func() { done <- p.run(ctx) }()

@@ -4,7 +4,6 @@ import (
 	"context"
 	"fmt"
 	"io"
-	"log/slog"
 	"net"
 	"net/http"
 	"net/http/httptest"
@@ -120,7 +119,7 @@ func TestStopWhileEverythingHangs(t *testing.T) {
 	if err != nil {
 		t.Fatal(err)
 	}
-	p, err := start(t.Context(), cfg, slog.New(slog.DiscardHandler))
+	p, err := start(t.Context(), cfg, overheard.logger())
 	if err != nil {
 		t.Fatal(err)
 	}

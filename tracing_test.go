@@ -4,6 +4,7 @@ import (
 	"compress/gzip"
 	"context"
 	"encoding/hex"
+	"fmt"
 	"io"
 	"net/http"
 	"net/http/httptest"
@@ -42,6 +43,9 @@ func newCollector(t *testing.T) *otelCollector {
 		for _, resource := range batch.ResourceSpans {
 			for _, scope := range resource.ScopeSpans {
 				c.spans = append(c.spans, scope.Spans...)
+				for _, span := range scope.Spans {
+					fmt.Fprint(overheard.at("the traces"), span)
+				}
 			}
 		}
 		w.Header().Set("Content-Type", "application/x-protobuf")

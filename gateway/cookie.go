@@ -20,6 +20,7 @@ func cookieName(rt *Route) string {
 // and with SameSite=Lax, since Slack's redirect back must bring it along.
 // A life of 0 or less deletes it.
 func setCookie(w http.ResponseWriter, rt *Route, name, value string, life time.Duration) {
+	// #nosec G124 -- Secure wherever the route is served by https
 	c := &http.Cookie{
 		Name: name, Value: value, Path: "/", Secure: rt.secure(), HttpOnly: true, SameSite: http.SameSiteLaxMode,
 		MaxAge: int(life.Seconds()),

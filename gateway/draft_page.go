@@ -42,6 +42,7 @@ func (g *Gateway) savedForm(x *exchange, c echo.Context) error {
 		return x.show(r, errFormSent.status, p)
 	}
 	p.Send = &sendButton{
+		// #nosec G203 -- escaped here, since html/template would rewrite the address
 		Action: template.HTMLAttr(`action="` + html.EscapeString(rt.Origin+d.target) + `"`),
 		Field:  formField, Name: name, Label: labels[l]["send"],
 	}

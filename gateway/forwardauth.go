@@ -46,7 +46,7 @@ func (g *Gateway) forwardAuth(w http.ResponseWriter, r *http.Request, statusOnly
 // would add to the one in the public listener's answer.
 func (x *exchange) refuseNginx(why *refusal) {
 	x.failure = why
-	x.Header().Set("Cache-Control", "no-store")
+	x.forNobodyElse()
 	if why.status == http.StatusUnauthorized {
 		x.WriteHeader(http.StatusUnauthorized)
 		return

@@ -155,6 +155,7 @@ func (g *Gateway) mount() {
 	// that a page does not serve to the routes below.
 	page := func(path string, h echo.HandlerFunc, methods ...string) {
 		e.RouteNotFound(path, func(c echo.Context) error {
+			exchangeOf(c.Response()).forNobodyElse()
 			if slices.Contains(methods, c.Request().Method) {
 				return h(c)
 			}
@@ -371,6 +372,7 @@ func (g *Gateway) notify(x *exchange, c echo.Context) error {
 		return errNotFound
 	}
 	r := c.Request()
+	x.forNobodyElse()
 	r.Header.Set("X-Request-Id", x.id)
 	http.StripPrefix(g.cfg.Prefix, x.route.Notify).ServeHTTP(x, x.forNotify(r))
 	return nil
@@ -393,7 +395,7 @@ func (x *exchange) forNotify(r *http.Request) *http.Request {
 
 // jwks publishes the keys that verify every route's assertions.
 func (g *Gateway) jwks(x *exchange, c echo.Context) error {
-	x.Header().Set("Cache-Control", "public, max-age=300")
+	x.forNobodyElse().Set("Cache-Control", "public, max-age=300")
 	return c.Blob(http.StatusOK, "application/jwk-set+json", g.cfg.JWKS())
 }
 

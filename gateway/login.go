@@ -91,7 +91,7 @@ func (g *Gateway) callback(x *exchange, c echo.Context) error {
 
 func (g *Gateway) comeBack(x *exchange, c echo.Context) error {
 	r, rt := c.Request(), x.route
-	x.Header().Set("Cache-Control", "no-store")
+	x.forNobodyElse()
 	if r.Method != http.MethodGet {
 		x.Header().Set("Allow", "GET")
 		return errMethod

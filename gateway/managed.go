@@ -209,6 +209,7 @@ func (g *Gateway) lockManaged(ctx context.Context, tx *sql.Tx, host string) (*ma
 func (r *managedRow) save(ctx context.Context, tx *sql.Tx, g *Gateway) error {
 	sealed := []byte{} // nothing at all, for who looks which rows have secrets
 	if r.secrets != (managedSecrets{}) {
+		// #nosec G117 -- sealed before it is kept
 		plain, err := json.Marshal(r.secrets)
 		if err != nil {
 			return err

@@ -45,6 +45,7 @@ func (g *Gateway) private(w http.ResponseWriter, r *http.Request, serve func(x *
 	r = g.traced(x, r)
 	defer g.finish(x, r)
 	x.peer(x.conf.peers, r)
+	x.forNobodyElse()
 	x.Header().Set("X-Request-Id", x.id)
 	r.Header.Set("X-Request-Id", x.id) // problems name it
 	serve(x, r)

@@ -35,7 +35,7 @@ func (g *Gateway) probe(x *exchange, c echo.Context) error {
 	if !ok {
 		return errNotFound
 	}
-	x.Header().Set("Cache-Control", "no-store")
+	x.forNobodyElse()
 	r := c.Request()
 	if via := r.Header.Get("X-Forwarded-For") + r.Header.Get("Forwarded"); via != "" && !x.conf.peers.includes(socketPeer(r)) {
 		answer += " " + ViaStranger

@@ -96,6 +96,7 @@ func endSessions(ctx context.Context, tx *sql.Tx, of whose, now, ends time.Time)
 		return nil, 0, err
 	}
 	where, args := of.where(1)
+	// #nosec G202 -- what is joined is placeholders and conditions of our own, never a value
 	_, err = tx.ExecContext(ctx, `DELETE FROM session WHERE `+where, args...)
 	return fresh, ended, err
 }
@@ -122,6 +123,7 @@ func revocationsFor(ctx context.Context, tx *sql.Tx, of whose, now, ends time.Ti
 		note(kind, value, now.UnixMilli(), ends.UnixMilli())
 	}
 	where, args := of.where(2)
+	// #nosec G202 -- what is joined is placeholders and conditions of our own, never a value
 	rows, err := tx.QueryContext(ctx, `SELECT route, team, user_id, SUM(CASE WHEN expires_at > $1 THEN 1 ELSE 0 END), MAX(created_at), MAX(expires_at)
 		FROM session WHERE `+where+` GROUP BY route, team, user_id`, append([]any{now.UnixMilli()}, args...)...)
 	if err != nil {

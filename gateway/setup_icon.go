@@ -21,9 +21,8 @@ func (g *Gateway) setupIcon(x *exchange, c echo.Context) error {
 	if err != nil {
 		return err
 	}
-	h := x.Header()
+	h := x.forNobodyElse()
 	h.Set("Cache-Control", "public, max-age=86400")
-	h.Set("X-Content-Type-Options", "nosniff")
 	h.Set("Content-Type", "image/png")
 	x.WriteHeader(http.StatusOK)
 	x.body(c.Request(), picture)

@@ -168,6 +168,7 @@ func setupCookieName(rt *Route) string { return cookieName(rt) + "-setup" }
 
 // setSetupCookie makes the browser the one that uses the link.
 func (g *Gateway) setSetupCookie(w http.ResponseWriter, rt *Route, c setupCookie) error {
+	// #nosec G117 -- sealed before it is kept
 	plain, err := json.Marshal(c)
 	if err != nil {
 		return fmt.Errorf("marshal setup cookie: %w", err)
@@ -193,6 +194,7 @@ func (g *Gateway) readSetupCookie(rt *Route, r *http.Request) (c setupCookie) {
 // sealTyped and openTyped keep what an admin has typed with their link: not in
 // force, and never sent back into a page.
 func (g *Gateway) sealTyped(l *setupLink, s managedSecrets) error {
+	// #nosec G117 -- sealed before it is kept
 	plain, err := json.Marshal(s)
 	if err != nil {
 		return err

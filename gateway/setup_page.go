@@ -279,6 +279,7 @@ type setupNotice struct {
 // succeeding, nil if nothing did.
 func (g *Gateway) showSetup(v *setupVisit, step int, trouble error) error {
 	x, rt := v.x, v.x.route
+	// #nosec G203 -- our own style sheet
 	p := setupPage{Lang: v.lang, Style: template.CSS(setupStyle), T: setupWords(v.lang, rt), Path: g.cfg.Prefix + "/setup", Step: step, Connected: v.row.inForce(rt)}
 	p.Steps = v.steps(p.T, p.Path, step)
 	p.Heading = headingOf(p.Steps, p.T)
@@ -328,6 +329,7 @@ func (x *exchange) showSetup(r *http.Request, status int, p setupPage) error {
 	h := x.ownHeaders("text/html; charset=utf-8")
 	h.Set("Content-Language", p.Lang)
 	h.Set("Content-Security-Policy", setupPolicy)
+	h.Set("Cross-Origin-Opener-Policy", "same-origin") // secrets are typed here, and no app opens it
 	if p.Again > 0 {
 		h.Set("Refresh", strconv.Itoa(p.Again)+"; url="+p.Path)
 	}

@@ -246,6 +246,7 @@ func insertNew(ctx context.Context, tx *sql.Tx, list []*acceptance) error {
 		byID[a.id], all = a, append(all, a.row())
 	}
 	text, args := values(all)
+	// #nosec G202 -- what is joined is placeholders and conditions of our own, never a value
 	rows, err := tx.QueryContext(ctx, `INSERT INTO notification (id, route, idem_key, body_hash, request, type, status, credential, accepted_at, expires_at, finished_at, replay_of, trace)`+
 		text+` ON CONFLICT (route, idem_key) DO NOTHING RETURNING id`, args...)
 	if err != nil {

@@ -189,6 +189,7 @@ func (r *Relay) settle(ctx context.Context, c claim, o outcome) {
 		now = r.now()
 	}
 	r.shares.answered(c.app.name, o.reason != timedOut)
+	// #nosec G404 -- spreads what would come at once; nobody is to be kept from guessing it
 	v := judge(o, c.before, c.failures, now, rand.Float64())
 	if r.beyond(c, o) {
 		v.notBefore = now.Add(lookupsWait)

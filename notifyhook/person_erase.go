@@ -120,6 +120,7 @@ func (x personErasure) lockLanes(ctx context.Context, some []scanned) ([]string,
 		ids[i] = row.id
 	}
 	these := addAll(&args, ids)
+	// #nosec G202 -- what is joined is placeholders and conditions of our own, never a value
 	rows, err := x.tx.QueryContext(ctx, `SELECT d.lane, l.conversation, MAX(CASE d.state WHEN 'sending' THEN 1 ELSE 0 END)
 		FROM delivery d JOIN lane l ON l.lane = d.lane
 		WHERE `+of+` AND d.state IN ('queued', 'sending') AND d.notification_id IN (`+these+`) GROUP BY d.lane, l.conversation`, args...)

@@ -51,7 +51,8 @@ type Config struct {
 // New gives what operators ask for. Two answer whoever asks:
 //
 //	GET /livez    200, or 503 if a restart would help
-//	GET /readyz   200, or 503 with what does not work; why, where there is no token
+//	GET /readyz   200, or 503 with what does not work; why, where there is no token and it
+//	              is asked by an IP address or localhost
 //
 // All else asks for the token, where there is one: programs send it as
 // Authorization: Bearer, browsers get a page for it. Where there is none, it must
@@ -139,19 +140,19 @@ func New(cfg Config) http.Handler {
 	programs.Handle("POST /setup/reset", fromThisMachine(post(cfg, cfg.resetSetup)))
 	programs.Handle("POST /setup/token", fromThisMachine(post(cfg, cfg.newHookToken)))
 
-	mux := probes(cfg.Ready, cfg.whyNot)
+	mux := probes(cfg.Ready, keeper.whyNot)
 	mux.Handle("GET /status", keeper.readers(get(cfg, cfg.status)))
 	mux.Handle("GET /metrics", keeper.readers(cfg.metrics()))
 	mux.Handle(pagesPath, newPages(cfg, keeper))
 	mux.Handle("GET /{$}", http.RedirectHandler(pagesPath, http.StatusSeeOther))
 	mux.Handle("/", keeper.programs(programs))
-	return logged(cfg.Log, bounded(mux))
+	return logged(cfg.Log, forNobodyElse(bounded(mux)))
 }
 
-// whyNot is what /readyz says of a failed check: where a token is asked for,
-// others than operators may ask that.
-func (cfg Config) whyNot(err error) string {
-	if cfg.Token != "" {
+// whyNot is what /readyz says of a failed check. Where a token is asked for, others
+// than operators may ask that, and so may a page that has its own name lead here.
+func (k *keeper) whyNot(r *http.Request, err error) string {
+	if k.asks() || !k.mayBeNamed(r) {
 		return inShort(err)
 	}
 	return err.Error()

@@ -9,6 +9,24 @@ import (
 	"strings"
 )
 
+// forNobodyElse gives every answer what keeps browsers from keeping it, framing it,
+// taking it for something else, or handing it to a page of another origin. Nothing
+// on it runs or loads; the pages say what theirs may.
+func forNobodyElse(h http.Handler) http.Handler {
+	return http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
+		header := w.Header()
+		header.Set("Cache-Control", "no-store")
+		header.Set("Content-Security-Policy", "default-src 'none'; form-action 'none'; frame-ancestors 'none'; base-uri 'none'")
+		header.Set("X-Content-Type-Options", "nosniff")
+		header.Set("X-Frame-Options", "DENY") // browsers that know frame-ancestors pass over it
+		// Not no-referrer: with it browsers send "Origin: null" with our own forms.
+		header.Set("Referrer-Policy", "same-origin")
+		header.Set("Cross-Origin-Opener-Policy", "same-origin")
+		header.Set("Cross-Origin-Resource-Policy", "same-origin")
+		h.ServeHTTP(w, r)
+	})
+}
+
 // programs keeps the pages that an operator has open in a browser away from h:
 // any of them may address loopback. Browsers say where a request comes from; one
 // that says nothing, as of a page that has its own name resolve to this machine

@@ -90,14 +90,7 @@ func newPages(cfg Config, k *keeper) http.Handler {
 // a form of this very origin, which no other page can make a browser say.
 func (p *pages) guard(h http.Handler) http.Handler {
 	return http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
-		header := w.Header()
-		header.Set("Content-Security-Policy", pagePolicy)
-		header.Set("X-Content-Type-Options", "nosniff")
-		// Not no-referrer: with it browsers send "Origin: null" with our own forms.
-		header.Set("Referrer-Policy", "same-origin")
-		header.Set("Cross-Origin-Opener-Policy", "same-origin")
-		header.Set("Cross-Origin-Resource-Policy", "same-origin")
-		header.Set("Cache-Control", "no-store")
+		w.Header().Set("Content-Security-Policy", pagePolicy)
 		site := r.Header.Get("Sec-Fetch-Site")
 		switch {
 		case !p.keeper.mayBeNamed(r):

@@ -28,7 +28,9 @@ func (n Notice) Error() string { return string(n) }
 
 // Probes gives /livez and /readyz alone, for a listener that others than
 // operators reach: it names what does not work, but does not say why.
-func Probes(checks []Check) http.Handler { return probes(checks, inShort) }
+func Probes(checks []Check) http.Handler {
+	return forNobodyElse(probes(checks, func(_ *http.Request, err error) string { return inShort(err) }))
+}
 
 // inShort is what strangers are told of a check that returned an error.
 func inShort(err error) string {
@@ -44,7 +46,7 @@ func isNotice(err error) bool {
 }
 
 // probes gives both; why tells what to say of a check that returned an error.
-func probes(checks []Check, why func(error) string) *http.ServeMux {
+func probes(checks []Check, why func(*http.Request, error) string) *http.ServeMux {
 	mux := http.NewServeMux()
 	probe := func(path string, live bool, good, bad string) {
 		mux.HandleFunc("GET "+path, func(w http.ResponseWriter, r *http.Request) {
@@ -52,7 +54,7 @@ func probes(checks []Check, why func(error) string) *http.ServeMux {
 			defer cancel()
 			status, said := http.StatusOK, map[string]string{"status": good}
 			for name, err := range failing(ctx, checks, live) {
-				if said[name] = why(err); !isNotice(err) {
+				if said[name] = why(r, err); !isNotice(err) {
 					status, said["status"] = http.StatusServiceUnavailable, bad
 				}
 			}

@@ -54,6 +54,9 @@ func TestConfigurationIsTold(t *testing.T) {
 	if status, said := l.ask("GET", "/readyz", ""); status != 200 || !strings.Contains(said, "gateway.yaml:3:1") {
 		t.Errorf("answered %d %s", status, said)
 	}
+	if status, said := l.ask("GET", "/readyz", "", "Host", "evil.example"); status != 200 || strings.Contains(said, "gateway.yaml") {
+		t.Errorf("a name that was made to lead here is answered %d %s", status, said)
+	}
 	if err := (admin.Configuration{}).Check(); err != nil {
 		t.Errorf("a configuration without mistakes says %v", err)
 	}

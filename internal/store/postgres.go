@@ -138,6 +138,7 @@ func (p *pg) write(ctx context.Context, fn Func) error {
 		select {
 		case <-ctx.Done():
 			return notBegun(ctx)
+		// #nosec G404 -- spreads what would come at once; nobody is to be kept from guessing it
 		case <-time.After(time.Duration(rand.Int64N(int64(10*time.Millisecond) << try))): // two that collided must not meet again
 		}
 	}
