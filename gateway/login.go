@@ -53,7 +53,7 @@ func (g *Gateway) askToSignIn(x *exchange, c echo.Context) error {
 		return g.beginRound(x, c, returnPath(r.URL), 0)
 	case submission:
 		if !x.route.usesSession(r) { // nor will it once signed in
-			return errOrigin
+			return x.route.foreign(r)
 		}
 		return g.saveForm(x, c)
 	default:

@@ -63,7 +63,7 @@ var english = map[string]text{
 	"method_not_served":    {"This kind of request is not served", nil, ""},
 	"method_not_allowed":   {"This kind of request is not served here", nil, ""},
 	"not_found":            {"There is no such page", []string{"The address does not exist on {host}."}, ""},
-	"foreign_origin":       {"This request comes from another site", []string{"Only pages of {host} itself may do this. If you came here by a button on another page, open {host} and do it there.", "If you were on {host} already, nothing is wrong with you: give the request number below to whoever looks after it."}, "Go to the start page"},
+	"foreign_origin":       {"This request comes from another site", []string{"Only pages of {host} itself may do this. If you came here by a button on another page, open {host} and do it there.", "If you were on {host} already, this is not your doing: give the request number below to whoever looks after it."}, "Go to the start page"},
 	"internal":             {"Something went wrong", []string{"This is our fault. Please try again; if it stays, tell your administrator the request number below."}, ""},
 	"proxy_not_trusted":    {"This site is not set up right", []string{"The web server in front of it may not ask who is signed in. Your administrator can find the reason under the request number below."}, ""},
 	"proxy_unclear":        {"This site is not set up right", []string{"The web server in front of it does not say clearly what you asked for. Your administrator can find the reason under the request number below."}, ""},
