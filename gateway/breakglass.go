@@ -149,7 +149,7 @@ func linkID(key string) string {
 func (g *Gateway) breakGlass(x *exchange, c echo.Context) error {
 	r, rt := c.Request(), x.route
 	if r.Method == http.MethodPost && !rt.ownOrigin(r) {
-		return errOrigin
+		return rt.foreign(r)
 	}
 	key := c.QueryParam("key")
 	leave, no := g.mayLookUp(x)

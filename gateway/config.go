@@ -66,7 +66,8 @@ type Login struct {
 	SavedFormMax FormLimit `yaml:"saved_form_max"`
 	// TrustedOrigins are those of pages elsewhere, such as https://intranet.cocoom.com,
 	// that may show the app in frames, and send it forms and requests, as whoever is
-	// signed in. From other origins, sister subdomains too, only links may come.
+	// signed in. From other origins, sister subdomains too, only links may come. They
+	// must lie below the same domain: from others browsers bring no session.
 	TrustedOrigins []string `yaml:"trusted_origins"`
 }
 

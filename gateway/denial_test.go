@@ -38,6 +38,8 @@ func TestEveryRefusalIsExplainedInTheLog(t *testing.T) {
 		"page to Slack":      {nobody, "GET " + at + "/x", page, 302, "login sign_in", 5, ""},
 		"background":         {nobody, "GET " + at + "/x", program(nil), 401, "login sign_in", 5, "sign_in_required"},
 		"form":               {nobody, "POST " + at + "/x", page, 401, "login sign_in", 5, "form_not_sent"},
+		"foreign form":       {nobody, "POST " + at + "/x", append([]string{"Origin", second}, page...), 403, "login sign_in", 5, "foreign_origin"},
+		"another port":       {paul, "POST " + at + "/.gateway/sign-out", []string{"Origin", "http://" + host + ":1"}, 403, "", 0, "foreign_origin: a page of this host, but not at " + at + ": look at public_scheme and public_port"},
 		"not this person":    {paul, "GET " + at + "/admin/x", page, 403, "deny not_allowed", 3, "not_allowed"},
 		"not this address":   {nobody, "GET " + at + "/office/x", page, 403, "deny not_allowed", 4, "not_allowed"},
 		"rule denies":        {nobody, "GET " + second + "/closed", page, 403, "deny denied", 0, "not_allowed"},

@@ -57,7 +57,7 @@ func (g *Gateway) sendForm(x *exchange, r *http.Request) (*http.Request, error) 
 		return r, nil
 	}
 	if !rt.ownOrigin(r) {
-		return nil, errOrigin
+		return nil, rt.foreign(r)
 	}
 	d, err := g.draftOf(x, r, name)
 	switch {

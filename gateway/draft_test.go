@@ -190,11 +190,13 @@ func TestAdvisoryPlantedForms(t *testing.T) {
 	base := row{genuine, w.origin, urlencoded, "POST", nil, 401, "the form was not sent"}
 	but := func(f func(*row)) row { r := base; f(&r); return r }
 	rows := map[string]row{
-		"foreign origin":    but(func(r *row) { r.origin = "https://evil.example" }),
-		"null origin":       but(func(r *row) { r.origin = "null" }),
-		"no origin":         but(func(r *row) { r.origin = "" }),
-		"sister subdomain":  but(func(r *row) { r.origin = w.routes[1].Origin }),
-		"other scheme":      but(func(r *row) { r.origin = strings.Replace(w.origin, "http:", "https:", 1) }),
+		"foreign origin":   but(func(r *row) { r.origin, r.status, r.words = "https://evil.example", 403, "another site" }),
+		"null origin":      but(func(r *row) { r.origin, r.status, r.words = "null", 403, "another site" }),
+		"no origin":        but(func(r *row) { r.origin = "" }),
+		"sister subdomain": but(func(r *row) { r.origin, r.status, r.words = w.routes[1].Origin, 403, "another site" }),
+		"other scheme": but(func(r *row) {
+			r.origin, r.status, r.words = strings.Replace(w.origin, "http:", "https:", 1), 403, "another site"
+		}),
 		"no cookie":         but(func(r *row) { r.cookie = "" }),
 		"forged cookie":     but(func(r *row) { r.cookie = flip(genuine) }),
 		"rubbish cookie":    but(func(r *row) { r.cookie = "AAAA" }),

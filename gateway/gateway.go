@@ -328,7 +328,7 @@ func (g *Gateway) decide(x *exchange, r *http.Request) error {
 	case rt.place(g.cfg.Prefix, r.URL.EscapedPath()) != atApp:
 		return errNotFound
 	case wantsWebSocket(r) && !rt.ownOrigin(r):
-		return errOrigin
+		return rt.foreign(r)
 	}
 	foreign := false
 	if rt.Login != nil && x.token == nil {
@@ -340,7 +340,7 @@ func (g *Gateway) decide(x *exchange, r *http.Request) error {
 	var err error
 	x.decision, err = rt.decide(r, asker{x.session.who(), x.token, x.client, x.begun})
 	if foreign && err == errSignIn { // which would not help
-		err = errOrigin
+		err = rt.foreign(r)
 	}
 	return err
 }

@@ -52,6 +52,9 @@ func (g *Gateway) askToSignIn(x *exchange, c echo.Context) error {
 	case navigation:
 		return g.beginRound(x, c, returnPath(r.URL), 0)
 	case submission:
+		if !x.route.usesSession(r) { // nor will it once signed in
+			return x.route.foreign(r)
+		}
 		return g.saveForm(x, c)
 	default:
 		return g.signInFor(x, errSignIn, "/")

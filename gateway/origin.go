@@ -1,7 +1,9 @@
 package gateway
 
 import (
+	"fmt"
 	"net/http"
+	"net/url"
 	"strings"
 )
 
@@ -23,4 +25,15 @@ func (rt *Route) sameOrigin(r *http.Request) bool {
 	}
 	referer := r.Header.Get("Referer")
 	return referer == "" || referer == rt.Origin || strings.HasPrefix(referer, rt.Origin+"/")
+}
+
+// foreign is the refusal of what comes from another origin. Where that is this
+// host by another scheme or port, it is rather the configuration that is wrong,
+// which the log then says.
+func (rt *Route) foreign(r *http.Request) *refusal {
+	from := originOf(r)
+	if u, err := url.Parse(from); err != nil || from == rt.Origin || u.Hostname() != rt.Host {
+		return errOrigin
+	}
+	return errOrigin.because(fmt.Errorf("a page of this host, but not at %s: look at public_scheme and public_port", rt.Origin))
 }

@@ -53,11 +53,11 @@ func (r refusal) about(detail string) *refusal { r.detail = detail; return &r }
 // Every refusal there is. They are never changed: because and linking copy.
 var (
 	errUnknownHost = &refusal{status: http.StatusMisdirectedRequest, code: "unknown_host"}
-	errPath        = &refusal{status: http.StatusBadRequest, code: "ambiguous_path"}
+	errPath        = &refusal{status: http.StatusBadRequest, code: "ambiguous_path", link: "/"}
 	errUnserved    = &refusal{status: http.StatusNotImplemented, code: "method_not_served"}
 	errMethod      = &refusal{status: http.StatusMethodNotAllowed, code: "method_not_allowed"}
 	errNotFound    = &refusal{status: http.StatusNotFound, code: "not_found"}
-	errOrigin      = &refusal{status: http.StatusForbidden, code: "foreign_origin"}
+	errOrigin      = &refusal{status: http.StatusForbidden, code: "foreign_origin", link: "/"}
 	errInternal    = &refusal{status: http.StatusInternalServerError, code: "internal"}
 	errAsker       = &refusal{status: http.StatusForbidden, code: "proxy_not_trusted"}
 	errQuestion    = &refusal{status: http.StatusBadRequest, code: "proxy_unclear"}
@@ -109,7 +109,7 @@ var (
 	errAccountUnchecked = &refusal{status: http.StatusServiceUnavailable, code: "account_unchecked", retry: "10", link: "/"}
 
 	errTooManySignIns  = &refusal{status: http.StatusTooManyRequests, code: "too_many_sign_ins"}
-	errTooManyFailures = &refusal{status: http.StatusTooManyRequests, code: "too_many_failures"}
+	errTooManyFailures = &refusal{status: http.StatusTooManyRequests, code: "too_many_failures", link: "/"}
 
 	errSetup       = &refusal{status: http.StatusBadGateway, code: "slack_setup"}
 	errSlackAnswer = &refusal{status: http.StatusBadGateway, code: "slack_answer"}

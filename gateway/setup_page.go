@@ -50,7 +50,7 @@ func managedOnly(h handler) echo.HandlerFunc {
 			return errNotFound
 		}
 		if r := c.Request(); r.Method == http.MethodPost && !x.route.ownOrigin(r) {
-			return errOrigin
+			return x.route.foreign(r)
 		}
 		return h(x, c)
 	})

@@ -32,7 +32,7 @@ func (g *Gateway) signOut(x *exchange, c echo.Context) error {
 		return g.confirmSignOut(x, c)
 	}
 	if !rt.ownOrigin(r) {
-		return errOrigin
+		return rt.foreign(r)
 	}
 	x.session = g.sessions.read(rt, r) // for the log
 	g.end(x, r)
@@ -57,7 +57,7 @@ func (g *Gateway) signOutEverywhere(x *exchange, c echo.Context) error {
 		return x.redirect(c, http.StatusSeeOther, rt.Origin+g.cfg.Prefix+"/")
 	}
 	if !rt.ownOrigin(r) {
-		return errOrigin
+		return rt.foreign(r)
 	}
 	if x.session = g.sessions.open(rt, r); x.session == nil {
 		// To the page with the button: this is no form of the app's, to be kept.
