@@ -97,6 +97,11 @@ func (n *neighbours) app(w http.ResponseWriter, r *http.Request) {
 	if r.URL.Path == "/" {
 		http.SetCookie(w, &http.Cookie{Name: "strict", Value: "1", Path: "/", Secure: true, SameSite: http.SameSiteStrictMode})
 	}
+	if r.URL.Path == "/worker.js" {
+		w.Header().Set("Content-Type", "text/javascript")
+		fmt.Fprint(w, `onactivate = (e) => e.waitUntil(clients.claim()); onfetch = (e) => e.respondWith(fetch(e.request))`)
+		return
+	}
 	w.Header().Set("Content-Type", "text/html")
 	fmt.Fprintf(w, "<h1>%s</h1>", r.Header.Get("X-Forwarded-User"))
 }

@@ -47,7 +47,7 @@ func listen(key, address string, h http.Handler, log *slog.Logger) (*server, err
 	guests := newCrowd(ln, log)
 	base, cut := context.WithCancel(context.Background())
 	return &server{ln: guests, crowd: guests, log: log, cut: cut, http: http.Server{
-		Handler: lastOfItsConnection(fewLines(h)), ConnState: guests.note, ConnContext: inContext,
+		Handler: lastOfItsConnection(fewLines(guests.takenInTime(h))), ConnState: guests.note, ConnContext: inContext,
 		ReadHeaderTimeout: 10 * time.Second, IdleTimeout: 2 * time.Minute, MaxHeaderBytes: headerBytes,
 		BaseContext: func(net.Listener) context.Context { return base },
 		HTTP2:       &http.HTTP2Config{MaxConcurrentStreams: maxStreams}, DisableGeneralOptionsHandler: true, // "OPTIONS *" is judged as any other

@@ -39,7 +39,9 @@ func classOf(r *http.Request) class {
 	}
 	mode, dest := r.Header.Get("Sec-Fetch-Mode"), r.Header.Get("Sec-Fetch-Dest")
 	if mode != "" || dest != "" {
-		if (mode == "navigate" || mode == "") && (dest == "document" || dest == "") {
+		// A service worker that passes a page's request on has made its destination
+		// "empty"; no script can ask for the mode otherwise.
+		if (mode == "navigate" || mode == "") && (dest == "document" || dest == "") || mode == "navigate" && dest == "empty" {
 			return page
 		}
 		return background

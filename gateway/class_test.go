@@ -42,6 +42,7 @@ func TestRequestClass(t *testing.T) {
 		"Firefox page":                 {"GET", fetchMetadata("navigate", "document", "Sec-Fetch-Site", "none", "Accept", firefoxPage), 302},
 		"Safari page":                  {"GET", fetchMetadata("navigate", "document", "Sec-Fetch-Site", "none", "Accept", safariPage), 302},
 		"page through service worker":  {"GET", fetchMetadata("navigate", "document", "Service-Worker-Navigation-Preload", "true", "Accept", chromePage), 302},
+		"page passed on by a worker":   {"GET", fetchMetadata("navigate", "empty", "Sec-Fetch-Site", "cross-site", "Upgrade-Insecure-Requests", "1", "Accept", chromePage), 302},
 		"Android WebView page":         {"GET", fetchMetadata("navigate", "document", "X-Requested-With", "com.example.mail", "Accept", chromePage), 302},
 		"page whatever it accepts":     {"GET", fetchMetadata("navigate", "document", "Accept", "*/*"), 302},
 		"link checker of pages (HEAD)": {"HEAD", []string{"Accept", safariPage}, 302},

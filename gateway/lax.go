@@ -18,7 +18,8 @@ const maxTrustedOrigins = 32
 // their frames, forms and scripts' requests are those of nobody.
 //
 // Of what Lax lets through, links that change something, an app must beware as it
-// had to without a gateway.
+// had to without a gateway. So it must of frames, if it has a service worker that
+// passes pages' requests on: such a frame looks like a link.
 func (rt *Route) usesSession(r *http.Request) bool {
 	return rt.sameOrigin(r) || classOf(r) == navigation || slices.Contains(rt.Login.TrustedOrigins, originOf(r))
 }

@@ -38,6 +38,7 @@ func TestAttackFromASister(t *testing.T) {
 		"its image":                          {"GET", "/x", headers("same-origin", "no-cors", "image"), asPaul},
 		"a link in Slack":                    {"GET", "/x", headers("cross-site", "navigate", "document"), asPaul},
 		"a link on a sister's page":          {"GET", "/x", headers("same-site", "navigate", "document"), asPaul},
+		"a link that a worker passes on":     {"GET", "/x", headers("cross-site", "navigate", "empty"), asPaul},
 		"typed":                              {"GET", "/x", headers("none", "navigate", "document"), asPaul},
 		"an old browser's form":              {"POST", "/x", headers("", "", "", "Origin", origin, "Accept", oldAccept), asPaul},
 		"an old browser's image":             {"GET", "/x", headers("", "", "", "Referer", origin+"/y", "Accept", "image/*"), asPaul},
@@ -47,6 +48,7 @@ func TestAttackFromASister(t *testing.T) {
 		"a friend's frame":                   {"GET", "/x", headers("cross-site", "navigate", "iframe", "Referer", friend+"/"), asPaul},
 		"a sister's form":                    {"POST", "/x", headers("same-site", "navigate", "document", "Origin", sister), refused},
 		"a sister's form with no name":       {"POST", "/x", headers("same-site", "navigate", "document", "Origin", "null"), refused},
+		"a sister's form through a worker":   {"POST", "/x", headers("same-site", "navigate", "empty", "Origin", sister), refused},
 		"a sister's form to a frame":         {"POST", "/x", headers("same-site", "navigate", "iframe", "Origin", sister), refused},
 		"a sister's fetch":                   {"GET", "/x", headers("same-site", "cors", "empty", "Origin", sister), refused},
 		"a sister's blind fetch":             {"POST", "/x", headers("same-site", "no-cors", "empty", "Origin", sister), refused},
@@ -85,7 +87,7 @@ func TestAttackFromASister(t *testing.T) {
 			}
 		})
 	}
-	if n := strings.Count(w.log.String(), `"failure":"foreign_origin"`); n != 17 {
+	if n := strings.Count(w.log.String(), `"failure":"foreign_origin"`); n != 18 {
 		t.Errorf("the log tells of %d refusals", n)
 	}
 }

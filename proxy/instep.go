@@ -41,6 +41,9 @@ func awaitStep(got httptrace.GotConnInfo) {
 	}
 	conn := got.Conn
 	if secured, ok := conn.(*tls.Conn); ok {
+		if secured.ConnectionState().NegotiatedProtocol == "h2" {
+			return // its frames say to which request they belong
+		}
 		conn = secured.NetConn()
 	}
 	if kept, ok := conn.(*keptConn); ok {
