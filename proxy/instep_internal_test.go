@@ -57,6 +57,41 @@ func TestSecondAnswerIsNotTheNextOnes(t *testing.T) {
 	}
 }
 
+// TestHeardBeforeAsked: what a kept connection brings once it is taken for the next
+// request, before that is sent, is not read as its answer; what comes then is.
+func TestHeardBeforeAsked(t *testing.T) {
+	for name, asks := range map[string]bool{"before it is asked": false, "once it is asked": true} {
+		t.Run(name, func(t *testing.T) {
+			ours, app := net.Pipe()
+			t.Cleanup(func() { ours.Close(); app.Close() })
+			c := keep(ours)
+			type heard struct {
+				text string
+				err  error
+			}
+			reads := make(chan heard, 1)
+			go func() {
+				buf := make([]byte, 64)
+				n, err := c.Read(buf)
+				reads <- heard{string(buf[:n]), err}
+			}()
+			c.awaitStep()
+			if asks {
+				go func() { _, _ = io.ReadFull(app, make([]byte, len("GET"))) }()
+				if _, err := c.Write([]byte("GET")); err != nil {
+					t.Fatal(err)
+				}
+			}
+			if _, err := app.Write([]byte("HTTP/1.1 200 OK")); err != nil {
+				t.Fatal(err)
+			}
+			if got := <-reads; (got.err == nil) != asks || (got.text != "") != asks {
+				t.Errorf("read %q, %v", got.text, got.err)
+			}
+		})
+	}
+}
+
 // twiceAnswering is an app that writes answer for /split, and is honest besides.
 func twiceAnswering(t *testing.T, answer string) string {
 	t.Helper()
