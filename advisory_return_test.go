@@ -10,6 +10,8 @@ import (
 	"unicode/utf8"
 )
 
+const operatorsToken = "operators-0123456789abcdef0123456789abcdef"
+
 // elsewhere are return addresses that some browser, library or regular expression
 // took for one of its own host, or led elsewhere once something before had
 // cleaned, decoded or joined them.

@@ -3,7 +3,6 @@ package main
 import (
 	"net"
 	"net/http"
-	"net/netip"
 	"sync"
 )
 
@@ -21,7 +20,7 @@ func (s *server) behindProxies() *http.Server {
 	return &http.Server{
 		Handler: s.http.Handler, ReadTimeout: s.http.ReadTimeout, ReadHeaderTimeout: s.http.ReadHeaderTimeout,
 		WriteTimeout: s.http.WriteTimeout, IdleTimeout: s.http.IdleTimeout, MaxHeaderBytes: s.http.MaxHeaderBytes,
-		BaseContext: s.http.BaseContext, ConnContext: s.http.ConnContext, ConnState: s.http.ConnState, ErrorLog: s.http.ErrorLog,
+		BaseContext: s.http.BaseContext, ConnState: s.http.ConnState, ErrorLog: s.http.ErrorLog,
 		HTTP2: s.http.HTTP2, DisableGeneralOptionsHandler: s.http.DisableGeneralOptionsHandler, Protocols: spoken,
 	}
 }
@@ -29,7 +28,6 @@ func (s *server) behindProxies() *http.Server {
 // strangers is a listener that hands the connections of trusted peers on.
 type strangers struct {
 	net.Listener
-	trusts  func(netip.Addr) bool
 	proxies *proxies
 }
 
@@ -40,8 +38,7 @@ func (l *strangers) Accept() (net.Conn, error) {
 		if err != nil {
 			return nil, err
 		}
-		at, err := netip.ParseAddrPort(conn.RemoteAddr().String())
-		if err != nil || !l.trusts(at.Addr().Unmap()) {
+		if g := guestOf(conn); g == nil || !g.trusted {
 			return conn, nil
 		}
 		l.proxies.take(conn)

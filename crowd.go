@@ -1,7 +1,7 @@
 package main
 
 import (
-	"context"
+	"cmp"
 	"log/slog"
 	"net"
 	"net/http"
@@ -33,14 +33,6 @@ const (
 	// maxLarge is how many connections may be in the midst of a larger header at
 	// once; the oldest of them make room. An honest one is there in a moment.
 	maxLarge = 256
-	// maxLines bounds the header fields of a request; browsers send 30.
-	maxLines = 256
-
-	// takesNothing is how long a client may take nothing of an answer, and
-	// writeChunk what it has that time for: less than 1 KiB/s would be slower than
-	// any telephone.
-	takesNothing = time.Minute
-	writeChunk   = 64 << 10
 )
 
 // crowd is a listener that bounds what those who come can hold: how many there
@@ -51,9 +43,9 @@ const (
 type crowd struct {
 	net.Listener
 	log *slog.Logger
-	// exempt reports whether an address may have any number of the connections,
-	// since it stands for many clients; nil: none may.
-	exempt   func(netip.Addr) bool
+	// trusts tells which peers are trusted proxies, which stand for many clients:
+	// of them alone there may be any number of connections; nil: nobody is.
+	trusts   func(netip.Addr) bool
 	most     int
 	fromOne  int
 	patience time.Duration // as takesNothing
@@ -72,20 +64,6 @@ func newCrowd(ln net.Listener, log *slog.Logger) *crowd {
 	return &crowd{Listener: ln, log: log, most: maxConnections, fromOne: maxFromOne, patience: takesNothing, guests: map[*guest]struct{}{}, from: map[throttle.Who]int{}}
 }
 
-// guest is one connection.
-type guest struct {
-	net.Conn
-	crowd *crowd
-	who   throttle.Who
-	busy  atomic.Bool   // a request of it is being served, or it is HTTP no more
-	since atomic.Uint64 // how many had come when it began to do nothing
-	head  atomic.Int64  // bytes since then
-	left  sync.Once
-
-	writing sync.Mutex
-	until   time.Time // deadline that somebody has set for writing
-}
-
 // Accept gives the next one for whom there is room.
 func (c *crowd) Accept() (net.Conn, error) {
 	for {
@@ -94,9 +72,9 @@ func (c *crowd) Accept() (net.Conn, error) {
 			return nil, err
 		}
 		addr, _ := netip.ParseAddrPort(conn.RemoteAddr().String())
-		g := &guest{Conn: conn, crowd: c, who: throttle.From(addr.Addr())}
+		g := &guest{Conn: conn, crowd: c, who: throttle.From(addr.Addr()), trusted: c.trusts != nil && c.trusts(addr.Addr().Unmap())}
 		g.since.Store(c.arrivals.Add(1))
-		if c.admit(g, c.exempt != nil && c.exempt(addr.Addr().Unmap())) {
+		if c.admit(g) {
 			return g, nil
 		}
 		c.turned.Add(1)
@@ -105,11 +83,11 @@ func (c *crowd) Accept() (net.Conn, error) {
 }
 
 // admit takes a guest in, if there is room or some can be made.
-func (c *crowd) admit(g *guest, exempt bool) bool {
+func (c *crowd) admit(g *guest) bool {
 	c.mu.Lock()
 	var out []*guest
 	ok := true
-	if !exempt && c.from[g.who] >= c.fromOne {
+	if !g.trusted && c.from[g.who] >= c.fromOne {
 		out, ok = c.search(c.fromOne/makeRoom, func(other *guest) bool { return other.who == g.who })
 	}
 	if ok && len(c.guests) >= c.most {
@@ -151,12 +129,7 @@ func (c *crowd) search(most int, among func(*guest) bool) (idle []*guest, ok boo
 		c.rest = now.Add(searchAgain)
 		return nil, false
 	}
-	slices.SortFunc(idle, func(a, b *guest) int {
-		if a.since.Load() < b.since.Load() {
-			return -1
-		}
-		return 1
-	})
+	slices.SortFunc(idle, func(a, b *guest) int { return cmp.Compare(a.since.Load(), b.since.Load()) })
 	return idle[:min(len(idle), max(most, 1))], true
 }
 
@@ -189,15 +162,6 @@ func (c *crowd) note(conn net.Conn, state http.ConnState) {
 	}
 }
 
-// guestOf finds the guest below TLS; nil for a connection of another listener.
-func guestOf(conn net.Conn) *guest {
-	if tls, ok := conn.(interface{ NetConn() net.Conn }); ok {
-		conn = tls.NetConn()
-	}
-	g, _ := conn.(*guest)
-	return g
-}
-
 // enterLarge notes that a guest is in the midst of a large header.
 func (c *crowd) enterLarge(g *guest) {
 	c.mu.Lock()
@@ -219,112 +183,4 @@ func (c *crowd) leaveLarge(g *guest) {
 	if i := slices.Index(c.large, g); i >= 0 {
 		c.large = slices.Delete(c.large, i, i+1)
 	}
-}
-
-// Read implements net.Conn. What is read while nothing is being served is a
-// header that is not whole.
-func (g *guest) Read(p []byte) (int, error) {
-	n, err := g.Conn.Read(p)
-	if !g.busy.Load() {
-		if all := g.head.Add(int64(n)); all > smallHeader && all-int64(n) <= smallHeader {
-			g.crowd.enterLarge(g)
-		}
-	}
-	return n, err
-}
-
-// Write implements net.Conn. It gives up on a client that takes nothing.
-func (g *guest) Write(p []byte) (n int, err error) {
-	for {
-		if err := g.wait(); err != nil {
-			return n, err
-		}
-		done, err := g.Conn.Write(p[n:min(len(p), n+writeChunk)])
-		if n += done; err != nil || n == len(p) {
-			return n, err
-		}
-	}
-}
-
-// wait gives the client its time anew, unless somebody has set a sooner end.
-func (g *guest) wait() error {
-	g.writing.Lock()
-	defer g.writing.Unlock()
-	deadline := time.Now().Add(g.crowd.patience)
-	if !g.until.IsZero() && g.until.Before(deadline) {
-		deadline = g.until
-	}
-	return g.Conn.SetWriteDeadline(deadline)
-}
-
-// SetWriteDeadline implements net.Conn.
-func (g *guest) SetWriteDeadline(t time.Time) error {
-	g.writing.Lock()
-	defer g.writing.Unlock()
-	g.until = t
-	return g.Conn.SetWriteDeadline(t)
-}
-
-// SetDeadline implements net.Conn.
-func (g *guest) SetDeadline(t time.Time) error {
-	if err := g.SetReadDeadline(t); err != nil {
-		return err
-	}
-	return g.SetWriteDeadline(t)
-}
-
-// CloseWrite lets net/http end an answer to a client that is still sending, so
-// that the answer is not destroyed on the way.
-func (g *guest) CloseWrite() error {
-	if tcp, ok := g.Conn.(interface{ CloseWrite() error }); ok {
-		return tcp.CloseWrite()
-	}
-	return nil
-}
-
-// Close implements net.Conn.
-func (g *guest) Close() error {
-	g.left.Do(func() {
-		c := g.crowd
-		if g.head.Load() > smallHeader {
-			c.leaveLarge(g)
-		}
-		c.mu.Lock()
-		defer c.mu.Unlock()
-		delete(c.guests, g)
-		if c.from[g.who]--; c.from[g.who] == 0 {
-			delete(c.from, g.who)
-		}
-	})
-	return g.Conn.Close()
-}
-
-// guestKey is what a connection's context has its guest under.
-type guestKey struct{}
-
-// inContext lets requests find their connection, for http.Server.ConnContext.
-func inContext(ctx context.Context, conn net.Conn) context.Context {
-	return context.WithValue(ctx, guestKey{}, guestOf(conn))
-}
-
-// fewLines refuses requests with more header fields than anybody needs: each
-// takes many times its bytes for as long as the request lasts. Only large headers
-// can have so many; HTTP/2 counts 32 bytes more for each itself.
-func fewLines(h http.Handler) http.Handler {
-	return http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
-		g, _ := r.Context().Value(guestKey{}).(*guest)
-		if g != nil && g.head.Load() > int64(maxLines*len("a:\r\n")) && lines(r.Header) > maxLines {
-			w.Header().Set("Connection", "close")
-			http.Error(w, http.StatusText(http.StatusRequestHeaderFieldsTooLarge), http.StatusRequestHeaderFieldsTooLarge)
-			return
-		}
-		h.ServeHTTP(w, r)
-	})
-}
-
-func lines(h http.Header) (n int) {
-	for _, values := range h {
-		n += len(values)
-	}
-	return n
 }

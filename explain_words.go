@@ -31,7 +31,7 @@ var reasons = map[string]string{
 // problems and logs.
 var refusals = map[string]string{
 	"unknown_host":      "no route has this host",
-	"method_not_served": "CONNECT, TRACE and TRACK are served on no route",
+	"method_not_served": "CONNECT, TRACE and TRACK, and what is no method, are served on no route",
 	"ambiguous_path":    "the path can be understood in more than one way, so it is never passed on",
 	"not_found":         "the route has no app",
 	"maintenance":       "the route is in maintenance, and this is nobody who may pass all the same",

@@ -2,6 +2,9 @@ package main
 
 import "net/http"
 
+// maxLines bounds the header fields of a request; browsers send 30.
+const maxLines = 256
+
 // lastOfItsConnection has h answer a request as the last one of its connection,
 // wherever a proxy in front of us may have seen it end elsewhere than we do:
 //
@@ -16,6 +19,23 @@ func lastOfItsConnection(h http.Handler) http.Handler {
 	return http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
 		if r.ProtoMajor == 1 && (r.ProtoMinor == 0 || len(r.TransferEncoding) > 0) {
 			w.Header().Set("Connection", "close")
+		}
+		h.ServeHTTP(w, r)
+	})
+}
+
+// fewLines refuses requests with more header fields than anybody needs: each
+// takes many times its bytes for as long as the request lasts.
+func fewLines(h http.Handler) http.Handler {
+	return http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
+		lines := 0
+		for _, values := range r.Header {
+			lines += len(values)
+		}
+		if lines > maxLines {
+			w.Header().Set("Connection", "close")
+			http.Error(w, http.StatusText(http.StatusRequestHeaderFieldsTooLarge), http.StatusRequestHeaderFieldsTooLarge)
+			return
 		}
 		h.ServeHTTP(w, r)
 	})

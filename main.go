@@ -7,7 +7,7 @@
 // Where things are:
 //
 //	the process     main help usage print legible logging quiet
-//	serving         serve program routes server crowd paused framing cleartext endtls keyring observe stop servicemanager
+//	serving         serve program routes server crowd guest paused framing cleartext endtls keyring observe stop servicemanager
 //	its changes     source follow apply managed
 //	about a file    check explain explain_person explain_words manifest tokens
 //	asking one      operators · setup reload doctor doctor_live examine health

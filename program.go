@@ -84,7 +84,7 @@ func start(ctx context.Context, cfg *configs.Config, log *slog.Logger) (_ *progr
 	if p.public, err = listen("listen", cfg.Listen, p.gateway, log); err != nil {
 		return nil, err
 	}
-	p.public.trusts, p.public.crowd.exempt = p.gateway.Trusts, p.gateway.Trusts
+	p.public.crowd.trusts = p.gateway.Trusts
 	if err := p.endTLS(cfg); err != nil {
 		return nil, err
 	}

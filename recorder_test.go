@@ -66,17 +66,6 @@ func (rec *recorder) requests() []recorded {
 	return got
 }
 
-// wire is all that came over all connections.
-func (rec *recorder) wire() string {
-	rec.mu.Lock()
-	defer rec.mu.Unlock()
-	var all strings.Builder
-	for _, b := range rec.conns {
-		all.Write(b.Bytes())
-	}
-	return all.String()
-}
-
 func (rec *recorder) serve(conn net.Conn) {
 	defer conn.Close()
 	all := new(bytes.Buffer)

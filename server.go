@@ -8,7 +8,6 @@ import (
 	"log/slog"
 	"net"
 	"net/http"
-	"net/netip"
 	"sync"
 	"time"
 )
@@ -30,8 +29,6 @@ type server struct {
 	crowd *crowd
 	log   *slog.Logger
 	cut   context.CancelFunc // ends the requests' contexts, and so every stream
-	// trusts tells which peers may speak HTTP/2 without TLS; nil: nobody.
-	trusts func(netip.Addr) bool
 }
 
 // listen binds an address; key names it in errors. It speaks plain HTTP, unless
@@ -47,7 +44,7 @@ func listen(key, address string, h http.Handler, log *slog.Logger) (*server, err
 	guests := newCrowd(ln, log)
 	base, cut := context.WithCancel(context.Background())
 	return &server{ln: guests, crowd: guests, log: log, cut: cut, http: http.Server{
-		Handler: lastOfItsConnection(fewLines(guests.takenInTime(h))), ConnState: guests.note, ConnContext: inContext,
+		Handler: lastOfItsConnection(fewLines(guests.takenInTime(h))), ConnState: guests.note,
 		ReadHeaderTimeout: 10 * time.Second, IdleTimeout: 2 * time.Minute, MaxHeaderBytes: headerBytes,
 		BaseContext: func(net.Listener) context.Context { return base },
 		HTTP2:       &http.HTTP2Config{MaxConcurrentStreams: maxStreams}, DisableGeneralOptionsHandler: true, // "OPTIONS *" is judged as any other
@@ -70,11 +67,11 @@ func (s *server) run(ctx context.Context, limit time.Duration) error {
 	switch {
 	case s.http.TLSConfig != nil:
 		go func() { stopped <- s.http.ServeTLS(s.ln, "", "") }()
-	case s.trusts != nil:
+	case s.crowd.trusts != nil:
 		behind, proxies := s.behindProxies(), newProxies(s.ln)
 		servers = append(servers, behind)
 		go func() { stopped <- behind.Serve(proxies) }()
-		go func() { stopped <- s.http.Serve(&strangers{s.ln, s.trusts, proxies}) }()
+		go func() { stopped <- s.http.Serve(&strangers{s.ln, proxies}) }()
 	default:
 		go func() { stopped <- s.http.Serve(s.ln) }()
 	}

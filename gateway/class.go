@@ -4,6 +4,8 @@ import (
 	"net/http"
 	"slices"
 	"strings"
+
+	"golang.org/x/net/http/httpguts"
 )
 
 // class says what kind of request a browser makes, which decides how it is
@@ -89,7 +91,8 @@ func wantsWebSocket(r *http.Request) bool {
 // served reports whether requests of a method are for the app. CONNECT asks for a
 // tunnel. TRACE, which Apache answers unless told otherwise, and IIS's TRACK have a
 // server send back the request as it got it: with what the gateway has added, such
-// as the person's assertion, or the password of a login by HTTP Basic.
+// as the person's assertion, or the password of a login by HTTP Basic. What is no
+// token fits in no request line; HTTP/2 brings such, too.
 func served(method string) bool {
-	return method != http.MethodConnect && method != http.MethodTrace && method != "TRACK"
+	return httpguts.ValidHeaderFieldName(method) && method != http.MethodConnect && method != http.MethodTrace && method != "TRACK"
 }

@@ -17,7 +17,6 @@ import (
 	"github.com/labstack/echo/v4"
 	"github.com/prometheus/client_golang/prometheus"
 	"go.opentelemetry.io/otel/trace"
-	"golang.org/x/net/http/httpguts"
 
 	"github.com/cocoom/cocoom-gateway/internal/slackapi"
 	"github.com/cocoom/cocoom-gateway/internal/store"
@@ -51,7 +50,7 @@ type Config struct {
 	AppChanged func()
 	// Messenger sends the test messages of a set-up.
 	Messenger Messenger
-	// Attempts bounds what strangers try in vain; nil: a new one does.
+	// Throttle bounds what strangers try in vain; nil: a new one does.
 	Throttle *throttle.Limits
 }
 
@@ -235,9 +234,6 @@ func (g *Gateway) locate(x *exchange, r *http.Request) (*http.Request, error) {
 	if x.route = x.conf.routes.find(r.Host); x.route == nil {
 		return r, errUnknownHost
 	}
-	if !httpguts.ValidHeaderFieldName(r.Method) {
-		return r, errPath.because(errNoMethod)
-	}
 	out, err := canonical(r, x.route.EncodedSlash)
 	if err != nil {
 		return r, errPath.because(err)
@@ -251,9 +247,6 @@ func (g *Gateway) locate(x *exchange, r *http.Request) (*http.Request, error) {
 // the request line ends. RFC 9112 section 3.2 has neither; over HTTP/2 both get
 // through all the same.
 var errTarget = errors.New("a space or # stands in it unencoded")
-
-// errNoMethod is a method that fits in no request line; HTTP/2 brings them, too.
-var errNoMethod = errors.New("the method is no token")
 
 // canonical gives r with its path in the one spelling that is both matched and
 // forwarded; r itself when that is how it came.

@@ -3,6 +3,7 @@ package proxy
 import (
 	"context"
 	"crypto/tls"
+	"errors"
 	"net"
 	"net/http"
 	"net/http/httptrace"
@@ -16,25 +17,24 @@ import (
 //
 // http.Transport sees what is left over when it listens on the idle connection,
 // and closes it; but it offers the connection to others a moment earlier. So
-// whoever gets a kept connection waits for that moment to pass. (What an app
-// says unasked while the next request is under way nobody can tell from its
-// answer: https://www.rfc-editor.org/rfc/rfc9112#section-9.2.)
+// whoever gets a kept connection waits for that moment to pass; and what is heard
+// of the app then, before a byte of the request is written, is no answer either.
+// (What an app says unasked while the next request is under way nobody can tell
+// from its answer: https://www.rfc-editor.org/rfc/rfc9112#section-9.2.)
 type transport struct{ *http.Transport }
 
 // RoundTrip implements http.RoundTripper.
 func (t transport) RoundTrip(req *http.Request) (*http.Response, error) {
-	trace := httptrace.ContextClientTrace(req.Context())
-	switch {
-	case trace == nil:
-		req = req.WithContext(httptrace.WithClientTrace(req.Context(), &httptrace.ClientTrace{GotConn: awaitStep}))
-	case trace.GotConn == nil:
+	if trace := httptrace.ContextClientTrace(req.Context()); trace != nil && trace.GotConn == nil {
 		trace.GotConn = awaitStep // it is ReverseProxy's, made for this request: another one would cost more
+	} else {
+		req = req.WithContext(httptrace.WithClientTrace(req.Context(), &httptrace.ClientTrace{GotConn: awaitStep}))
 	}
 	return t.Transport.RoundTrip(req)
 }
 
 // awaitStep waits until a kept connection is known to be in step, or closed: then
-// the request is sent on another one.
+// the request is sent on another one. In HTTP/2 every frame says whose it is.
 func awaitStep(got httptrace.GotConnInfo) {
 	if !got.Reused {
 		return
@@ -57,8 +57,8 @@ type keptConn struct {
 	net.Conn
 	mu        sync.Mutex
 	changed   sync.Cond
-	listening bool
-	listened  uint64 // how many times
+	listening bool // a Read is under way
+	taken     bool // for a request of which nothing is written yet
 	closed    bool
 }
 
@@ -69,28 +69,43 @@ func dial(d *net.Dialer) func(ctx context.Context, network, address string) (net
 		if err != nil {
 			return nil, err
 		}
-		c := &keptConn{Conn: conn}
-		c.changed.L = &c.mu
-		return c, nil
+		return keep(conn), nil
 	}
 }
+
+func keep(conn net.Conn) *keptConn {
+	c := &keptConn{Conn: conn}
+	c.changed.L = &c.mu
+	return c
+}
+
+// errOutOfStep is an answer to a request that is not sent yet.
+var errOutOfStep = errors.New("app answers before it is asked")
 
 // Read implements net.Conn.
 func (c *keptConn) Read(p []byte) (int, error) {
-	c.listen(true)
+	c.mu.Lock()
+	c.listening = true
+	c.changed.Broadcast()
+	c.mu.Unlock()
+
 	n, err := c.Conn.Read(p)
-	c.listen(false)
+
+	c.mu.Lock()
+	defer c.mu.Unlock()
+	c.listening = false
+	if c.taken && n > 0 {
+		return 0, errOutOfStep
+	}
 	return n, err
 }
 
-func (c *keptConn) listen(now bool) {
+// Write implements net.Conn.
+func (c *keptConn) Write(p []byte) (int, error) {
 	c.mu.Lock()
-	defer c.mu.Unlock()
-	c.listening = now
-	if now {
-		c.listened++
-		c.changed.Broadcast()
-	}
+	c.taken = false
+	c.mu.Unlock()
+	return c.Conn.Write(p)
 }
 
 // Close implements net.Conn.
@@ -110,12 +125,14 @@ func (c *keptConn) CloseWrite() error {
 	return nil
 }
 
-// awaitStep waits until the transport listens or the connection is closed. It
-// does one or the other as soon as it is done with the answer before.
+// awaitStep waits until the transport listens or the connection is closed, and
+// takes it. The transport does one or the other as soon as it is done with the
+// answer before.
 func (c *keptConn) awaitStep() {
 	c.mu.Lock()
 	defer c.mu.Unlock()
-	for before := c.listened; !c.listening && !c.closed && c.listened == before; {
+	for !c.listening && !c.closed {
 		c.changed.Wait()
 	}
+	c.taken = true
 }
