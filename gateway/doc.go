@@ -25,7 +25,7 @@
 // # Where things are
 //
 //	a request           gateway route exchange client verdict settings config serves
-//	is answered         refusal texts pages loggedpath · maintenance · limits · tracing metrics
+//	is answered         refusal texts pages loggedpath · maintenance · limits crowding · tracing metrics
 //	who is asking       session cookie seal device · person subject plausible email
 //	from which page     origin lax
 //	sign-in at Slack    login pending rounds returning provider distrust · slackerror class

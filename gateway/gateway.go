@@ -68,7 +68,8 @@ type Gateway struct {
 	calls    *slackapi.Calls
 	echo     *echo.Echo
 	counted  lastCount
-	gate     throttle.Gate // of what costs Slack or the store something, and nobody has a right to yet
+	lines    throttle.Lines // to where codes are exchanged
+	gate     throttle.Gate  // of what costs Slack or the store something, and nobody has a right to yet
 
 	installClient *http.Client           // asks Slack about apps that are being set up
 	icon          func() ([]byte, error) // of the Slack app, as PNG

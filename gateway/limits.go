@@ -46,6 +46,7 @@ const (
 	countLogins     = "logins"         // begun; given back when they end in a session
 	countCallbacks  = "callbacks"      // without a state of ours
 	countExchanges  = "exchanges"      // of codes that Slack does not know
+	countNetworks   = "networks"       // where such codes came from
 	countTokens     = "service_tokens" // unknown ones
 	countLinks      = "links"          // of set-up and break-glass that are none
 	countSignatures = "signatures"     // of events that are not Slack's
@@ -55,24 +56,12 @@ const (
 var (
 	failureBudget = throttle.Budget{Burst: 120, PerMinute: 60} // guesses: who mistypes has plenty
 	linkBudget    = throttle.Budget{Burst: 30, PerMinute: 30}  // each costs a look at the store
-	// A code that Slack does not know is no person's mistake: reloading the page
-	// that Slack led to sends the same state again, which goes no further.
-	exchangeBudget = throttle.Budget{Burst: 60, PerMinute: 20}
-	// Slack takes 100 exchanges a minute and more of an app (openid.connect.token is
-	// of tier 4): of forged codes all strangers together get fewer, so that there is
-	// room for people.
-	strangersBudget = throttle.Budget{Burst: 100, PerMinute: 60}
-	lineBudget      = throttle.Budget{Burst: 2000, PerMinute: 1000}
+	lineBudget    = throttle.Budget{Burst: 2000, PerMinute: 1000}
 )
 
-const (
-	// maxExchanges bounds the codes of a route that are at Slack at once: those of
-	// strangers, and as many of browsers that were signed in before.
-	maxExchanges = 32
-	// maxSuspects is how many look at the store at once, of all routes, for links of
-	// clients who have guessed too often.
-	maxSuspects = 4
-)
+// maxSuspects is how many look at the store at once, of all routes, for links of
+// clients who have guessed too often.
+const maxSuspects = 4
 
 // client is who signs in, as limits count them: the browser, if it holds a
 // session cookie of the route, even of a session that is over, else the address.
@@ -116,43 +105,6 @@ func (g *Gateway) begins(x *exchange, r *http.Request) *refusal {
 func (g *Gateway) succeeds(x *exchange, r *http.Request) {
 	who, _ := g.client(x, r)
 	g.cfg.Throttle.GiveBack(throttle.Key{What: countLogins, Route: x.route.Host, Who: who}, x.conf.limits.logins())
-}
-
-// mayExchange lets a client have a code exchanged; the refusal says why not.
-// done must be called with what came of it: only codes that Slack does not know
-// count, which whoever begins sign-ins by a script can make up.
-func (g *Gateway) mayExchange(x *exchange, r *http.Request) (done func(error), no *refusal) {
-	limits, name := g.cfg.Throttle, x.route.Host
-	who, known := g.client(x, r)
-	own := throttle.Key{What: countExchanges, Route: x.route.Host, Who: who}
-	all := throttle.Key{What: countExchanges, Route: x.route.Host, Who: throttle.Everybody}
-	if wait := limits.Take(own, exchangeBudget); wait > 0 {
-		return nil, errTooManySignIns.heldBack(countExchanges, wait)
-	}
-	giveBack := func() { limits.GiveBack(own, exchangeBudget) }
-	if known {
-		name += " known"
-	} else {
-		if wait := limits.Take(all, strangersBudget); wait > 0 {
-			giveBack()
-			return nil, errTooManySignIns.heldBack(countExchanges, wait)
-		}
-		giveBack = func() {
-			limits.GiveBack(own, exchangeBudget)
-			limits.GiveBack(all, strangersBudget)
-		}
-	}
-	leave := g.gate.Enter(name, maxExchanges)
-	if leave == nil {
-		giveBack()
-		return nil, errSlackBusy.because(fmt.Errorf("%d codes are at Slack", maxExchanges))
-	}
-	return func(err error) {
-		leave()
-		if err == nil || asRefusal(err).code != errState.code {
-			giveBack()
-		}
-	}, nil
 }
 
 // linkKey is how long the keys of links are: 32 bytes in base64url.

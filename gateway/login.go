@@ -139,7 +139,7 @@ func (g *Gateway) finishRound(x *exchange, c echo.Context, pending pendingLogin)
 	}
 	done, no := g.mayExchange(x, r)
 	if no != nil {
-		return no
+		return no.linking(rt.Origin + r.URL.RequestURI())
 	}
 	if q.Get("code") == "" || !g.logins.useOnce(q.Get("state")) {
 		done(nil)

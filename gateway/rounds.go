@@ -92,8 +92,9 @@ func (g *Gateway) beginRound(x *exchange, c echo.Context, path string, round int
 		oauth2.SetAuthURLParam("nonce", pending.Nonce), oauth2.SetAuthURLParam("team", rt.Workspace)))
 }
 
-// failRound gives what refused a round its next step: the next round or, after
-// the last one, none but to begin from the start.
+// failRound gives what refused a round its next step, unless it has one: the next
+// round or, after the last one, none but to begin from the start. A trouble that
+// passes is no round.
 func (g *Gateway) failRound(x *exchange, c echo.Context, pending pendingLogin, err error) error {
 	rt, why := x.route, asRefusal(err)
 	rt.signedIn(why.code)
@@ -105,7 +106,12 @@ func (g *Gateway) failRound(x *exchange, c echo.Context, pending pendingLogin, e
 		g.cfg.Log.Error("Slack refuses a route's sign-ins because of its settings", "route", rt.Host, "slack_error", why.slack, "mend", why.mend,
 			"redirect_url", rt.Origin+rt.callback, "client_id", rt.SlackApp.ClientID, "error", why, "request_id", x.id)
 	}
-	if pending.Round+1 >= maxRounds {
+	switch {
+	case why.link != "":
+		return why // the code is still good
+	case why.retry != "": // whoever comes again when they are told to has not tried in vain
+		return why.linking(g.loginURL(rt, pending.Return))
+	case pending.Round+1 >= maxRounds:
 		return why.linking(g.loginURL(rt, pending.Return)).finally()
 	}
 	return why.linking(rt.Origin + g.again(c.QueryParam("state")))
