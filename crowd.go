@@ -86,6 +86,13 @@ type guest struct {
 	until   time.Time // deadline that somebody has set for writing
 }
 
+// count tells how many are there.
+func (c *crowd) count() int {
+	c.mu.Lock()
+	defer c.mu.Unlock()
+	return len(c.guests)
+}
+
 // Accept gives the next one for whom there is room.
 func (c *crowd) Accept() (net.Conn, error) {
 	for {
