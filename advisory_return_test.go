@@ -74,7 +74,10 @@ func TestAdvisoryOAuth2ProxyReturnAddress(t *testing.T) {
 				maps.Copy(places, s.headersOfPlaces())
 				for place, ask := range places {
 					t.Run(place, func(t *testing.T) {
-						for _, address := range elsewhere(s.origin) {
+						for i, address := range elsewhere(s.origin) {
+							if racing && i%8 != 0 { // one at a time is no race
+								continue
+							}
 							s.keeps(t, address, marie, ask(address))
 						}
 					})

@@ -305,6 +305,7 @@ type matrix struct {
 	*arsenal
 	nonsense map[string]string // what a door says to it, by door, place and shape
 	client   int
+	cells    int
 }
 
 // ask gives what a door says to a secret in a place; "" where it cannot stand.
@@ -349,6 +350,9 @@ func (m *matrix) strangers(d door, table map[string]belonging) {
 			waiting.Wait()
 		}
 		for kind, secret := range m.kinds {
+			if m.cells++; racing && m.cells%8 != 0 { // one at a time is no race: some show that it goes
+				continue
+			}
 			cell, b := d.name+"@"+place, table[kind]
 			nonsense, req := strings.ReplaceAll(m.toNonsense(d, place, secret), secret, "SECRET"), m.request(d, place, secret)
 			if req == nil || b.has(b.opens, cell) {

@@ -64,6 +64,13 @@ func newCrowd(ln net.Listener, log *slog.Logger) *crowd {
 	return &crowd{Listener: ln, log: log, most: maxConnections, fromOne: maxFromOne, patience: takesNothing, guests: map[*guest]struct{}{}, from: map[throttle.Who]int{}}
 }
 
+// count tells how many are there.
+func (c *crowd) count() int {
+	c.mu.Lock()
+	defer c.mu.Unlock()
+	return len(c.guests)
+}
+
 // Accept gives the next one for whom there is room.
 func (c *crowd) Accept() (net.Conn, error) {
 	for {

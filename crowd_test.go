@@ -67,12 +67,6 @@ func eventually(t *testing.T, what string, ok func() bool) {
 	}
 }
 
-func (c *crowd) count() int {
-	c.mu.Lock()
-	defer c.mu.Unlock()
-	return len(c.guests)
-}
-
 const plainGet = "GET / HTTP/1.1\r\nHost: a\r\n\r\n"
 
 // TestAttackManyIdleConnections: 10,000 connections of one address that do

@@ -75,6 +75,12 @@ func TestAttackFlood(t *testing.T) {
 	for _, a := range s.p.gateway.Alarms() {
 		kinds[a.Reason] = a.Kind == "flood" && a.Route == customers[0].Host
 	}
+	if want := `cocoom_gateway_alarm{kind="flood",route="` + customers[0].Host + `"} 1`; strings.Count(scrape(t, s.p), want) != 1 {
+		t.Errorf("Prometheus does not read %s", want)
+	}
+	if _, err := s.p.registry.Gather(); err != nil { // five kinds of floods are one series
+		t.Errorf("a scrape is broken: %v", err)
+	}
 	for _, what := range []string{"exchanges", "callbacks", "service_tokens", "links", "webhook_credentials"} {
 		if !kinds[what] {
 			t.Errorf("no alarm tells of %s: %v", what, kinds)

@@ -143,6 +143,7 @@ func TestAttackDowngrade(t *testing.T) {
 	post := func(more ...string) []string { return s.fields(append([]string{":method", "POST"}, more...)...) }
 	const getA, postA, malformed = "GET /public/a HTTP/1.1", "POST /public/a HTTP/1.1", "PROTOCOL_ERROR"
 	const hidden = "GET /public/smuggled HTTP/1.1\r\n\r\n"
+	lingers := false // what the row before sent may arrive late, since it was cut
 	for _, row := range []struct {
 		name, body string
 		fields     []string
@@ -219,6 +220,10 @@ func TestAttackDowngrade(t *testing.T) {
 					t.Errorf("arrived %v", req)
 				}
 			}
+			if lingers && len(whole) > 1 && whole[0] == postA && (row.arrives != postA || len(whole) > 2) {
+				whole = whole[1:]
+			}
+			lingers = late
 			if want := strings.TrimPrefix(row.arrives+"|"+next, "|"); strings.Join(whole, "|") != want && !(late && strings.Join(whole, "|") == next) {
 				t.Errorf("arrived %q, want %q", whole, want)
 			}

@@ -31,6 +31,27 @@ func observe(ctx context.Context, cfg configs.Tracing, log *slog.Logger) (observ
 	return o, err
 }
 
+// registerCrowds shows how full the listeners are, by name; nil: there is none.
+func registerCrowds(reg prometheus.Registerer, listeners map[string]*server) error {
+	for name, s := range listeners {
+		if s == nil {
+			continue
+		}
+		labels := prometheus.Labels{"listener": name}
+		err := errors.Join(
+			reg.Register(prometheus.NewGaugeFunc(prometheus.GaugeOpts{Name: "cocoom_gateway_connections", ConstLabels: labels,
+				Help: `Connections of a listener, "public", "private" or "admin"; of 16,384 at most idle ones make room.`,
+			}, func() float64 { return float64(s.crowd.count()) })),
+			reg.Register(prometheus.NewCounterFunc(prometheus.CounterOpts{Name: "cocoom_gateway_connections_turned_away_total", ConstLabels: labels,
+				Help: "Connections that were closed, at once or because they were the idlest, to keep to what a listener, one client or large headers may take.",
+			}, func() float64 { return float64(s.crowd.turned.Load()) })))
+		if err != nil {
+			return fmt.Errorf("register metrics of a listener: %w", err)
+		}
+	}
+	return nil
+}
+
 // checks say whether the gateway can do its work, and whether a restart would
 // help it.
 func (p *program) checks() []admin.Check {

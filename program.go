@@ -97,6 +97,9 @@ func start(ctx context.Context, cfg *configs.Config, log *slog.Logger) (_ *progr
 			return nil, err
 		}
 	}
+	if err := registerCrowds(p.registry, map[string]*server{"public": p.public, "private": p.private, "admin": p.admin}); err != nil {
+		return nil, err
+	}
 	return p, nil
 }
 

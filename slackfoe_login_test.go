@@ -166,6 +166,9 @@ func TestAttackBySlackAtLogin(t *testing.T) {
 	before, goroutines := heap(), runtime.NumGoroutine()
 	for name, answer := range slackfoe.Answers(b.elsewhere.URL) {
 		for _, method := range []string{"openid.connect.token", "users.info", "keys"} {
+			if racing && method != "keys" { // one at a time is no race
+				continue
+			}
 			t.Run(method+" answers with "+name, func(t *testing.T) {
 				b.slack.Fault(slacksim.Fault{Method: method, Kind: slacksim.Custom, Answer: answer})
 				if method == "keys" { // which are asked for when an unknown one has signed
@@ -175,7 +178,7 @@ func TestAttackBySlackAtLogin(t *testing.T) {
 				begun := time.Now()
 				resp, page := b.tries("U0MARIE")
 				b.refused(t, resp, page)
-				if took := time.Since(begun); took > 8*time.Second {
+				if took := time.Since(begun); took > 8*time.Second && !racing {
 					t.Errorf("took %s", took)
 				}
 			})
@@ -185,7 +188,7 @@ func TestAttackBySlackAtLogin(t *testing.T) {
 		t.Errorf("afterwards a sign-in ends at %s", resp.Request.URL)
 	}
 	t.Logf("%d KiB more in use, %d goroutines instead of %d", (heap()-before)>>10, runtime.NumGoroutine(), goroutines)
-	if more := heap() - before; more > 32<<20 { // other tests run beside
+	if more := heap() - before; more > 32<<20 && !racing { // other tests run beside
 		t.Errorf("%d MiB stay in use", more>>20)
 	}
 }

@@ -18,6 +18,8 @@ type Rule struct {
 	// Query holds parameters that must be there: the rule matches when any
 	// occurrence of each key, decoded as PHP would, has the value. Such a rule
 	// may only narrow, so it cannot be public. It does not see form bodies.
+	// Values are compared byte for byte: an app that takes "01" or "1 " for 1
+	// needs a rule for the path that narrows all of it.
 	Query map[string]string `yaml:"query"`
 	// Allow says who may pass.
 	Allow Allow `yaml:"allow"`

@@ -157,6 +157,7 @@ func (x *exchange) rewrite(pr *httputil.ProxyRequest) {
 	if p.basic != nil {
 		out.Header.Del("Authorization")
 	}
+	out.Close = signsConnectionIn(out.Header)
 	if x.in.ForwardedFor != "" {
 		out.Header["X-Forwarded-For"] = []string{x.in.ForwardedFor}
 	}

@@ -75,7 +75,7 @@ func desc(name, help string, labels ...string) *prometheus.Desc {
 }
 
 var (
-	alarmsDesc      = desc("alarm", `1 for each thing that needs an operator, as GET /status lists them: by route ("": it is not one's) and kind.`, "route", "kind")
+	alarmsDesc      = desc("alarm", `1 for each thing that needs an operator, as GET /status lists them: by route ("": it is not one's) and kind, however many of it there are.`, "route", "kind")
 	generationDesc  = desc("configuration_generation", "How many configurations were in force since the process began.")
 	sinceDesc       = desc("configuration_timestamp_seconds", "When the configuration came into force, Unix time.")
 	validDesc       = desc("configuration_valid", "1 if the configuration file, as it was read last, is the one in force; 0 if it has mistakes, and what was in force goes on.")
@@ -99,11 +99,17 @@ func (c collector) Collect(ch chan<- prometheus.Metric) {
 	gauge := func(d *prometheus.Desc, value float64, labels ...string) {
 		ch <- prometheus.MustNewConstMetric(d, prometheus.GaugeValue, value, labels...)
 	}
+	// A route may have several of a kind, for reasons that differ: a series that
+	// stands there twice is a mistake, of which each scrape would write to the log.
+	alarms := map[[2]string]bool{}
 	for _, a := range c.cfg.Gateway.Alarms() {
-		gauge(alarmsDesc, 1, a.Route, a.Kind)
+		alarms[[2]string{a.Route, a.Kind}] = true
 	}
 	for _, a := range c.cfg.Relay.Alarms() {
-		gauge(alarmsDesc, 1, a.Route, a.Kind)
+		alarms[[2]string{a.Route, a.Kind}] = true
+	}
+	for a := range alarms {
+		gauge(alarmsDesc, 1, a[0], a[1])
 	}
 	if c.cfg.Configuration != nil {
 		now := c.cfg.Configuration()
