@@ -40,7 +40,7 @@ func TestWithheldBodies(t *testing.T) {
 		{"a hook", "POST /services/mon/" + hookToken, "", 400, 8 * time.Second},
 		{"the Web API", "POST /slack/api/api.test", "", 200, 8 * time.Second},
 		{"a notification", "POST /v1/notifications", good, 400, 8 * time.Second},
-		{"a notification without credential", "POST /v1/notifications", "", 400, 8 * time.Second},
+		{"a notification without credential", "POST /v1/notifications", "", 401, 2 * time.Second},
 	} {
 		for listener, at := range map[string][2]string{"public": {p.public.addr(), "/.gateway"}, "private": {p.private.addr(), "/routes/" + customers[0].Host}} {
 			waiting.Go(func() {

@@ -46,7 +46,7 @@ func TestAttackCookieNames(t *testing.T) {
 	} {
 		t.Run(name, func(t *testing.T) {
 			all := cookieSpellings()
-			lines := strings.NewReplacer("TRUE", bound, "SPELLINGS", strings.Join(all, "; "), "LINES", strings.Join(all[len(all)-900:], "\r\nCookie: ")).Replace(row.lines)
+			lines := strings.NewReplacer("TRUE", bound, "SPELLINGS", strings.Join(all, "; "), "LINES", strings.Join(all[len(all)-maxLines+16:], "\r\nCookie: ")).Replace(row.lines)
 			a := s.attack(get(s.host, "/x", "Cookie: "+s.marie+"\r\n"+lines))
 			if a == nil || a.StatusCode != 200 {
 				t.Fatalf("answered %v", a)

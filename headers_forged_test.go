@@ -89,15 +89,10 @@ func (s *phpSiege) spellings(t *testing.T) {
 				arrived++
 			}
 		}
-		var lines strings.Builder
-		for _, header := range s.forgedLines(v) {
-			if lines.Len()+len(header) > headerBytes-4<<10 {
-				send(lines.String())
-				lines.Reset()
-			}
-			lines.WriteString(header)
+		for some := range slices.Chunk(s.forgedLines(v), maxLines-16) {
+			send(strings.Join(some, ""))
 		}
-		if send(lines.String()); n < 3 || arrived != n {
+		if n < 3 || arrived != n {
 			t.Errorf("%s: %d of %d requests arrived", v.who, arrived, n)
 		}
 	}

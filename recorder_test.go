@@ -2,7 +2,6 @@ package main
 
 import (
 	"bufio"
-	"bytes"
 	"errors"
 	"fmt"
 	"io"
@@ -16,11 +15,9 @@ import (
 // recorder is an app that writes down what it gets. It reads strictly by RFC
 // 9112, so that what is out of step shows as a broken request.
 type recorder struct {
-	ln net.Listener
-	mu sync.Mutex
-	// got are the requests in the order in which they came; conns are all bytes of each connection.
-	got   []recorded
-	conns []*bytes.Buffer
+	ln  net.Listener
+	mu  sync.Mutex
+	got []recorded // in the order in which they came
 	// answer writes what a request gets, as it stands on the wire, and is called with
 	// the bytes that follow the request; false closes the connection. nil: "ok".
 	answer func(req recorded, conn net.Conn, rest *bufio.Reader) bool
@@ -68,11 +65,7 @@ func (rec *recorder) requests() []recorded {
 
 func (rec *recorder) serve(conn net.Conn) {
 	defer conn.Close()
-	all := new(bytes.Buffer)
-	rec.mu.Lock()
-	rec.conns = append(rec.conns, all)
-	rec.mu.Unlock()
-	r := bufio.NewReader(io.TeeReader(conn, lockedWriter{&rec.mu, all}))
+	r := bufio.NewReader(conn)
 	for {
 		req, err := readRecorded(r)
 		if errors.Is(err, io.EOF) {
@@ -96,17 +89,6 @@ func (rec *recorder) serve(conn net.Conn) {
 			return
 		}
 	}
-}
-
-type lockedWriter struct {
-	mu *sync.Mutex
-	w  io.Writer
-}
-
-func (l lockedWriter) Write(p []byte) (int, error) {
-	l.mu.Lock()
-	defer l.mu.Unlock()
-	return l.w.Write(p)
 }
 
 // readRecorded reads one request; io.EOF where none begins.

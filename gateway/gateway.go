@@ -229,7 +229,9 @@ func (g *Gateway) ServeHTTP(w http.ResponseWriter, r *http.Request) {
 // spelling; the error is a refusal.
 func (g *Gateway) locate(x *exchange, r *http.Request) (*http.Request, error) {
 	if !served(r.Method) {
-		x.Header().Set("Connection", "close") // what follows may be a tunnel's bytes
+		if r.ProtoMajor == 1 {
+			x.Header().Set("Connection", "close") // what follows may be a tunnel's bytes
+		}
 		return r, errUnserved
 	}
 	if x.route = x.conf.routes.find(r.Host); x.route == nil {
