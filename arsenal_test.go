@@ -53,7 +53,9 @@ func arm(t *testing.T) *arsenal {
 		http.SetCookie(w, &http.Cookie{Name: "PHPSESSID", Value: "abcdefghijklmnop"})
 	}))
 	t.Cleanup(app.Close)
-	a.siege = besiege(t, func(config string) string {
+	o := newOffice(t, t.TempDir())
+	o.heard = newEvidence() // that secrets stand where anybody would log them is the test's own doing
+	a.siege = besiegeOffice(o, func(config string) string {
 		config = upstreamLine.ReplaceAllString(config, "upstream: "+app.URL)
 		for i, more := range []string{"", "    assertion: {alg: HS256, secret: 0123456789abcdef0123456789abcdef}\n"} {
 			c := customers[i]

@@ -29,12 +29,13 @@ type office struct {
 	slack  *slacksim.Server
 	origin string // on the first replica; all share a host, so also their cookies
 	config string
+	heard  *evidence // what its gateways say
 }
 
 func newOffice(t *testing.T, state string) *office {
 	t.Helper()
 	c, port := customers[0], freePort(t)
-	o := &office{t: t, origin: fmt.Sprintf("http://%s:%d", c.Host, port)}
+	o := &office{t: t, heard: overheard, origin: fmt.Sprintf("http://%s:%d", c.Host, port)}
 	var err error
 	if o.slack, err = slacksim.Listen("127.0.0.1:0", slacksim.Config{NoMethodLimit: true}); err != nil {
 		t.Fatal(err)
@@ -97,10 +98,10 @@ func (o *office) startFile(file string) (p *program, stop func()) {
 	if err != nil {
 		o.t.Fatal(err)
 	}
-	if p, err = start(o.t.Context(), cfg, overheard.logger()); err != nil {
+	if p, err = start(o.t.Context(), cfg, o.heard.logger()); err != nil {
 		o.t.Fatal(err)
 	}
-	return p, runs(o.t, p)
+	return p, runsHeard(o.t, p, o.heard)
 }
 
 // member is somebody's browser; it dials the replica at whatever it asks for.

@@ -54,7 +54,13 @@ routes:
 // runs runs a program until stop, which waits for its end, or the test's end.
 func runs(t *testing.T, p *program) (stop func()) {
 	t.Helper()
-	overheard.watch(p)
+	return runsHeard(t, p, overheard)
+}
+
+// runsHeard is runs; what the program says is evidence for e.
+func runsHeard(t *testing.T, p *program, e *evidence) (stop func()) {
+	t.Helper()
+	e.watch(p)
 	ctx, cancel := context.WithCancel(context.Background())
 	done := make(chan error, 1)
 	go func() { done <- p.run(ctx) }()

@@ -36,7 +36,13 @@ type siege struct {
 // "  - host:"; nil leaves it.
 func besiege(t *testing.T, change func(config string) string) *siege {
 	t.Helper()
-	o := newOffice(t, t.TempDir())
+	return besiegeOffice(newOffice(t, t.TempDir()), change)
+}
+
+// besiegeOffice is besiege in an office that is there.
+func besiegeOffice(o *office, change func(config string) string) *siege {
+	t := o.t
+	t.Helper()
 	_, port, _ := strings.Cut(strings.TrimPrefix(o.origin, "http://"), ":")
 	s := &siege{office: o, app: record(t), other: record(t), host: customers[0].Host + ":" + port, rival: customers[1].Host + ":" + port}
 	token, hash := gateway.NewServiceToken()

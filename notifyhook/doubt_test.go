@@ -71,8 +71,9 @@ func TestEndOfADeliveryInDoubt(t *testing.T) {
 	} {
 		t.Run(name, func(t *testing.T) {
 			onSlack(t, func(t *testing.T, r *Relay, sim *slacksim.Sim, clock *fakeClock) {
-				tt.fault.Method, tt.fault.Times = postMessage, 1
-				sim.Fault(tt.fault)
+				fault := tt.fault
+				fault.Method, fault.Times = postMessage, 1
+				sim.Fault(fault)
 				id := mustPost(t, r, `{"to":["C0GENERAL"],"text":"x","expires_in":60}`)
 				step(t, r)
 				clock.advance(tt.after)

@@ -61,7 +61,7 @@ func TestRunForHours(t *testing.T) {
 // Run ends with the call under way, not before it and without cutting it off,
 // and leaves no goroutine.
 func TestRunDrains(t *testing.T) {
-	storetest.Each(t, func(t *testing.T, s *store.Store) {
+	storetest.InTurn(t, func(t *testing.T, s *store.Store) {
 		sim := newSlack(t, slacksim.Config{})
 		r, err := New(Config{Routes: testRoutes(), Store: s, APIURL: sim.APIURL(), Log: slog.New(slog.DiscardHandler)})
 		if err != nil {

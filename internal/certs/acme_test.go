@@ -186,7 +186,7 @@ func TestNobodyElse(t *testing.T) {
 // TestRestart: what one process was given, the next has, as has a replica on the
 // same store.
 func TestRestart(t *testing.T) {
-	storetest.Each(t, func(t *testing.T, db *store.Store) {
+	storetest.InTurn(t, func(t *testing.T, db *store.Store) {
 		one := newReplica(t)
 		a := one.authority(t)
 		stop := one.start(t, Config{Serves: hosts(agrafmania), ACME: one.acme(t, a, db)})

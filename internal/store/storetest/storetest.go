@@ -18,12 +18,20 @@ import (
 	"github.com/cocoom/cocoom-gateway/internal/store"
 )
 
-// Each runs f as a subtest per engine with a new, empty store, closed at the
+// Each runs f as a parallel subtest per engine with a new, empty store, closed at the
 // end. PostgreSQL's is skipped under -short and without its programs, but fails
 // instead if the environment says CI=true.
 func Each(t *testing.T, f func(t *testing.T, s *store.Store)) {
 	t.Helper()
 	EachState(t, func(t *testing.T, state string) { f(t, Open(t, state)) })
+}
+
+// InTurn is Each for tests that look at what the whole process shares: the engines
+// come one after the other, not side by side.
+func InTurn(t *testing.T, f func(t *testing.T, s *store.Store)) {
+	t.Helper()
+	t.Run("sqlite", func(t *testing.T) { f(t, Open(t, filepath.Join(t.TempDir(), "state"))) })
+	t.Run("postgres", func(t *testing.T) { f(t, Open(t, Postgres(t))) })
 }
 
 // EachState is Each for tests that open the store themselves: several replicas,
