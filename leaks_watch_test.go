@@ -5,6 +5,7 @@ import (
 	"fmt"
 	"net/http"
 	"net/url"
+	"regexp"
 	"slices"
 	"strings"
 )
@@ -84,6 +85,9 @@ func (w *watchedWriter) Write(p []byte) (int, error) {
 // Unwrap lets http.ResponseController flush, hijack and set deadlines.
 func (w *watchedWriter) Unwrap() http.ResponseWriter { return w.ResponseWriter }
 
+// opaque is what codes and keys are made of, and markup that attacks send is not.
+var opaque = regexp.MustCompile(`^[0-9A-Za-z._~-]+$`)
+
 // notes keeps the secrets of the answer's headers, where they belong, and says the rest.
 func (w *watchedWriter) notes(status int) {
 	h, e := w.Header(), w.of
@@ -97,10 +101,14 @@ func (w *watchedWriter) notes(status int) {
 			e.keep(name+" of a redirect", to.Query().Get(name))
 		}
 	}
-	asked := w.request.URL.Query()
 	if status/100 == 3 { // only then they were good
-		e.keep("code of a sign-in", asked.Get("code"))
-		e.keep("key of a link", asked.Get("key"))
+		asked, at := w.request.URL.Query(), w.request.URL.Path
+		if code := asked.Get("code"); opaque.MatchString(code) {
+			e.keep("code of a sign-in", code)
+		}
+		if key := asked.Get("key"); opaque.MatchString(key) && (strings.HasSuffix(at, "/setup") || strings.HasSuffix(at, "/break-glass")) {
+			e.keep("key of a link", key)
+		}
 	}
 	ours := h.Get("X-Frame-Options") == "DENY"
 	if w.own = ours && !w.mayHave && (status >= 400 || w.of.operators); !w.own {

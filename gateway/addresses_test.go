@@ -240,7 +240,7 @@ func (b *besieged) checkOwn(t *testing.T, name, origin string, a *http.Response)
 	var all strings.Builder
 	_ = a.Header.Write(&all)
 	all.WriteString(a.Trailer.Get("Body"))
-	if strings.Contains(strings.ToLower(all.String()), "evil") {
+	if said := strings.ToLower(all.String()); strings.Contains(said, "evil.example") || strings.Contains(said, "//evil") || strings.Contains(said, "=evil") {
 		t.Errorf("%s: answered %d %s", name, a.StatusCode, all.String())
 	}
 	if got := a.Header.Get("Cache-Control"); got != "no-store" {
